@@ -1,0 +1,1 @@
+"""What a trigger can do, one file per type."""

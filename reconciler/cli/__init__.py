@@ -1,0 +1,1 @@
+"""The command `reconcile`, one file per subcommand."""

@@ -1,0 +1,1 @@
+"""Pure decisions: diff and plan, lines, matching, substitution, conditions, transitions, limits."""

@@ -1,0 +1,57 @@
+"""How plugins are found: built-in ones by walking a package, others through entry points.
+
+A plugin is one file with a module-level `PLUGIN`. This module knows nothing of what plugins do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from reconciler.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One plugin.
+
+    `name` is the word users write as `type:`. `spec` is the pydantic model of what they write with it. `factory(settings)` makes
+    the working object, `settings` being an instance of the model `settings` (None: it has none). `traits` tell the engine how
+    to treat it (`protocols.ActionTraits` for actions).
+    """
+
+    name: str
+    spec: type[Any]
+    factory: Callable[..., Any]
+    settings: type[Any] | None = None
+    traits: Any = None
+
+
+def discover(package: str, group: str) -> Mapping[str, Plugin]:
+    """Return name -> Plugin of all modules in `package` and of the entry points in `group`.
+
+    Raises ConfigurationError where two plugins have one name, or an entry point is no Plugin.
+    """
+    found: dict[str, Plugin] = {}
+    home = importlib.import_module(package)
+    for info in pkgutil.iter_modules(home.__path__):
+        plugin = getattr(importlib.import_module(f"{package}.{info.name}"), "PLUGIN", None)
+        if plugin is not None:
+            _add(found, plugin, f"{package}.{info.name}")
+    for point in entry_points(group=group):
+        _add(found, point.load(), point.value)
+    return found
+
+
+def _add(found: dict[str, Plugin], plugin: object, where: str) -> None:
+    if not isinstance(plugin, Plugin):
+        raise ConfigurationError(f"{where} is no Plugin", remedy="a plugin's entry point names a module-level PLUGIN")
+    if plugin.name in found:
+        raise ConfigurationError(
+            f"two plugins are called {plugin.name!r}, one of them {where}", remedy="uninstall one of the two packages"
+        )
+    found[plugin.name] = plugin

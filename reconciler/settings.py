@@ -1,0 +1,130 @@
+"""What the operator decides, outside `watchers.d`: policy, hosts, channels, limits, retention.
+
+Models only: the file is read by `app`, with the same loader (file, line, column) as watchers. Plugins' own sections
+(`hosts.*.transport`, `hosts.*.scheduler`, `actions`, `channels`, `sources`, `sinks`) stay raw here; `app` validates them against
+the plugins' models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import durationpy
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+
+def _seconds(value: object) -> object:
+    """Accept `90`, `1.5`, `"30s"`, `"5m"`, `"1h30m"`, `"90d"`; leave everything else for pydantic to refuse."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return durationpy.from_str(value.strip()).total_seconds()
+    except (durationpy.DurationError, ValueError, OverflowError):
+        raise ValueError('not a duration; write for example "30s", "5m", "1h30m", "2d"') from None
+
+
+#: Seconds as a float, written as a number of seconds or as `30s`, `5m`, `1h30m`, `90d`.
+Duration = Annotated[
+    float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(ge=0, le=10 * 366 * 86400, allow_inf_nan=False)
+]
+HostNameText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")]
+
+
+class Section(BaseModel):
+    """A frozen part of the settings; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Durability(StrEnum):
+    """What "committed" survives. Both survive `kill -9`."""
+
+    NORMAL = "normal"  # a power loss may take the last moments
+    FULL = "full"  # survives a power loss; slower
+
+
+class StateSettings(Section):
+    """The SQLite database and how long what it holds is kept."""
+
+    path: Path | None = Field(None, description="default: $XDG_STATE_HOME/reconciler/state.db")
+    durability: Durability = Durability.NORMAL
+    busy_timeout: Duration = Field(10.0, description="how long a locked database is waited for")
+    lease: Duration = Field(30.0, description="after so long without a sign of life another host may take the state over")
+    retain_events: Duration = Field(90 * 86400.0, description="events and finished actions")
+    retain_metrics: Duration = 90 * 86400.0
+    retain_watchers: Duration = Field(30 * 86400.0, description="ended and stopped watchers, and their jobs")
+
+
+class EventsSettings(Section):
+    """The events file."""
+
+    path: Path | None = Field(None, description="default: events.jsonl beside the state")
+    max_bytes: int = Field(64 * 1024 * 1024, ge=4096, description="rotated when it would grow beyond this")
+    backups: int = Field(5, ge=1, le=1000, description="rotated files kept: events.jsonl.1 is the newest")
+
+
+class HostSettings(Section):
+    """One host. `transport` and `scheduler` are the plugins' own sections; `type` in them names the plugin."""
+
+    transport: Mapping[str, Any] = Field(default_factory=dict, description="default: ssh, for localhost: local")
+    scheduler: Mapping[str, Any] = Field(default_factory=dict, description="default: slurm where sbatch is there, else local")
+    users: tuple[str, ...] | None = Field(None, description="overrides policy.users on this host")
+
+
+class PolicySettings(Section):
+    """What watchers may do, whoever writes them."""
+
+    users: tuple[str, ...] = Field((), description="whose jobs may be watched; empty: our own account's; `*`: everybody's")
+    actions: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="action types by kind of source (directory, git, api, script); a kind that is not named may use all",
+    )
+    max_new_bindings: int = Field(100, ge=1, description="jobs at once that a dangerous action may be bound to without approval")
+    max_stops: int = Field(20, ge=0, description="watchers that one pass may stop for vanished specs without approval")
+    max_stop_percent: float = Field(50.0, ge=0, le=100, description="likewise, of the watchers that run; counted from 5 on")
+    prune_grace: Duration = Field(120.0, description="a spec that vanished from a plain directory stops after this")
+
+
+class LimitsSettings(Section):
+    """Bounds. Every one holds for each watcher or stream by itself."""
+
+    actions_per_minute: int = Field(10, ge=1, le=10_000)
+    line_bytes: int = Field(65_536, ge=256, le=16 * 1024 * 1024, description="a longer line is cut there, and said")
+    look_bytes: int = Field(4 * 1024 * 1024, ge=65_536, description="read from one stream in one look")
+    matches_per_tick: int = Field(10_000, ge=1, description="matches of one watcher dealt with in one transaction")
+    variable_bytes: int = Field(4096, ge=64, description="a captured value is cut there")
+    action_timeout: Duration = Field(120.0, description="run_command and what other actions run")
+
+
+class EngineSettings(Section):
+    """How often the loop looks. Jobs are listed once per host and `discovery_interval`."""
+
+    discovery_interval: Duration = Field(30.0, ge=1)
+    source_interval: Duration = Field(10.0, ge=0.1, description="polling of sources; a change notice wakes it sooner")
+    health_interval: Duration = Field(30.0, ge=1)
+    stall_after: Duration = Field(300.0, description="a task without a sign of life for so long is restarted")
+    retention_interval: Duration = Field(3600.0, ge=1)
+    max_backoff: float = Field(5.0, ge=1, le=100, description="times interval_seconds, at most, while nothing matches")
+    end_grace: Duration = Field(2.0, description="the size of an ended job's output must be stable for so long")
+    end_grace_network: Duration = Field(60.0, description="the same on network file systems")
+
+
+class Settings(Section):
+    """The whole settings file."""
+
+    directories: tuple[Path, ...] = Field((), description="watchers.d directories; later ones layer over earlier ones")
+    sources: tuple[Mapping[str, Any], ...] = Field((), description="further sources, each with its `type`")
+    hosts: Mapping[HostNameText, HostSettings] = Field(
+        default_factory=lambda: {"localhost": HostSettings()}, description="default: this machine alone"
+    )
+    state: StateSettings = StateSettings()
+    events: EventsSettings = EventsSettings()
+    policy: PolicySettings = PolicySettings()
+    limits: LimitsSettings = LimitsSettings()
+    engine: EngineSettings = EngineSettings()
+    actions: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="settings of action types, by type")
+    channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="named ways to notify people")
+    sinks: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)

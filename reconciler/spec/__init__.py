@@ -1,0 +1,1 @@
+"""What users write: models, loading with file:line:column, JSON Schema."""

@@ -1,0 +1,1 @@
+"""Runtime state in SQLite; the SQLModel tables stay inside this room."""

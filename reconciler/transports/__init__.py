@@ -1,0 +1,1 @@
+"""How a host is reached, one file per kind."""
