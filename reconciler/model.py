@@ -115,7 +115,8 @@ class Position:
     `pending_cr`: the byte before `offset` is a `\\r` whose line is dealt with, so a `\\n` at `offset` belongs to it.
     `cut`: `offset` stands inside a line that was cut; the rest up to its end is skipped.
     `head` are up to `HEAD_BYTES` first bytes of the file (of the dealt part), `tail` up to `TAIL_BYTES` bytes before `offset`:
-    the fingerprint that tells a rewritten file from one that grew.
+    the fingerprint that tells a rewritten file from one that grew. `window`: the last dealt lines (text), where a multiline
+    pattern may still need them. A watcher's checkpoint on a stream is one Position.
     """
 
     device: int = 0
@@ -126,23 +127,11 @@ class Position:
     cut: bool = False
     head: bytes = b""
     tail: bytes = b""
+    window: tuple[str, ...] = ()
 
 
 HEAD_BYTES = 64
 TAIL_BYTES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Of one watcher on one stream: the position, and what a later line may need.
-
-    `sampled`: lines seen since the last sampled one. `window`: the last lines for a multiline pattern.
-    """
-
-    stream: StreamName
-    position: Position = Position()
-    sampled: int = 0
-    window: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +263,7 @@ class Watcher:
     last_trigger: float | None = None
     last_error: str = ""
     memory: Memory = Memory()
-    checkpoints: Mapping[StreamName, Checkpoint] = field(default_factory=dict)
+    checkpoints: Mapping[StreamName, Position] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)
 
     @property

@@ -370,6 +370,7 @@ class Batch:
     requests_done: tuple[int, ...] = ()
     events: tuple[Event, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)  # small named facts that must survive (last listing per host, ...)
+    parsed: Mapping[str, str] = field(default_factory=dict)  # cache of parsed files: key (digest and schema version) -> JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -451,6 +452,10 @@ class StateReading(Protocol):
     def requests(self) -> tuple[Request, ...]: ...
 
     def fact(self, name: str) -> str | None: ...
+
+    def parsed(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Return what the cache of parsed files holds under these keys, in one query."""
+        ...
 
 
 class StateWriting(StateReading, Protocol):
