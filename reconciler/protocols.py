@@ -366,6 +366,7 @@ class Batch:
     put_specs: tuple[StoredSpec, ...] = ()
     drop_specs: tuple[WatcherName, ...] = ()
     jobs: tuple[Job, ...] = ()  # seen now: inserted, or updated but for what binding was decided on
+    finished: tuple[JobKey, ...] = ()  # their streams were read to their end and their watchers completed
     checked: Mapping[WatcherId, float] = field(default_factory=dict)  # last_check, in batches
     requests_done: tuple[int, ...] = ()
     events: tuple[Event, ...] = ()
@@ -484,6 +485,10 @@ class State(Protocol):
     async def run(self, work: Callable[[StateWriting], T]) -> T:
         """Return `work(state)`."""
         ...
+
+
+#: The fact that says how far the events file has the events (their seq, decimal); retention keeps what is beyond it.
+EXPORTED_SEQ = "exported_seq"
 
 
 class Sink(Protocol):
