@@ -262,6 +262,7 @@ class Watcher:
     last_check: float | None = None
     last_trigger: float | None = None
     last_error: str = ""
+    job_submitted: float | None = None  # tells a reused job id from the job that had it before
     memory: Memory = Memory()
     checkpoints: Mapping[StreamName, Position] = field(default_factory=dict)
     variables: Mapping[str, str | None] = field(default_factory=dict)

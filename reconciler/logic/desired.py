@@ -1,0 +1,214 @@
+"""From what the sources gave to the one set of specs that is wanted, name by name.
+
+The engine calls `resolve` once a pass. A file that is bad keeps its last good specs, a spec that merely disappeared is kept for
+a grace, and a source that was not read keeps everything it gave. Nothing here reads files or the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.errors import Problem
+from reconciler.model import Origin, StoredSpec, WatcherName
+from reconciler.spec.watcher import WatcherSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A spec in force. `binds`: it may be bound to jobs it has no watcher for. `note`: why it stands though its file says otherwise."""
+
+    spec: WatcherSpec
+    digest: str
+    body: str
+    origin: Origin
+    binds: bool = True
+    missing_since: float | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> WatcherName:
+        """The spec's name, unique over all sources."""
+        return WatcherName(self.spec.name)
+
+    def stored(self) -> StoredSpec:
+        """Return the form in which the state keeps it."""
+        return StoredSpec(self.name, self.digest, self.body, self.origin, self.missing_since)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """One file of a source as parsed: its specs, or the problems that make it bad (then `specs` is empty)."""
+
+    path: str
+    specs: tuple[Desired, ...]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def bad(self) -> bool:
+        """True where an error, not a mere warning, was found."""
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one source gave in this pass. `failed`: it could not be read, and why; then `files` is empty and says nothing."""
+
+    source: str
+    files: tuple[ReadFile, ...] = ()
+    deliberate: bool = False
+    revision: str = ""
+    failed: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A spec that its source gives no more. `deliberate`: somebody committed or approved the deletion."""
+
+    stored: StoredSpec
+    deliberate: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The set of specs in force, and how it came about.
+
+    `vanished`: specs to drop now. `alarms`: sources that are empty or gone though they gave specs before; nothing of theirs is
+    dropped, and the pass ends with exit 5.
+    """
+
+    desired: Mapping[WatcherName, Desired]
+    vanished: tuple[Vanished, ...] = ()
+    alarms: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+Revive = Callable[[StoredSpec], WatcherSpec | None]
+
+
+def resolve(
+    readings: Sequence[Reading],
+    stored: Iterable[StoredSpec],
+    *,
+    revive: Revive,
+    now: float,
+    grace: float,
+    approved: bool = False,
+) -> Resolution:
+    """Return the specs in force.
+
+    `revive` turns a stored spec back into a spec (None where this version cannot read it). `grace` (seconds) is how long a spec
+    that disappeared without a commit stays. `approved`: a person said yes to what would be dropped.
+    """
+    before = {spec.name: spec for spec in stored}
+    desired, problems = _given(readings, before)
+    vanished: list[Vanished] = []
+    alarms = tuple(alarm for reading in readings if (alarm := _alarm(reading, before.values(), approved)))
+    by_source = {reading.source: reading for reading in readings}
+    renamed = {d.spec.renamed_from for d in desired.values() if d.spec.renamed_from}
+    for name, old in before.items():
+        if name in desired:
+            continue
+        verdict = _absent(old, by_source.get(old.origin.source), now, grace, approved, renamed=name in renamed)
+        if isinstance(verdict, Vanished):
+            vanished.append(verdict)
+        elif (spec := revive(verdict.stored)) is not None:
+            kept = verdict.stored
+            desired[name] = Desired(spec, kept.digest, kept.body, kept.origin, verdict.binds, kept.missing_since, verdict.note)
+    return Resolution(desired, tuple(vanished), alarms, problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    stored: StoredSpec
+    binds: bool
+    note: str
+
+
+def _given(
+    readings: Sequence[Reading], before: Mapping[WatcherName, StoredSpec]
+) -> tuple[dict[WatcherName, Desired], tuple[Problem, ...]]:
+    """Return the specs that good files give, the definition in force winning over its duplicates."""
+    desired: dict[WatcherName, Desired] = {}
+    problems: list[Problem] = []
+    for reading in readings:
+        problems.extend(reading.problems)
+        for file in reading.files:
+            problems.extend(file.problems)
+            for spec in file.specs:
+                first = desired.get(spec.name)
+                if first is None:
+                    desired[spec.name] = spec
+                    continue
+                winner, loser = (spec, first) if _in_force(before.get(spec.name), spec, first) else (first, spec)
+                desired[spec.name] = winner
+                problems.append(_duplicate(winner, loser))
+    return desired, tuple(problems)
+
+
+def _in_force(old: StoredSpec | None, later: Desired, first: Desired) -> bool:
+    """Tell whether the later of two definitions is the one that was applied before."""
+    if old is None:
+        return False
+    place = (old.origin.source, old.origin.file)
+    if place == (first.origin.source, first.origin.file) != (later.origin.source, later.origin.file):
+        return False
+    return place == (later.origin.source, later.origin.file) and (
+        later.digest == old.digest != first.digest or place != (first.origin.source, first.origin.file)
+    )
+
+
+def _duplicate(winner: Desired, loser: Desired) -> Problem:
+    return Problem(
+        file=loser.origin.file,
+        line=loser.origin.line,
+        column=1,
+        code="duplicate-name",
+        message=f"watcher {winner.name!r} is defined twice, also at {winner.origin.file}:{winner.origin.line}, which stays in force",
+        remedy="give one of the two another name, or delete it",
+        value=str(loser.name),
+        watcher=str(loser.name),
+    )
+
+
+def _alarm(reading: Reading, stored: Iterable[StoredSpec], approved: bool) -> str:
+    """Say why nothing of this source may be dropped: it is gone, or empty without a commit that emptied it."""
+    count = sum(spec.origin.source == reading.source for spec in stored)
+    if not count:
+        return ""
+    if reading.failed:
+        return f"{reading.source} cannot be read ({reading.failed}); its {count} watchers stay as they are"
+    if not reading.files and not reading.deliberate and not approved:
+        return (
+            f"{reading.source} is empty, though it gave {count} watchers before; nothing was stopped. "
+            "If they are to go, commit the deletion or pass --approve; if not, is it mounted?"
+        )
+    return ""
+
+
+def _absent(
+    old: StoredSpec, reading: Reading | None, now: float, grace: float, approved: bool, *, renamed: bool
+) -> Vanished | _Kept:
+    """Decide about a spec that no good file gives any more."""
+    if reading is None:
+        return _Kept(old, False, "its source is not read in this pass")
+    if reading.failed:
+        return _Kept(old, True, f"its source cannot be read: {reading.failed}")
+    file = next((file for file in reading.files if file.path == old.origin.file), None)
+    if file is not None and file.bad:
+        return _Kept(replace(old, missing_since=None), True, "its file is invalid; the last good version is in force")
+    if renamed:
+        return Vanished(old, True, "renamed")
+    if reading.deliberate:
+        return Vanished(old, True, f"deleted in {reading.revision[:12]}")
+    if approved:
+        return Vanished(old, True, "gone from its directory, approved")
+    if not reading.files:
+        return _Kept(old, True, "its source is empty")
+    since = old.missing_since if old.missing_since is not None else now
+    if old.missing_since is None or now - since < grace:
+        left = max(0.0, grace - (now - since))
+        return _Kept(replace(old, missing_since=since), True, f"gone from {old.origin.file}; stops in {left:.0f} s")
+    return Vanished(old, False, f"gone from {old.origin.file} for {now - since:.0f} s")

@@ -1,0 +1,209 @@
+"""The difference between what is wanted and what there is: specs x jobs against watchers -> Plan.
+
+Pure. `reconcile plan` prints the result, the engine applies the very same value. Whatever would stop or bind too much at once is
+marked `withheld` and waits for a person's yes; the rest of the plan goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from reconciler.errors import Problem, UnsafePlanError
+from reconciler.logic.desired import Desired, Resolution
+from reconciler.logic.selecting import dangerous, fits
+from reconciler.model import JobKey, Origin, Watcher, WatcherName, WatcherState
+from reconciler.protocols import KnownJob
+from reconciler.settings import PolicySettings
+
+
+class ChangeKind(StrEnum):
+    """What a change does to one watcher."""
+
+    CREATE = "create"
+    UPDATE = "update"  # its spec was edited; checkpoint, counters and variables stay
+    REPLACE = "replace"  # it goes on under another name (`renamed_from`)
+    STOP = "stop"
+    RESUME = "resume"  # a tombstone, or the watcher of a requeued job, goes on from its checkpoint; a declared suspension ended
+    SUSPEND = "suspend"  # a declared suspension began
+    NO_OP = "no-op"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One watcher's difference. `withheld` says why it waits for approval (empty: it does not)."""
+
+    kind: ChangeKind
+    name: WatcherName
+    job: JobKey
+    job_name: str
+    reason: str
+    origin: Origin
+    before: Watcher | None = None
+    after: Desired | None = None
+    static: bool = False
+    withheld: str = ""
+    deliberate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All changes of one pass, with the specs in force and what was wrong on the way."""
+
+    changes: tuple[Change, ...]
+    resolution: Resolution
+    alarms: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = field(default=())
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """The changes that change something."""
+        return tuple(change for change in self.changes if change.kind is not ChangeKind.NO_OP)
+
+    @property
+    def applicable(self) -> tuple[Change, ...]:
+        """The changes that may be applied without asking anybody."""
+        return tuple(change for change in self.pending if not change.withheld)
+
+    @property
+    def withheld(self) -> tuple[Change, ...]:
+        """The changes that wait for a person's yes."""
+        return tuple(change for change in self.pending if change.withheld)
+
+    def digest(self) -> str:
+        """Return a hex digest of what the plan would do; an approval names it."""
+        lines = sorted(f"{c.kind}\0{c.name}\0{c.job}\0{c.after.digest if c.after else ''}" for c in self.pending)
+        return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+
+    def raise_if_unsafe(self) -> None:
+        """Raise UnsafePlanError where something waits for approval or a source is gone or empty."""
+        reasons = [*self.alarms, *sorted({change.withheld for change in self.withheld})]
+        if reasons:
+            raise UnsafePlanError(
+                "; ".join(reasons), remedy=f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`"
+            )
+
+
+def make_plan(
+    resolution: Resolution,
+    jobs: Iterable[KnownJob],
+    watchers: Iterable[Watcher],
+    policy: PolicySettings,
+    *,
+    approved: bool = False,
+) -> Plan:
+    """Return the Plan of one pass. `approved`: a person said yes, nothing is withheld."""
+    known = {job.now.key: job for job in jobs}
+    existing = _by_name_and_job(watchers, known)
+    changes = [*_bound(resolution, known, existing), *_unwanted(resolution, existing, known)]
+    if not approved:
+        running = sum(watcher.phase.live for watcher in existing.values())
+        changes = _withhold(changes, policy, running)
+    return Plan(tuple(changes), resolution, resolution.alarms, resolution.problems)
+
+
+Existing = Mapping[tuple[WatcherName, JobKey], Watcher]
+
+
+def _by_name_and_job(watchers: Iterable[Watcher], known: Mapping[JobKey, KnownJob]) -> Existing:
+    """Return the watchers of present jobs; those of an earlier job that had the same id are history."""
+    found: dict[tuple[WatcherName, JobKey], Watcher] = {}
+    for watcher in watchers:
+        job = known.get(watcher.job)
+        if job is None or watcher.job_submitted in (None, job.first.submitted):
+            found[watcher.name, watcher.job] = watcher
+    return found
+
+
+def _bound(resolution: Resolution, known: Mapping[JobKey, KnownJob], existing: Existing) -> list[Change]:
+    changes: list[Change] = []
+    for desired in resolution.desired.values():
+        for job in known.values():
+            change = _for_pair(desired, job, existing)
+            if change is not None:
+                changes.append(change)
+    return changes
+
+
+def _for_pair(desired: Desired, job: KnownJob, existing: Existing) -> Change | None:
+    """Return what one spec means for one job; None where they have nothing to do with each other."""
+    watcher = existing.get((desired.name, job.now.key))
+    if watcher is not None and watcher.phase is not WatcherState.STOPPED:
+        return _for_existing(desired, job, watcher)
+    if not desired.binds or not fits(desired.spec.jobs, job.first):
+        return None
+    renamed = desired.spec.renamed_from
+    previous = existing.get((WatcherName(renamed), job.now.key)) if renamed else None
+    if previous is not None and previous.phase is not WatcherState.STOPPED and renamed not in (None, desired.name):
+        return _change(ChangeKind.REPLACE, desired, job, f"renamed from {renamed!r}", previous)
+    if watcher is not None:
+        return None if job.finished else _change(ChangeKind.RESUME, desired, job, "wanted again; goes on from its checkpoint", watcher)
+    if not job.finished:
+        return _change(ChangeKind.CREATE, desired, job, "fits the job")
+    if desired.spec.jobs.ids:
+        return _change(ChangeKind.CREATE, desired, job, "named by ids; the job had ended, so it fires on request only", static=True)
+    return None
+
+
+def _for_existing(desired: Desired, job: KnownJob, watcher: Watcher) -> Change:
+    if watcher.phase is WatcherState.COMPLETED:
+        if not job.finished and not job.now.state.ended:
+            return _change(ChangeKind.RESUME, desired, job, "the job was requeued; goes on from its checkpoint", watcher)
+        return _change(ChangeKind.NO_OP, desired, job, "the job has ended", watcher)
+    if watcher.spec_digest == desired.digest:
+        return _change(ChangeKind.NO_OP, desired, job, desired.note or "as declared", watcher)
+    if not fits(desired.spec.jobs, job.first):
+        return _change(ChangeKind.STOP, desired, job, "its edited selector no longer fits the job", watcher)
+    return _change(ChangeKind.UPDATE, desired, job, "its spec was edited", watcher)
+
+
+def _change(
+    kind: ChangeKind, desired: Desired, job: KnownJob, reason: str, before: Watcher | None = None, *, static: bool = False
+) -> Change:
+    return Change(kind, desired.name, job.now.key, job.now.name, reason, desired.origin, before, desired, static)
+
+
+def _unwanted(resolution: Resolution, existing: Existing, known: Mapping[JobKey, KnownJob]) -> list[Change]:
+    """Return the stops of watchers whose spec vanished; those whose renamed spec takes them over are no stops."""
+    gone = {vanished.stored.name: vanished for vanished in resolution.vanished}
+    heirs = {d.spec.renamed_from: d for d in resolution.desired.values() if d.spec.renamed_from and d.binds}
+    changes = []
+    for watcher in existing.values():
+        vanished = gone.get(watcher.name)
+        if vanished is None or not watcher.phase.live:
+            continue
+        heir = heirs.get(str(watcher.name))
+        job = known.get(watcher.job)
+        if heir is not None and job is not None and fits(heir.spec.jobs, job.first):
+            continue
+        origin = vanished.stored.origin
+        if _prune_disabled(vanished.stored.body):
+            changes.append(_stop(watcher, origin, f"{vanished.reason}; prune: disabled", ChangeKind.NO_OP, True))
+        else:
+            changes.append(_stop(watcher, origin, vanished.reason, ChangeKind.STOP, vanished.deliberate))
+    return changes
+
+
+def _prune_disabled(body: str) -> bool:
+    return '"prune":"disabled"' in body
+
+
+def _stop(watcher: Watcher, origin: Origin, reason: str, kind: ChangeKind, deliberate: bool) -> Change:
+    return Change(kind, watcher.name, watcher.job, watcher.job_name, reason, origin, watcher, deliberate=deliberate)
+
+
+def _withhold(changes: Sequence[Change], policy: PolicySettings, running: int) -> list[Change]:
+    """Mark what waits for approval: mass stops that nobody committed, mass bindings of dangerous actions."""
+    stops = [c for c in changes if c.kind is ChangeKind.STOP and not c.deliberate]
+    mass_stop = len(stops) > policy.max_stops or (len(stops) >= 5 and len(stops) * 100 > policy.max_stop_percent * running)
+    bindings = [
+        c for c in changes if c.kind in (ChangeKind.CREATE, ChangeKind.RESUME) and c.after and dangerous(c.after.spec)
+    ]
+    mass_binding = len(bindings) > policy.max_new_bindings
+    stop_text = f"would stop {len(stops)} of {running} watchers that nobody committed to delete"
+    bind_text = f"would bind actions that change jobs {len(bindings)} times at once (more than {policy.max_new_bindings})"
+    held = {id(c): stop_text for c in stops} if mass_stop else {}
+    held |= {id(c): bind_text for c in bindings} if mass_binding else {}
+    return [replace(c, withheld=held[id(c)]) if id(c) in held else c for c in changes]
