@@ -10,7 +10,7 @@ import pytest
 
 
 def missing(part: str, package: str = "") -> NoReturn:
-    """Skip the test, or fail it where CI is set: `part`, of the Debian `package` (default: the same name), is absent."""
+    """Skip the test (fail it where CI is set): `part`, of the Debian `package` (default: the same name), is missing."""
     reason = f"{part} is not here: apt-get install {package or part}, or run tests/run as root, which does it"
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         pytest.fail(f"{reason} (with CI set a missing part is a failure)", pytrace=False)
