@@ -14,7 +14,8 @@ Nothing anywhere decides by a message's text. Foreign exceptions are translated 
     ├── StateError              the state cannot be read or written                 (exit 1)
     ├── UnavailableError        not knowing: a host, scheduler or file system does not answer (exit 7)
     │   ├── HostUnreachableError
-    │   └── SchedulerUnavailableError
+    │   ├── SchedulerUnavailableError
+    │   └── InMotionError           a source is being changed at this moment; look again
     └── ActionError             an action did not do what it should
         ├── TemporaryActionError    try again, after `delay` seconds
         └── PermanentActionError    trying again would not help
@@ -153,6 +154,10 @@ class HostUnreachableError(UnavailableError):
 
 class SchedulerUnavailableError(UnavailableError):
     """The host answers, its scheduler does not."""
+
+
+class InMotionError(UnavailableError):
+    """A source is being written at this moment (a git operation, an editor): look again soon."""
 
 
 class ActionError(ReconcilerError):

@@ -59,6 +59,7 @@ class Reading:
     deliberate: bool = False
     revision: str = ""
     failed: str = ""
+    moving: bool = False  # failed because it is being written at this moment
     problems: tuple[Problem, ...] = ()
 
 
@@ -135,6 +136,8 @@ def _given(
     problems: list[Problem] = []
     for reading in readings:
         problems.extend(reading.problems)
+        if reading.failed and not reading.moving and all(s.origin.source != reading.source for s in before.values()):
+            problems.append(_unreadable(reading))
         for file in reading.files:
             problems.extend(file.problems)
             for spec in file.specs:
@@ -160,6 +163,11 @@ def _in_force(old: StoredSpec | None, later: Desired, first: Desired) -> bool:
     )
 
 
+def _unreadable(reading: Reading) -> Problem:
+    where = reading.source.partition(":")[2] or reading.source
+    return Problem(where, 0, 0, "source-unreadable", reading.failed, "name a directory that exists and that you may read")
+
+
 def _duplicate(winner: Desired, loser: Desired) -> Problem:
     return Problem(
         file=loser.origin.file,
@@ -176,7 +184,7 @@ def _duplicate(winner: Desired, loser: Desired) -> Problem:
 def _alarm(reading: Reading, stored: Iterable[StoredSpec], approved: bool) -> str:
     """Say why nothing of this source may be dropped: it is gone, or empty without a commit that emptied it."""
     count = sum(spec.origin.source == reading.source for spec in stored)
-    if not count:
+    if not count or reading.moving:
         return ""
     if reading.failed:
         return f"{reading.source} cannot be read ({reading.failed}); its {count} watchers stay as they are"

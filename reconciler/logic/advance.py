@@ -1,0 +1,347 @@
+"""What one tick means for one watcher: matches and deadlines in, triggers and their consequences out.
+
+Pure: the worker feeds it, the state writes its `Advance`. Nothing behind a line that paused the watcher, reached max_triggers or
+began timer mode triggers. Times are seconds since the epoch, of observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from reconciler.errors import ConditionError, PermanentActionError
+from reconciler.events import Event, EventType
+from reconciler.logic.compiled import CompiledAction, CompiledSpec
+from reconciler.logic.conditions import Condition
+from reconciler.logic.selecting import ended_as
+from reconciler.logic.substitution import builtin_values, match_values, render_params
+from reconciler.model import (
+    Hold,
+    Job,
+    JobState,
+    Match,
+    MetricPoint,
+    OutcomeKind,
+    PendingAction,
+    Position,
+    StreamName,
+    Trigger,
+    TriggerKind,
+    Watcher,
+    WatcherState,
+)
+from reconciler.protocols import Advance
+
+
+def trigger_values(trigger: Trigger, job: Job, watcher: Watcher) -> Mapping[str, str | None]:
+    """Return every name a trigger's actions may use: variables, this match's captures, the built-in names."""
+    values = dict(trigger.variables)
+    if trigger.match is not None:
+        values |= match_values(trigger.match)
+    return values | builtin_values(job, watcher.name)
+
+
+class WatcherTick:
+    """One tick of one watcher. Feed it, then take `advance()`.
+
+    `stopped` turns true where nothing further may trigger in this tick.
+    """
+
+    def __init__(self, compiled: CompiledSpec, watcher: Watcher, job: Job, now: float, variable_bytes: int = 4096) -> None:
+        self._compiled, self._before, self._job, self._now = compiled, watcher, job, now
+        self._cap = variable_bytes
+        self.after = replace(watcher, holds=tuple(hold for hold in watcher.holds if hold.until is None or hold.until > now))
+        self._metrics: list[MetricPoint] = []
+        self._pending: list[PendingAction] = []
+        self._events: list[Event] = []
+        self._failures: list[str] = []
+        for hold in set(watcher.holds) - set(self.after.holds):
+            self._event(EventType.WATCHER_RESUMED, result=f"the suspension by {hold.by} has run out", data={"kind": hold.kind})
+
+    @property
+    def stopped(self) -> bool:
+        """True where this watcher must not see further lines now."""
+        waits = self._compiled.late_pause and bool(self._pending)
+        return waits or self.after.timer_active or self.after.state is not WatcherState.ACTIVE
+
+    # --- what may trigger ---
+
+    def matched(self, matches: Sequence[Match]) -> None:
+        """Deal with the matches of one line, in their order."""
+        for match in matches:
+            if self.stopped:
+                return
+            memory = self.after.memory
+            if memory.cooldown_until is not None and self._now < memory.cooldown_until:
+                continue
+            if self._compiled.members and not self._all_seen(match.pattern):
+                continue
+            if self._trigger(TriggerKind.MATCH, match):
+                self._after_match(match)
+
+    def grew(self) -> None:
+        """A stream has new bytes: silence begins anew."""
+        if self._compiled.spec.silence is not None:
+            self._remember(grown_at=self._now, silence_fired=False)
+
+    def deadlines(self) -> None:
+        """Deal with every due deadline: timer, silence, time left. Several overdue timer ticks are one."""
+        if self.after.state is not WatcherState.ACTIVE or self._job.state is not JobState.RUNNING:
+            return
+        spec, memory = self._compiled.spec, self.after.memory
+        if self.after.timer_active and memory.timer_due is not None and self._now >= memory.timer_due:
+            self._remember(timer_due=self._now + spec.timer_interval_seconds)
+            self._trigger(TriggerKind.TIMER)
+        due = silence_due(self._compiled, self.after, self._job)
+        if due is not None and self._now >= due and self.after.state is WatcherState.ACTIVE:
+            self._remember(silence_fired=True)
+            self._trigger(TriggerKind.SILENCE)
+        due = time_left_due(self._compiled, self.after, self._job)
+        if due is not None and self._now >= due and self.after.state is WatcherState.ACTIVE:
+            self._remember(time_left_fired=True)
+            self._trigger(TriggerKind.TIME_LEFT)
+
+    def job_ended(self) -> None:
+        """The job has ended and everything was read: the job-end trigger, once, then completion."""
+        spec = self._compiled.spec
+        if self.after.phase in (WatcherState.COMPLETED, WatcherState.STATIC, WatcherState.STOPPED):
+            return
+        if spec.trigger_on_job_end and not self.after.memory.job_end_fired and self.after.state is WatcherState.ACTIVE:
+            self._remember(job_end_fired=True)
+            if ended_as(self._job, spec.trigger_job_states):
+                self._trigger(TriggerKind.JOB_END)
+        self.after = replace(self.after, phase=WatcherState.COMPLETED, timer_active=False)
+        self._remember(timer_due=None)
+        how = self._job.raw_state or self._job.state.value
+        self._event(EventType.WATCHER_COMPLETED, result=f"its job ended: {how}", data={"job_state": how})
+
+    def manual(self) -> bool:
+        """A person asked: act once on the newest match, or on none. Return whether the condition held."""
+        return self._trigger(TriggerKind.MANUAL, self.after.memory.newest)
+
+    # --- what comes of it ---
+
+    def advance(self, positions: Mapping[StreamName, Position] | None = None) -> Advance | None:
+        """Return what changed, the streams now standing at `positions`; None where nothing did."""
+        if self._failures:
+            self._condition_failed()
+        if positions:
+            self.after = replace(self.after, checkpoints={**self.after.checkpoints, **positions})
+        if self.after == self._before and not self._events and not self._pending:
+            return None
+        return Advance(
+            self._before, self.after, metrics=tuple(self._metrics), pending=tuple(self._pending), events=tuple(self._events)
+        )
+
+    def _all_seen(self, member: int) -> bool:
+        within = self._compiled.within
+        seen = {m: at for m, at in self.after.memory.seen.items() if within is None or self._now - at <= within}
+        seen[member] = self._now
+        complete = len(seen) == self._compiled.members
+        self._remember(seen={} if complete else seen)
+        return complete
+
+    def _after_match(self, match: Match) -> None:
+        spec = self._compiled.spec
+        self._remember(newest=match)
+        if spec.cooldown:
+            self._remember(cooldown_until=self._now + spec.cooldown)
+        if spec.timer_mode_enabled and self.after.phase is WatcherState.ACTIVE:
+            self.after = replace(self.after, timer_active=True)
+            self._remember(timer_due=self._now + spec.timer_interval_seconds)
+
+    def _trigger(self, kind: TriggerKind, match: Match | None = None) -> bool:
+        """Make a trigger if the condition holds, and everything that belongs into its transaction."""
+        variables = dict(self.after.variables)
+        if match is not None:
+            captured = match_values(match)
+            variables |= {k: self._cut(v) for k, v in captured.items() if k not in ("0", "_matched_text")}
+        trigger = Trigger(kind, self._now, variables, match)
+        if not self._holds(self._compiled.condition, trigger):
+            return False
+        self.after = replace(
+            self.after, variables=variables, trigger_count=self.after.trigger_count + 1, last_trigger=self._now
+        )
+        self._event(EventType.WATCHER_TRIGGERED, trigger, data={"trigger": kind, "trigger_count": self.after.trigger_count})
+        for action in self._compiled.actions:
+            self._act(action, trigger)
+        limit = self._compiled.spec.max_triggers
+        if limit is not None and self.after.trigger_count >= limit and self.after.phase is WatcherState.ACTIVE:
+            self.after = replace(self.after, phase=WatcherState.TRIGGERED, timer_active=False)
+        return True
+
+    def _act(self, action: CompiledAction, trigger: Trigger) -> None:
+        if action.leading:
+            self._lead(action, trigger)
+        else:
+            self._pending.append(
+                PendingAction(
+                    self.after.id, self.after.trigger_count, action.index, action.type, action.params, trigger
+                )
+            )
+
+    def _lead(self, action: CompiledAction, trigger: Trigger) -> None:
+        """Run a leading state-only action here and now."""
+        if action.condition is not None and not self._holds(action.condition, trigger):
+            self._outcome(action, trigger, OutcomeKind.SKIPPED, "its condition is false")
+            return
+        values = trigger_values(trigger, self._job, self.after)
+        try:
+            self.after, metrics, result = apply_state_action(action, self.after, trigger, values)
+        except PermanentActionError as error:
+            self._outcome(action, trigger, OutcomeKind.FAILED, error.message)
+            self._fail(error.message)
+            return
+        self._metrics.extend(metrics)
+        self.after = replace(self.after, failures=0)
+        self._outcome(action, trigger, OutcomeKind.SUCCEEDED, result)
+
+    def _fail(self, message: str) -> None:
+        self.after, events = count_failure(self._compiled, self.after, message, self._now)
+        self._events.extend(events)
+
+    def _holds(self, condition: Condition | None, trigger: Trigger) -> bool:
+        if condition is None:
+            return True
+        try:
+            return condition.holds(trigger_values(trigger, self._job, self.after))
+        except ConditionError as error:
+            self._failures.append(error.message)
+            return False
+
+    def _condition_failed(self) -> None:
+        """One event for all evaluations of this tick that could not be made."""
+        count, first = len(self._failures), self._failures[0]
+        total = self.after.memory.condition_failures + count
+        self._remember(condition_failures=total)
+        self.after = replace(self.after, last_error=f"condition: {first}")
+        self._event(EventType.CONDITION_FAILED, result=first, success=False, data={"count": count, "total": total})
+
+    def _outcome(self, action: CompiledAction, trigger: Trigger, kind: OutcomeKind, result: str) -> None:
+        self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))
+
+    def _event(
+        self, type_: EventType, trigger: Trigger | None = None, result: str = "", success: bool = True, data: Mapping[str, Any] = {}
+    ) -> None:
+        self._events.append(watcher_event(self.after, type_, self._now, trigger, result=result, success=success, data=data))
+
+    def _remember(self, **changes: Any) -> None:
+        self.after = replace(self.after, memory=replace(self.after.memory, **changes))
+
+    def _cut(self, value: str | None) -> str | None:
+        if value is None or len(value) * 4 <= self._cap:
+            return value
+        return value.encode("utf-8", "surrogateescape")[: self._cap].decode("utf-8", "ignore")
+
+
+def apply_state_action(
+    action: CompiledAction, watcher: Watcher, trigger: Trigger, values: Mapping[str, str | None]
+) -> tuple[Watcher, tuple[MetricPoint, ...], str]:
+    """Return the watcher after a state-only action, the metric points it made, and its result for people.
+
+    The last value of a metric is left among the variables, unless a capture has its name. Raises PermanentActionError.
+    """
+    assert action.kind.state is not None  # noqa: S101 - the caller chose a state-only action
+    effect = action.kind.state.effect(render_params(action.params, values), watcher, trigger)
+    variables = dict(watcher.variables)
+    for point in effect.metrics:
+        if trigger.match is None or point.name not in trigger.match.captures:
+            variables[point.name] = repr(point.value)
+    holds = watcher.holds
+    if effect.hold is not None:
+        holds = (*(hold for hold in holds if hold.kind is not effect.hold.kind), effect.hold)
+    return replace(watcher, variables=variables, holds=holds), effect.metrics, effect.result
+
+
+def count_failure(
+    compiled: CompiledSpec, watcher: Watcher, message: str, now: float
+) -> tuple[Watcher, tuple[Event, ...]]:
+    """Return the watcher after one more failed attempt in a row, disabled where that was the last allowed."""
+    watcher = replace(watcher, failures=watcher.failures + 1, last_error=message)
+    limit = compiled.spec.max_failures
+    if limit is None or watcher.failures < limit or watcher.phase is WatcherState.DISABLED:
+        return watcher, ()
+    watcher = replace(watcher, phase=WatcherState.DISABLED, timer_active=False)
+    event = watcher_event(watcher, EventType.WATCHER_DISABLED, now, result=f"{watcher.failures} failures in a row: {message}", success=False)
+    return watcher, (event,)
+
+
+def watcher_event(
+    watcher: Watcher,
+    type_: EventType,
+    at: float,
+    trigger: Trigger | None = None,
+    *,
+    result: str = "",
+    success: bool = True,
+    data: Mapping[str, Any] = {},
+) -> Event:
+    """Return an event about one watcher, with the place of the match and of the spec in its data."""
+    match = trigger.match if trigger else None
+    place = {"line": match.line, "offset": match.offset, "stream": match.stream} if match else {}
+    origin = {"file": watcher.origin.file, "spec_line": watcher.origin.line, "commit": watcher.origin.commit}
+    return Event(
+        type=type_,
+        at=at,
+        subject=f"{watcher.name}/{watcher.job}",
+        watcher_id=watcher.id,
+        watcher=watcher.name,
+        job_id=watcher.job.id,
+        hostname=watcher.job.host,
+        matched_text=match.text if match else None,
+        captured_vars=dict(match.captures) if match else (dict(trigger.variables) if trigger else {}),
+        action_result=result,
+        success=success,
+        data={**place, **origin, **data},
+    )
+
+
+def action_event(
+    watcher: Watcher, trigger: Trigger, type_: str, index: int, kind: OutcomeKind, result: str, data: Mapping[str, Any] = {}
+) -> Event:
+    """Return the event that tells what became of an action."""
+    event = watcher_event(
+        watcher,
+        EventType.of_outcome(kind),
+        trigger.at,
+        trigger,
+        result=result,
+        success=kind in (OutcomeKind.SUCCEEDED, OutcomeKind.WOULD_RUN),
+        data={"action": index, **data},
+    )
+    return replace(event, action_type=type_)
+
+
+def silence_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None:
+    """Return when the silence of a running job has lasted long enough; None where it fired or is not asked for."""
+    if compiled.spec.silence is None or watcher.memory.silence_fired or job.state is not JobState.RUNNING:
+        return None
+    base = watcher.memory.grown_at or max(watcher.created_at, job.started or 0.0)
+    return base + compiled.spec.silence
+
+
+def time_left_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None:
+    """Return when only `time_left` of the job's limit is left; None where it fired, or the job has no limit."""
+    left = compiled.spec.time_left
+    if left is None or watcher.memory.time_left_fired or job.started is None or job.time_limit is None:
+        return None
+    return job.started + job.time_limit - left
+
+
+def next_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None:
+    """Return when this watcher next wants a tick for the sake of time alone; None: never."""
+    until = [hold.until for hold in watcher.holds if hold.until is not None]
+    if watcher.holds:
+        return min(until, default=None)
+    if watcher.phase is not WatcherState.ACTIVE:
+        return None
+    dues = [silence_due(compiled, watcher, job), time_left_due(compiled, watcher, job)]
+    if watcher.timer_active:
+        dues.append(watcher.memory.timer_due)
+    return min((due for due in dues if due is not None), default=None)
+
+
+def hold(watcher: Watcher, new: Hold) -> Watcher:
+    """Return the watcher with this hold, in place of one of the same kind."""
+    return replace(watcher, holds=(*(old for old in watcher.holds if old.kind is not new.kind), new))
