@@ -1,0 +1,57 @@
+"""Output file patterns, expanded as SLURM expands them (sbatch(1), "filename pattern"). Pure.
+
+Used where the scheduler did not say the path itself; its own answer always wins.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from dataclasses import dataclass
+
+from reconciler.model import JobId
+
+_SYMBOL = re.compile(r"%(?P<width>\d{0,9})(?P<letter>.?)", re.ASCII | re.DOTALL)
+#: SLURM pads to ten digits at most.
+_WIDEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PathFacts:
+    """What a pattern may speak of. `number` is the job's own number (`%j`); for an array task it differs from `id`."""
+
+    id: JobId
+    name: str = ""
+    user: str = ""
+    node: str = ""
+    workdir: str = ""
+    number: str = ""
+
+
+def expand(pattern: str, facts: PathFacts) -> str:
+    """Return the absolute path that a pattern means for the batch step of a job.
+
+    A pattern with a backslash is taken literally, the backslashes taken out. Unknown symbols stay as they are written.
+    """
+    literal = "\\" in pattern
+    path = pattern.replace("\\", "") if literal else _SYMBOL.sub(lambda found: _symbol(found, facts), pattern)
+    return os.path.normpath(os.path.join(facts.workdir, path)) if facts.workdir else path
+
+
+def _symbol(found: re.Match[str], facts: PathFacts) -> str:
+    master, _, task = facts.id.partition("_")
+    number = facts.number or (master if not task else facts.id)
+    numbers = {
+        "A": master,
+        "a": task or "4294967294",  # NO_VAL: SLURM's own word for "no array"
+        "b": str(int(task) % 10) if task.isdigit() else "4",
+        "j": number,
+        "J": number,
+        "t": "0",
+        "n": "0",
+    }
+    words = {"x": facts.name, "u": facts.user, "N": facts.node, "s": "batch", "%": "%"}
+    letter = found["letter"]
+    if letter in numbers:
+        return numbers[letter].zfill(min(int(found["width"] or 0), _WIDEST))
+    return words.get(letter, found[0])

@@ -1,0 +1,42 @@
+"""SLURM's ways of writing times and limits, read into seconds. Pure.
+
+The forms are those of sbatch(1) `--time` and of squeue(1); what says no number gives None.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+_LIMIT = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
+
+
+def limit_seconds(text: str) -> float | None:
+    """Read a time limit: `5` (minutes), `5:30` (minutes:seconds), `1:02:03`, `1-02` (days-hours), `1-02:03:04`.
+
+    None for UNLIMITED, NOT_SET, INVALID, Partition_Limit, and whatever else is no limit.
+    """
+    found = _LIMIT.fullmatch(text.strip())
+    if not found:
+        return None
+    parts = [int(part) for part in found["clock"].split(":")]
+    if found["days"] is not None:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+        return float(int(found["days"]) * 86400 + hours * 3600 + minutes * 60 + seconds)
+    if len(parts) == 3:
+        return float(parts[0] * 3600 + parts[1] * 60 + parts[2])
+    return float(parts[0] * 60 + (parts[1] if len(parts) == 2 else 0))
+
+
+def epoch(text: str) -> float | None:
+    """Read a time as printed with `SLURM_TIME_FORMAT=%s`, or as `2024-01-31T12:00:00` in this machine's zone.
+
+    None for N/A, NONE, Unknown, 0 and the like.
+    """
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return float(text) or None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
