@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = [f"parts.{file.stem}" for file in sorted((Path(__file__).parent / "parts").glob("[!_]*.py"))]
+_parts = sorted((Path(__file__).parent / "parts").glob("[!_]*.py"))
+pytest_plugins = [f"parts.{file.stem}" for file in _parts if "@pytest.fixture" in file.read_text(encoding="utf-8")]
 
 #: A task or process may take so many seconds to end by itself after its test, not more.
 GRACE = 1.0

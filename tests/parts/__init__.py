@@ -1,4 +1,4 @@
 """What tests share: real parts (SLURM, sshd) as fixtures, waiting with a deadline, what to do where a part is missing.
 
-`tests/conftest.py` loads every module in here as a pytest plugin; tests write `from parts.waiting import eventually`.
+`tests/conftest.py` loads the modules with fixtures as plugins; tests write `from parts.waiting import eventually`.
 """
