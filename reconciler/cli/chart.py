@@ -1,4 +1,4 @@
-"""Curves in a terminal: numbers over time as braille dots, two by four in a character. `metrics --plot` and `demo` draw them.
+"""Curves in a terminal: numbers over time as braille dots, two by four in a character; `metrics` and `demo` draw them.
 
 Nothing but text comes out, so it works over any connection and in a log of CI. Source of the dots:
 https://www.unicode.org/charts/PDF/U2800.pdf
