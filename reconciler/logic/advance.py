@@ -48,22 +48,32 @@ class WatcherTick:
     `stopped` turns true where nothing further may trigger in this tick.
     """
 
-    def __init__(self, compiled: CompiledSpec, watcher: Watcher, job: Job, now: float, variable_bytes: int = 4096) -> None:
+    def __init__(
+        self, compiled: CompiledSpec, watcher: Watcher, job: Job, now: float, variable_bytes: int = 4096
+    ) -> None:
         self._compiled, self._before, self._job, self._now = compiled, watcher, job, now
         self._cap = variable_bytes
-        self.after = replace(watcher, holds=tuple(hold for hold in watcher.holds if hold.until is None or hold.until > now))
+        self.after = replace(
+            watcher, holds=tuple(hold for hold in watcher.holds if hold.until is None or hold.until > now)
+        )
         self._metrics: list[MetricPoint] = []
         self._pending: list[PendingAction] = []
         self._events: list[Event] = []
         self._failures: list[str] = []
         for hold in set(watcher.holds) - set(self.after.holds):
-            self._event(EventType.WATCHER_RESUMED, result=f"the suspension by {hold.by} has run out", data={"kind": hold.kind})
+            self._event(
+                EventType.WATCHER_RESUMED, result=f"the suspension by {hold.by} has run out", data={"kind": hold.kind}
+            )
+
+    @property
+    def waits(self) -> bool:
+        """True where an action that may pause the watcher has to run before the next line is looked at."""
+        return self._compiled.late_pause and bool(self._pending)
 
     @property
     def stopped(self) -> bool:
         """True where this watcher must not see further lines now."""
-        waits = self._compiled.late_pause and bool(self._pending)
-        return waits or self.after.timer_active or self.after.state is not WatcherState.ACTIVE
+        return self.waits or self.after.timer_active or self.after.state is not WatcherState.ACTIVE
 
     # --- what may trigger ---
 
@@ -131,7 +141,11 @@ class WatcherTick:
         if self.after == self._before and not self._events and not self._pending:
             return None
         return Advance(
-            self._before, self.after, metrics=tuple(self._metrics), pending=tuple(self._pending), events=tuple(self._events)
+            self._before,
+            self.after,
+            metrics=tuple(self._metrics),
+            pending=tuple(self._pending),
+            events=tuple(self._events),
         )
 
     def _all_seen(self, member: int) -> bool:
@@ -163,7 +177,9 @@ class WatcherTick:
         self.after = replace(
             self.after, variables=variables, trigger_count=self.after.trigger_count + 1, last_trigger=self._now
         )
-        self._event(EventType.WATCHER_TRIGGERED, trigger, data={"trigger": kind, "trigger_count": self.after.trigger_count})
+        self._event(
+            EventType.WATCHER_TRIGGERED, trigger, data={"trigger": kind, "trigger_count": self.after.trigger_count}
+        )
         for action in self._compiled.actions:
             self._act(action, trigger)
         limit = self._compiled.spec.max_triggers
@@ -222,9 +238,16 @@ class WatcherTick:
         self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))
 
     def _event(
-        self, type_: EventType, trigger: Trigger | None = None, result: str = "", success: bool = True, data: Mapping[str, Any] = {}
+        self,
+        type_: EventType,
+        trigger: Trigger | None = None,
+        result: str = "",
+        success: bool = True,
+        data: Mapping[str, Any] = {},
     ) -> None:
-        self._events.append(watcher_event(self.after, type_, self._now, trigger, result=result, success=success, data=data))
+        self._events.append(
+            watcher_event(self.after, type_, self._now, trigger, result=result, success=success, data=data)
+        )
 
     def _remember(self, **changes: Any) -> None:
         self.after = replace(self.after, memory=replace(self.after.memory, **changes))
@@ -263,7 +286,13 @@ def count_failure(
     if limit is None or watcher.failures < limit or watcher.phase is WatcherState.DISABLED:
         return watcher, ()
     watcher = replace(watcher, phase=WatcherState.DISABLED, timer_active=False)
-    event = watcher_event(watcher, EventType.WATCHER_DISABLED, now, result=f"{watcher.failures} failures in a row: {message}", success=False)
+    event = watcher_event(
+        watcher,
+        EventType.WATCHER_DISABLED,
+        now,
+        result=f"{watcher.failures} failures in a row: {message}",
+        success=False,
+    )
     return watcher, (event,)
 
 
@@ -298,7 +327,13 @@ def watcher_event(
 
 
 def action_event(
-    watcher: Watcher, trigger: Trigger, type_: str, index: int, kind: OutcomeKind, result: str, data: Mapping[str, Any] = {}
+    watcher: Watcher,
+    trigger: Trigger,
+    type_: str,
+    index: int,
+    kind: OutcomeKind,
+    result: str,
+    data: Mapping[str, Any] = {},
 ) -> Event:
     """Return the event that tells what became of an action."""
     event = watcher_event(

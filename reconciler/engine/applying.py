@@ -1,0 +1,208 @@
+"""Carries a Plan out: change by change, each committed before the engine acts on it.
+
+The controller calls it. Safe to break off at any point: the next pass finds what is left to do from the state alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from reconciler.engine.fleet import Fleet
+from reconciler.engine.jobtask import JobTask
+from reconciler.engine.parts import Parts
+from reconciler.events import Event, EventType
+from reconciler.logic.advance import watcher_event
+from reconciler.logic.plan import Change, ChangeKind, Plan
+from reconciler.model import Hold, HoldKind, JobKey, StoredSpec, Watcher, WatcherId, WatcherName, WatcherState
+from reconciler.protocols import Advance, Batch, Committed, KnownJob, StateWriting
+from reconciler.spec.watcher import Suspend, WatcherSpec
+
+_EVENTS = {
+    ChangeKind.UPDATE: EventType.WATCHER_UPDATED,
+    ChangeKind.REPLACE: EventType.WATCHER_REPLACED,
+    ChangeKind.STOP: EventType.WATCHER_STOPPED,
+    ChangeKind.RESUME: EventType.WATCHER_RESUMED,
+}
+
+
+def declared_hold(spec: WatcherSpec, file: str, now: float) -> Hold | None:
+    """Return the hold that `suspend:` declares; None where it declares none or it has run out."""
+    if isinstance(spec.suspend, Suspend):
+        until = _epoch(spec.suspend.until)
+        if until is not None and until <= now:
+            return None
+        return Hold(HoldKind.DECLARED, file, spec.suspend.reason, now, until)
+    return Hold(HoldKind.DECLARED, file, "", now) if spec.suspend else None
+
+
+def _epoch(moment: datetime | date | None) -> float | None:
+    """A date means its first moment, times without a zone are UTC."""
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+class Applier:
+    """Applies plans to the state and the fleet."""
+
+    def __init__(self, parts: Parts, fleet: Fleet) -> None:
+        self._parts, self._fleet = parts, fleet
+        self._stored: dict[WatcherName, StoredSpec] = {}
+
+    async def apply(
+        self, plan: Plan, known: dict[JobKey, KnownJob], *, events: Sequence[Event] = (), **more: Any
+    ) -> int:
+        """Carry out what may be applied; return how many watchers changed. `events` and `more` go into the first commit."""
+        changes = plan.applicable
+        creations = [change for change in changes if change.kind is ChangeKind.CREATE]
+        await self._create(plan, creations, known, events, more)
+        for change in changes:
+            if change.kind is not ChangeKind.CREATE:
+                await self._change(change, known)
+        await self._drop(plan)
+        return len(changes)
+
+    async def _create(
+        self, plan: Plan, creations: Sequence[Change], known: dict[JobKey, KnownJob], events: Sequence[Event], more: Any
+    ) -> None:
+        now = self._parts.clock.now()
+        watchers = tuple(self._new(change, known[change.job], now) for change in creations)
+        made = tuple(
+            watcher_event(w, EventType.WATCHER_CREATED, now, result=c.reason)
+            for w, c in zip(watchers, creations, strict=True)
+        )
+        batch = Batch(
+            create=watchers, create_events=made, events=tuple(events), put_specs=self._changed_specs(plan), **more
+        )
+        if batch == Batch():
+            return
+
+        def work(state: StateWriting) -> Committed:
+            return state.commit(batch)
+
+        committed = await self._parts.state.run(work)
+        self._stored = {d.name: d.stored() for d in plan.resolution.desired.values()}
+        for watcher, change in zip(committed.created, creations, strict=True):
+            if change.after is not None and watcher.phase.live:
+                self._fleet.put(watcher, known[change.job], change.after.spec)
+
+    def _changed_specs(self, plan: Plan) -> tuple[StoredSpec, ...]:
+        stored = {d.name: d.stored() for d in plan.resolution.desired.values()}
+        return tuple(spec for name, spec in stored.items() if self._stored.get(name) != spec)
+
+    def remember(self, specs: Sequence[StoredSpec]) -> None:
+        """Say what the state holds already, so that only differences are written."""
+        self._stored = {spec.name: spec for spec in specs}
+
+    @staticmethod
+    def _new(change: Change, job: KnownJob, now: float) -> Watcher:
+        assert change.after is not None  # noqa: S101 - a creation has a spec
+        hold = declared_hold(change.after.spec, change.origin.file, now)
+        return Watcher(
+            id=WatcherId(0),
+            name=change.name,
+            job=change.job,
+            job_name=job.first.name,
+            spec_digest=change.after.digest,
+            origin=change.origin,
+            phase=WatcherState.STATIC if change.static else WatcherState.ACTIVE,
+            holds=(hold,) if hold else (),
+            created_at=now,
+            job_submitted=job.first.submitted,
+        )
+
+    async def _change(self, change: Change, known: dict[JobKey, KnownJob]) -> None:
+        """Change one existing watcher, under the lock of its task where it has one."""
+        assert change.before is not None  # noqa: S101 - only creations have no watcher before
+        task = self._fleet.tasks.get(change.job)
+        running = task.watchers.get(change.before.id) if task else None
+        if task is None or running is None:
+            after = await self._write(change, change.before, None)
+        else:
+            async with task.lock:
+                after = await self._write(change, task.watchers.get(running.id, running), task)
+        self._settle(change, after, known)
+
+    async def _write(self, change: Change, before: Watcher, task: JobTask | None) -> Watcher:
+        now = self._parts.clock.now()
+        after = _after(change, before, now)
+        events = [watcher_event(after, _EVENTS[change.kind], now, result=change.reason)]
+        events += _hold_events(before, after, now)
+        advance = Advance(before, after, events=tuple(events))
+        if task is not None:
+            await task.write([advance])
+            return after
+
+        def work(state: StateWriting) -> Committed:
+            return state.commit(Batch(advances=(advance,)))
+
+        await self._parts.state.run(work)
+        return after
+
+    def _settle(self, change: Change, after: Watcher, known: dict[JobKey, KnownJob]) -> None:
+        """Let the fleet run the new value, or let go of a watcher that stopped."""
+        task = self._fleet.tasks.get(change.job)
+        if after.phase.live and change.after is not None and change.job in known:
+            self._fleet.put(after, known[change.job], change.after.spec)
+        elif task is not None:
+            task.drop(after.id)
+            if not task.watchers:
+                self._fleet.forget(change.job)
+
+    async def _drop(self, plan: Plan) -> None:
+        """A spec leaves the inventory only when every watcher of it has really stopped."""
+        waiting = {change.name for change in plan.withheld if change.kind is ChangeKind.STOP}
+        gone = tuple(v.stored.name for v in plan.resolution.vanished if v.stored.name not in waiting)
+        if gone:
+
+            def work(state: StateWriting) -> Committed:
+                return state.commit(Batch(drop_specs=gone))
+
+            await self._parts.state.run(work)
+            for name in gone:
+                self._stored.pop(name, None)
+
+
+def _after(change: Change, before: Watcher, now: float) -> Watcher:
+    """Return the watcher as the change leaves it; checkpoint, counters and variables always stay."""
+    if change.kind is ChangeKind.STOP or change.after is None:
+        return replace(before, phase=WatcherState.STOPPED, timer_active=before.timer_active)
+    spec = change.after.spec
+    hold = declared_hold(spec, change.origin.file, now)
+    others = tuple(h for h in before.holds if h.kind is not HoldKind.DECLARED)
+    after = replace(
+        before,
+        name=change.name,
+        spec_digest=change.after.digest,
+        origin=change.origin,
+        holds=(*others, hold) if hold else others,
+    )
+    if change.kind is ChangeKind.RESUME and before.phase is WatcherState.COMPLETED:
+        memory = replace(before.memory, job_end_fired=False, time_left_fired=False)
+        return replace(after, phase=_phase(after, spec), memory=memory)
+    if before.phase in (WatcherState.TRIGGERED, WatcherState.DISABLED, WatcherState.STOPPED):
+        after = replace(after, phase=_phase(after, spec), failures=0, last_error="")
+    return after if spec.timer_mode_enabled else replace(after, timer_active=False)
+
+
+def _phase(watcher: Watcher, spec: WatcherSpec) -> WatcherState:
+    reached = spec.max_triggers is not None and watcher.trigger_count >= spec.max_triggers
+    return WatcherState.TRIGGERED if reached else WatcherState.ACTIVE
+
+
+def _hold_events(before: Watcher, after: Watcher, now: float) -> list[Event]:
+    """A declared suspension that began or ended is told, beside the update."""
+    had = next((h for h in before.holds if h.kind is HoldKind.DECLARED), None)
+    has = next((h for h in after.holds if h.kind is HoldKind.DECLARED), None)
+    if has is not None and had is None:
+        return [watcher_event(after, EventType.WATCHER_SUSPENDED, now, result=has.reason, data={"kind": has.kind})]
+    if had is not None and has is None:
+        return [
+            watcher_event(after, EventType.WATCHER_RESUMED, now, result="no longer suspended", data={"kind": had.kind})
+        ]
+    return []

@@ -1,0 +1,200 @@
+"""One pass: look at sources and hosts, plan, apply. Level-triggered: what to do follows from the state alone.
+
+The daemon and `reconcile --once` call the same pass; the daemon merely calls it again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reconciler.engine.applying import Applier
+from reconciler.engine.discovery import Discovery, Seen
+from reconciler.engine.fleet import Fleet
+from reconciler.engine.parts import Parts
+from reconciler.engine.sourcing import Sourcing
+from reconciler.errors import ExitCode, Problem
+from reconciler.events import Event, EventType
+from reconciler.logic.desired import Reading, Resolution, resolve
+from reconciler.logic.plan import Plan, make_plan
+from reconciler.model import JobKey, StoredSpec, Watcher
+from reconciler.protocols import StateReading
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class PassReport:
+    """What a pass came to."""
+
+    plan: Plan | None = None
+    applied: int = 0
+    seen: Seen = field(default_factory=Seen)
+    failed_actions: int = 0
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Everything wrong in the files, errors and warnings."""
+        return self.plan.problems if self.plan else ()
+
+    def codes(self) -> list[ExitCode]:
+        """Return every exit code that holds."""
+        codes = [ExitCode.OK]
+        if self.plan is not None and (self.plan.alarms or self.plan.withheld):
+            codes.append(ExitCode.REFUSED)
+        if any(problem.severity == "error" for problem in self.problems):
+            codes.append(ExitCode.INVALID)
+        if self.seen.unreachable or self.failed_actions:
+            codes.append(ExitCode.PARTIAL)
+        return codes
+
+
+class Controller:
+    """Owns the fleet of job tasks and keeps it equal to what is declared."""
+
+    def __init__(self, parts: Parts, identity: str) -> None:
+        self._parts = parts
+        self.fleet = Fleet(parts, identity)
+        self.discovery = Discovery(parts)
+        self._sourcing = Sourcing(parts)
+        self._applier = Applier(parts, self.fleet)
+        self._loaded = False
+        self._before: tuple[object, ...] = ()
+        self._told: tuple[Problem, ...] | None = None
+        self.plan: Plan | None = None
+
+    async def pass_(self, *, approve: str = "", list_jobs: bool = True) -> PassReport:
+        """Look, plan and apply. `approve`: `yes`, or the digest of the plan that a person looked at."""
+        if not self._loaded:
+            await self.discovery.load()
+        report = PassReport()
+        if list_jobs:
+            report.seen = await self.discovery.look()
+        readings = await self._sourcing.read()
+        if not self._anything_new(readings, report.seen, approve):
+            report.plan = self.plan
+        else:
+            await self._plan_and_apply(readings, report, approve)
+        self._refresh_jobs(report.seen)
+        await self._finish_unwatched()
+        return report
+
+    async def preview(self, *, approve: str = "", list_jobs: bool = True) -> Plan:
+        """Return the plan of a pass, changing nothing but what the listing of jobs is remembered as."""
+        await self.discovery.load()
+        if list_jobs:
+            await self.discovery.look()
+        return await self._plan(await self._sourcing.read(), approve)
+
+    def _anything_new(self, readings: Sequence[Reading], seen: Seen, approve: str) -> bool:
+        """Tell whether planning can find anything: other content, other jobs, a grace that runs, an approval."""
+        now = tuple((r.source, r.revision, r.failed, r.problems) for r in readings)
+        waiting = self.plan is not None and (
+            self.plan.withheld or any(d.missing_since is not None for d in self.plan.resolution.desired.values())
+        )
+        new = bool(now != self._before or seen.changed or waiting or approve or self.plan is None)
+        self._before = now
+        return new
+
+    async def _plan_and_apply(self, readings: Sequence[Reading], report: PassReport, approve: str) -> None:
+        plan = report.plan = self.plan = await self._plan(readings, approve)
+        if not self._loaded:
+            self._loaded = True
+            await self.fleet.load(self.discovery.known, {str(n): d for n, d in plan.resolution.desired.items()})
+        parsed, self._sourcing.unsaved = self._sourcing.unsaved, {}
+        events = self._source_events(readings, plan)
+        report.applied = await self._applier.apply(plan, self.discovery.known, events=events, parsed=parsed)
+        self.fleet.prune_compiled(d.digest for d in plan.resolution.desired.values())
+        if report.applied:
+            self._before = ()  # the next pass plans again, and finds nothing
+
+    async def _plan(self, readings: Sequence[Reading], approve: str) -> Plan:
+        def look_up(state: StateReading) -> tuple[tuple[StoredSpec, ...], tuple[Watcher, ...]]:
+            return state.specs(), state.watchers()
+
+        stored, watchers = await self._parts.state.run(look_up)
+        self._applier.remember(stored)
+        plan = self._make(readings, stored, watchers, approved=approve == "yes")
+        if approve not in ("", "yes"):
+            approved = self._make(readings, stored, watchers, approved=True)
+            plan = approved if approved.digest() == approve else plan
+        return plan
+
+    def _make(
+        self, readings: Sequence[Reading], stored: Sequence[StoredSpec], watchers: Sequence[Watcher], *, approved: bool
+    ) -> Plan:
+        policy = self._parts.settings.policy
+        resolution: Resolution = resolve(
+            readings,
+            stored,
+            revive=self._parts.revive,
+            now=self._parts.clock.now(),
+            grace=policy.prune_grace,
+            approved=approved,
+        )
+        jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.hosts]
+        return make_plan(resolution, jobs, watchers, policy, approved=approved)
+
+    def _source_events(self, readings: Sequence[Reading], plan: Plan) -> list[Event]:
+        """Tell once what was applied from which revision, and what was wrong."""
+        now = self._parts.clock.now()
+        events = []
+        if plan.applicable or plan.resolution.vanished:
+            for reading in readings:
+                counts = sum(change.origin.source == reading.source for change in plan.applicable)
+                data = {"revision": reading.revision, "changes": counts}
+                if counts:
+                    events.append(Event(EventType.SOURCE_APPLIED, now, reading.source, data=data))
+        errors = tuple(p for p in plan.problems if p.severity == "error")
+        if errors != self._told:
+            events += [_rejected(problem, now) for problem in errors if problem not in (self._told or ())]
+            self._told = errors
+        return events
+
+    def _refresh_jobs(self, seen: Seen) -> None:
+        """Tell the tasks what became of their jobs."""
+        for key in seen.changed:
+            task = self.fleet.tasks.get(key)
+            if task is not None:
+                task.job = self.discovery.known[key].now
+
+    async def _finish_unwatched(self) -> None:
+        """Jobs that ended and that nobody watches are done with."""
+        keys: list[JobKey] = [
+            key
+            for key, job in self.discovery.known.items()
+            if job.now.state.ended
+            and not job.finished
+            and key not in self.fleet.tasks
+            and key.host in self._parts.hosts
+        ]
+        await self.discovery.finish(keys)
+
+    async def finished(self, key: JobKey) -> None:
+        """Take note that the output of an ended job was read to its end and its watchers are completed."""
+        await self.discovery.finish([key])
+        self.fleet.forget(key)
+
+    def unreachable(self) -> dict[str, str]:
+        """Return which hosts do not answer, and why."""
+        return {str(host): reason for host, reason in self.discovery.unreachable.items()}
+
+
+def _rejected(problem: Problem, now: float) -> Event:
+    data = {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "code": problem.code,
+        "remedy": problem.remedy,
+    }
+    return Event(
+        EventType.SOURCE_REJECTED,
+        now,
+        problem.file,
+        watcher=problem.watcher,
+        action_result=problem.message,
+        success=False,
+        data=data,
+    )

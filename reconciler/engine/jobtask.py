@@ -1,0 +1,334 @@
+"""The engine task of one job: it owns the runtime values of the job's watchers, and nothing else may change them.
+
+A tick matches, commits, and answers whether there is more to do at once. The daemon and `--once` call the same tick; who
+calls it, and when, is the runner's business. All times come from the injected clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler.engine.parts import Host, Parts
+from reconciler.events import Event, EventType
+from reconciler.logic.advance import WatcherTick, next_due
+from reconciler.logic.compiled import CompiledSpec
+from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed
+from reconciler.logic.selecting import started
+from reconciler.model import FileStat, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
+from reconciler.protocols import Advance, Batch, Glimpse, Sight, StateWriting, Want
+from reconciler.spec.watcher import OutputType, StartAt
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult:
+    """What one tick came to. `more`: look again at once. `grew`: there was something new. `finished`: the job's work is done."""
+
+    more: bool = False
+    grew: bool = False
+    finished: bool = False
+
+
+class JobTask:
+    """All watchers of one job.
+
+    `lock` is held while values change; `settled_at` (clock time) is when an ended job's output may be taken as complete.
+    """
+
+    def __init__(self, parts: Parts, host: Host, job: Job) -> None:
+        self._parts, self._host = parts, host
+        self.job = job
+        self.watchers: dict[WatcherId, Watcher] = {}
+        self.compiled: dict[WatcherId, CompiledSpec] = {}
+        self.pending: dict[WatcherId, list[PendingAction]] = {}
+        self.lock = asyncio.Lock()
+        self.checked: float | None = None
+        self.quiet = 0
+        self.problem = ""
+        self._stats: dict[StreamName, FileStat] = {}
+        self._quiet_since: float | None = None
+        self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
+        self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
+        self._skip: set[WatcherId] = set()
+
+    # --- the set of watchers ---
+
+    def put(self, watcher: Watcher, compiled: CompiledSpec) -> None:
+        """Take over a watcher, or the new value of one."""
+        self.watchers[watcher.id] = watcher
+        self.compiled[watcher.id] = compiled
+        self._stats.clear()
+        self._cohorts.clear()
+
+    def drop(self, watcher_id: WatcherId) -> None:
+        """Let go of a watcher."""
+        for table in (self.watchers, self.compiled, self.pending):
+            table.pop(watcher_id, None)
+        self._cohorts.clear()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two regular looks: the shortest of its watchers, longer while nothing happens."""
+        base = min((c.spec.interval_seconds for c in self.compiled.values()), default=60.0)
+        return min(base * (1.0 + 0.5 * self.quiet), base * self._parts.settings.engine.max_backoff)
+
+    def due(self) -> float | None:
+        """Return when a stored deadline wants a tick; None: never."""
+        dues = [next_due(self.compiled[w.id], w, self.job) for w in self.watchers.values()]
+        dues += [a.not_before for queue in self.pending.values() for a in queue]
+        if self.job.state.ended:
+            dues.append(self.settle_due())
+        return min((due for due in dues if due is not None), default=None)
+
+    def settle_due(self) -> float | None:
+        """Return when the output of an ended job has been stable for long enough, as far as is known now."""
+        if not self.job.state.ended:
+            return None
+        since = self._quiet_since if self._quiet_since is not None else self._parts.clock.now()
+        return since + self._parts.settings.engine.end_grace
+
+    # --- looking ---
+
+    def paths(self) -> Mapping[StreamName, str]:
+        """Return the streams that the job has: one alone where both outputs are one file."""
+        found = {}
+        if self.job.stdout:
+            found[StreamName.STDOUT] = self.job.stdout
+        if self.job.stderr and self.job.stderr != self.job.stdout:
+            found[StreamName.STDERR] = self.job.stderr
+        return found
+
+    def readers(self) -> Mapping[StreamName, dict[WatcherId, Position]]:
+        """Return which watchers read which stream now, and from where."""
+        result: dict[StreamName, dict[WatcherId, Position]] = {}
+        if not started(self.job):
+            return result
+        for stream in self.paths():
+            ids = [w.id for w in self.watchers.values() if self._reads(w, stream)]
+            if ids:
+                result[stream] = {i: self._position(i, stream) for i in ids}
+        return result
+
+    def _position(self, watcher_id: WatcherId, stream: StreamName) -> Position:
+        placed = self._placed.get((watcher_id, stream))
+        return placed if placed is not None else self.watchers[watcher_id].checkpoints.get(stream, Position())
+
+    def wants(self) -> dict[StreamName, Want]:
+        """Return what to look at now."""
+        wants = {}
+        for stream, positions in self.readers().items():
+            offset = min(position.offset for position in positions.values())
+            known = None if self.job.state.ended else self._stats.get(stream)
+            wants[stream] = Want(self.paths()[stream], offset, known, CONTEXT, self._parts.settings.limits.look_bytes)
+        return wants
+
+    def _reads(self, watcher: Watcher, stream: StreamName) -> bool:
+        spec = self.compiled[watcher.id].spec
+        if watcher.state is not WatcherState.ACTIVE or watcher.timer_active:
+            return False
+        if (not self.compiled[watcher.id].rules and spec.silence is None) or self._blocked(watcher.id):
+            return False
+        if spec.output_type is OutputType.BOTH or len(self.paths()) == 1:
+            return True
+        return spec.output_type.value == stream.value
+
+    def _blocked(self, watcher_id: WatcherId) -> bool:
+        """Tell whether an action that may pause the watcher has to run before its next line is looked at."""
+        return self.compiled[watcher_id].late_pause and bool(self.pending.get(watcher_id))
+
+    # --- one tick ---
+
+    async def tick(self, glimpses: Mapping[StreamName, Glimpse]) -> TickResult:
+        """Deal with what one look saw and with every due deadline, in one transaction."""
+        async with self.lock:
+            await self._place_at_end(glimpses)
+            now = self._parts.clock.now()
+            ticks = {w.id: self._start(w, now) for w in self.watchers.values()}
+            final = self._final(glimpses, now)
+            results = self._feed(glimpses, ticks, final)
+            grew = any(result.grew for result in results.values())
+            more = any(result.more for result in results.values())
+            for tick in ticks.values():
+                tick.deadlines()
+            finished = final and not more and all(r.settled for r in results.values())
+            waiting = any(tick.waits or self._blocked(i) for i, tick in ticks.items())
+            if finished and not waiting:
+                for tick in ticks.values():
+                    tick.job_ended()
+            await self._commit(ticks, results, now)
+            self._after_look(glimpses, results)
+            self.checked = now
+            self.quiet = 0 if grew else self.quiet + 1
+            return TickResult(more or waiting, grew, self._done())
+
+    def _start(self, watcher: Watcher, now: float) -> WatcherTick:
+        limit = self._parts.settings.limits.variable_bytes
+        return WatcherTick(self.compiled[watcher.id], watcher, self.job, now, limit)
+
+    def _feed(
+        self, glimpses: Mapping[StreamName, Glimpse], ticks: Mapping[WatcherId, WatcherTick], final: bool
+    ) -> dict[StreamName, StreamResult]:
+        results = {}
+        for stream, positions in self.readers().items():
+            glimpse = glimpses.get(stream)
+            if glimpse is None:
+                continue
+            look = Feeding(
+                stream=stream,
+                glimpse=glimpse,
+                started=self.job.started,
+                ended=self.job.state.ended,
+                final=final,
+                line_bytes=self._parts.settings.limits.line_bytes,
+                path=self.paths()[stream],
+            )
+            results[stream] = feed(self._grouped(stream, positions), ticks, look)
+            if results[stream].grew:
+                for watcher_id in positions:
+                    ticks[watcher_id].grew()
+        return results
+
+    def _grouped(self, stream: StreamName, positions: dict[WatcherId, Position]) -> tuple[Cohort, ...]:
+        """Group by position; where all stand together, as they do nearly always, the set of patterns is kept."""
+        key = (stream, *positions)
+        kept = self._cohorts.get(key)
+        distinct = set(positions.values())
+        if kept is not None and len(kept) == 1 and len(distinct) == 1:
+            return (replace(kept[0], position=distinct.pop()),)
+        made = cohorts(positions, self.compiled)
+        self._cohorts[key] = made
+        return made
+
+    async def _commit(
+        self, ticks: Mapping[WatcherId, WatcherTick], results: Mapping[StreamName, StreamResult], now: float
+    ) -> None:
+        advances = []
+        for watcher_id, tick in ticks.items():
+            places = {s: place for (i, s), place in self._placed.items() if i == watcher_id}
+            places |= {s: r.positions[watcher_id] for s, r in results.items() if watcher_id in r.positions}
+            moved = {s: p for s, p in places.items() if tick.after.checkpoints.get(s) != p}
+            advance = tick.advance(moved)
+            if advance is not None:
+                advances.append(advance)
+        notes = [self._note(type_, data, now) for r in results.values() for type_, data in r.notes]
+        if advances or notes:
+            await self.write(advances, tuple(notes))
+        self._placed.clear()
+
+    async def write(self, advances: Iterable[Advance], events: tuple[Event, ...] = (), **more: Any) -> None:
+        """Commit changes of this task's watchers and take the new values over; the caller holds `lock`."""
+        batch = Batch(advances=tuple(advances), events=events, **more)
+
+        def work(state: StateWriting) -> Any:
+            return state.commit(batch)
+
+        committed = await self._parts.state.run(work)
+        for advance in batch.advances:
+            if advance.after.id in self.watchers:
+                self.watchers[advance.after.id] = advance.after
+        for action in committed.pending:
+            self.pending.setdefault(action.watcher_id, []).append(action)
+
+    def _note(self, type_: EventType, data: Mapping[str, object], now: float) -> Event:
+        return Event(type_, now, str(self.job.key), job_id=self.job.id, hostname=self.job.host, data=data)
+
+    # --- the ends of a stream ---
+
+    async def _place_at_end(self, glimpses: Mapping[StreamName, Glimpse]) -> None:
+        """Put watchers that start at the end of what is there now behind its last byte, once."""
+        for stream, positions in self.readers().items():
+            at_end = [i for i in positions if self._starts_at_end(i, stream)]
+            glimpse = glimpses.get(stream)
+            if not at_end or glimpse is None or glimpse.sight is Sight.FAILED:
+                continue
+            place = Position()
+            if glimpse.stat is not None:
+                want = Want(self.paths()[stream], glimpse.stat.size, None, CONTEXT, 0)
+                place = _end_of((await self._host.transport.look([want]))[0])
+            self._placed.update({(watcher_id, stream): place for watcher_id in at_end})
+        self._skip.clear()
+
+    def _starts_at_end(self, watcher_id: WatcherId, stream: StreamName) -> bool:
+        if watcher_id in self._skip:
+            return True
+        fresh = stream not in self.watchers[watcher_id].checkpoints and (watcher_id, stream) not in self._placed
+        return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
+
+    def skip_to_end(self, watcher_id: WatcherId) -> None:
+        """Let a watcher go on behind what is there at the next look."""
+        self._skip.add(watcher_id)
+
+    def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
+        """Tell whether the job has ended and its output has been stable for `end_grace`; not knowing is not the same as stable."""
+        if not self.job.state.ended:
+            return False
+        stats = {s: g.stat for s, g in glimpses.items() if g.stat is not None}
+        if any(g.sight is Sight.FAILED for g in glimpses.values()):
+            return False
+        if self._quiet_since is None:
+            known = [s.mtime_ns / 1e9 for s in stats.values()]
+            self._quiet_since = min(now, max([*known, self.job.ended if self.job.ended is not None else now]))
+        elif any(self._stats.get(s) not in (None, stat) for s, stat in stats.items()):
+            self._quiet_since = now
+        due = self.settle_due()
+        return due is not None and now >= due
+
+    def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:
+        failed = [g.reason for g in glimpses.values() if g.sight is Sight.FAILED]
+        self.problem = failed[0] if failed else ""
+        for stream, result in results.items():
+            stat = glimpses[stream].stat
+            if stat is not None and (result.settled or self.job.state.ended):
+                self._stats[stream] = stat
+            elif stat is not None:
+                self._stats.pop(stream, None)
+
+    def _done(self) -> bool:
+        return self.job.state.ended and all(not w.phase.live for w in self.watchers.values())
+
+    def forget_scans(self) -> None:
+        """After a commit that failed: nothing read since the last one counts."""
+        self._stats.clear()
+
+    # --- for people and actions ---
+
+    async def tail(self, lines: int) -> str:
+        """Return the last lines of the job's watched output, read now (64 KiB at most)."""
+        paths = list(self.paths().values())
+        if not paths:
+            return ""
+        first = (await self._host.transport.look([Want(paths[0], 0, None, 0, 0)]))[0]
+        start = max(0, first.stat.size - 65536) if first.stat else 0
+        glimpse = (await self._host.transport.look([Want(paths[0], start, None, 0, 65536)]))[0]
+        return "\n".join(glimpse.data.decode("utf-8", "replace").splitlines()[-lines:])
+
+    async def change(
+        self, watcher_id: WatcherId, edit: Callable[[WatcherTick], bool], **more: Any
+    ) -> tuple[bool, Watcher]:
+        """Let `edit` work on a tick of one watcher and commit what it did; return its answer and the new value."""
+        async with self.lock:
+            tick = self._start(self.watchers[watcher_id], self._parts.clock.now())
+            answer = edit(tick)
+            advance = tick.advance()
+            await self.write([advance] if advance else [], **more)
+            return answer, self.watchers[watcher_id]
+
+
+def _end_of(glimpse: Glimpse) -> Position:
+    """Return the position behind the last byte seen; inside a line where that byte ends none."""
+    if glimpse.stat is None:
+        return Position()
+    tail = glimpse.data[-CONTEXT:]
+    return Position(
+        device=glimpse.stat.device,
+        inode=glimpse.stat.inode,
+        offset=glimpse.start + len(glimpse.data),
+        cut=bool(tail) and not tail.endswith((b"\n", b"\r")),
+        head=glimpse.head,
+        tail=tail,
+    )

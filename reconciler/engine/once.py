@@ -1,0 +1,105 @@
+"""One pass of everything: every stream read to its present end, every due action awaited. The engine under cron."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from reconciler.engine.controller import Controller, PassReport
+from reconciler.engine.jobtask import JobTask
+from reconciler.engine.parts import Host, Parts
+from reconciler.engine.pump import Pump
+from reconciler.engine.requests import Requests
+from reconciler.errors import HostUnreachableError
+from reconciler.events import EventType
+from reconciler.model import StreamName
+from reconciler.protocols import EventFilter, Glimpse, Sight, StateReading, Want
+
+#: An ended job whose output becomes stable within so many seconds is waited for; otherwise the next pass completes it.
+PATIENCE = 5.0
+
+
+class Once:
+    """Runs one pass over all hosts, each by itself, so that a slow one holds up only its own jobs."""
+
+    def __init__(self, parts: Parts, controller: Controller, pump: Pump) -> None:
+        self._parts, self._controller, self._pump = parts, controller, pump
+        self._requests = Requests(parts, controller)
+
+    async def run(self, *, approve: str = "") -> PassReport:
+        """Return what the pass came to; failed actions of this pass are counted."""
+        first = await self._parts.state.run(_last_seq)
+        report = await self._controller.pass_(approve=approve)
+        await self._requests.carry_out()
+        await asyncio.gather(*(self._host(host, report) for host in self._parts.hosts.values()))
+        report.failed_actions = await self._parts.state.run(lambda state: _failures(state, first))
+        await self._pump.flush()
+        return report
+
+    async def _host(self, host: Host, report: PassReport) -> None:
+        tasks = [task for key, task in self._controller.fleet.tasks.items() if key.host == host.name]
+        try:
+            while tasks:
+                glimpses = await look(host, tasks)
+                again = []
+                for task, seen in zip(tasks, glimpses, strict=True):
+                    if await self._step(task, seen):
+                        again.append(task)
+                tasks = again
+        except HostUnreachableError as error:
+            report.seen.unreachable[host.name] = error.message
+
+    async def _step(self, task: JobTask, seen: Mapping[StreamName, Glimpse]) -> bool:
+        """One tick and its actions; return whether to look again."""
+        result = await task.tick(seen)
+        dispatcher = self._controller.fleet.dispatchers[task.job.key]
+        for watcher_id in list(task.pending):
+            await dispatcher.drain(watcher_id)
+        if result.finished and not any(task.pending.values()):
+            await self._controller.finished(task.job.key)
+            return False
+        if result.finished:
+            return False
+        if result.more:
+            return True
+        return await self._wait_for_end(task)
+
+    async def _wait_for_end(self, task: JobTask) -> bool:
+        """An ended job's output must be seen stable: wait a moment for that where it is worth while."""
+        due = task.settle_due()
+        if due is None or task.problem:
+            return False
+        wait = due - self._parts.clock.now()
+        if wait > PATIENCE:
+            return False
+        await self._parts.clock.sleep(max(0.0, wait) + 0.01)
+        return True
+
+
+async def look(host: Host, tasks: Sequence[JobTask]) -> list[dict[StreamName, Glimpse]]:
+    """Return what one look at a host saw of every due stream of these tasks, a mapping for each task."""
+    wants: list[Want] = []
+    places: list[tuple[int, StreamName]] = []
+    for number, task in enumerate(tasks):
+        for stream, want in task.wants().items():
+            wants.append(want)
+            places.append((number, stream))
+    seen: list[dict[StreamName, Glimpse]] = [{} for _ in tasks]
+    if wants:
+        for (number, stream), glimpse in zip(places, await host.transport.look(wants), strict=True):
+            seen[number][stream] = glimpse
+    return seen
+
+
+def interesting(seen: Mapping[StreamName, Glimpse]) -> bool:
+    """Tell whether a look saw anything that a tick should deal with."""
+    return any(glimpse.sight in (Sight.READ, Sight.FAILED) for glimpse in seen.values())
+
+
+def _last_seq(state: StateReading) -> int:
+    return state.last_seq()
+
+
+def _failures(state: StateReading, after: int) -> int:
+    kinds = (EventType.ACTION_FAILED, EventType.ACTION_REFUSED)
+    return len(state.events(EventFilter(after_seq=after, types=tuple(map(str, kinds)), limit=1000)))

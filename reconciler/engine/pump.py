@@ -1,0 +1,83 @@
+"""Carries committed events from the table to the sinks, in order, from where each sink stands.
+
+A sink that fails is offered the same events again later; nothing is lost and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from reconciler.engine.parts import Parts
+from reconciler.errors import ReconcilerError
+from reconciler.events import Event
+from reconciler.protocols import EXPORTED_SEQ, Batch, EventFilter, Sink, StateReading, StateWriting
+
+log = logging.getLogger(__name__)
+
+PAGE = 2000
+
+
+class Pump:
+    """One for all sinks. `healthy` is False while a sink does not take what it is given."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._sent: dict[int, int] = {}
+        self._wake = asyncio.Event()
+        self.healthy = True
+
+    def wake(self) -> None:
+        """Say that something was committed."""
+        self._wake.set()
+
+    async def flush(self) -> bool:
+        """Bring every sink up to the last committed event; return whether all took everything."""
+        results = [await self._catch_up(number, sink) for number, sink in enumerate(self._parts.sinks)]
+        self.healthy = all(results)
+        return self.healthy
+
+    async def run(self) -> None:
+        """Flush whenever there is something new, and again after a while where a sink failed. Ends by cancellation."""
+        while True:
+            flushed = await self.flush()
+            try:
+                await asyncio.wait_for(self._wake.wait(), None if flushed else 5.0)
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    async def _catch_up(self, number: int, sink: Sink) -> bool:
+        try:
+            while events := await self._next(number, sink):
+                await sink.write(events)
+                self._sent[number] = events[-1].seq
+        except ReconcilerError as error:
+            log.error("events are kept in the state and will be written later: %s", error.message)
+            return False
+        position = sink.position()
+        if position is not None and self._sent.get(number) == position:
+            await self._exported(position)
+        return True
+
+    async def _next(self, number: int, sink: Sink) -> tuple[Event, ...]:
+        if number not in self._sent:
+            position = sink.position()
+            self._sent[number] = position if position is not None else await self._parts.state.run(_last)
+        after = self._sent[number]
+
+        def look_up(state: StateReading) -> tuple[Event, ...]:
+            return state.events(EventFilter(after_seq=after, limit=PAGE))
+
+        return await self._parts.state.run(look_up)
+
+    async def _exported(self, position: int) -> None:
+        def work(state: StateWriting) -> None:
+            if state.fact(EXPORTED_SEQ) != str(position):
+                state.commit(Batch(facts={EXPORTED_SEQ: str(position)}))
+
+        await self._parts.state.run(work)
+
+
+def _last(state: StateReading) -> int:
+    return state.last_seq()

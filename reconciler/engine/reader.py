@@ -1,0 +1,139 @@
+"""The Reader of one host: takes every stream that is due in one look, and wakes the workers of what changed.
+
+An idle job costs its share of a look and nothing else. A worker that is busy is not looked at, so a slow state or a slow action
+holds back reading, not memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import math
+
+from reconciler.engine.jobtask import JobTask, TickResult
+from reconciler.engine.once import interesting, look
+from reconciler.engine.parts import Host, Parts
+from reconciler.engine.worker import Worker
+from reconciler.errors import HostUnreachableError
+from reconciler.model import JobKey
+
+log = logging.getLogger(__name__)
+
+#: Regular looks fall on multiples of this (seconds), so that many jobs share one.
+GRID = 1.0
+#: The longest wait (seconds) before a host that did not answer is looked at again.
+MAX_RETRY = 60.0
+
+
+class Reader:
+    """Schedules the looks at one host. Times are of the clock's `now`."""
+
+    def __init__(self, parts: Parts, host: Host) -> None:
+        self._parts, self._host = parts, host
+        self._workers: dict[JobKey, Worker] = {}
+        self._due: dict[JobKey, float] = {}
+        self._heap: list[tuple[float, JobKey]] = []
+        self._by_path: dict[str, JobKey] = {}
+        self._wake = asyncio.Event()
+        self._failures = 0
+
+    def follow(self, worker: Worker) -> None:
+        """Look at this job from now on, at once for the first time."""
+        key = worker.task.job.key
+        self._workers[key] = worker
+        self._by_path.update({path: key for path in worker.task.paths().values()})
+        self.arm(key, self._parts.clock.now())
+
+    def forget(self, key: JobKey) -> None:
+        """Look no more."""
+        self._workers.pop(key, None)
+        self._due.pop(key, None)
+        self._by_path = {path: k for path, k in self._by_path.items() if k != key}
+
+    def paths(self) -> list[str]:
+        """Return the files that are read, for notices of growth."""
+        return list(self._by_path)
+
+    def wake_path(self, path: str) -> None:
+        """A notice: this file grew."""
+        key = self._by_path.get(path)
+        if key is not None:
+            self.arm(key, self._parts.clock.now())
+
+    def arm(self, key: JobKey, due: float) -> None:
+        """Look at a job at `due`, or sooner where that was agreed already."""
+        if key in self._workers and due < self._due.get(key, math.inf):
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, key))  # type: ignore[misc]
+            self._wake.set()
+
+    def ready(self, worker: Worker, result: TickResult | None) -> None:
+        """A worker has finished its tick: arm its next look."""
+        task = worker.task
+        now = self._parts.clock.now()
+        if result is not None and result.more:
+            self.arm(task.job.key, now)
+            return
+        regular = math.ceil((now + task.interval) / GRID) * GRID
+        due = task.due()
+        self.arm(task.job.key, min(regular, max(due, now + 0.05)) if due is not None else regular)
+
+    async def run(self) -> None:
+        """Look whenever something is due. Ends by cancellation."""
+        while True:
+            await self._sleep()
+            tasks = self._take_due()
+            if tasks:
+                await self._look(tasks)
+
+    async def _sleep(self) -> None:
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        wait = self._heap[0][0] - self._parts.clock.now() if self._heap else None
+        if wait is not None and wait <= 0:
+            await asyncio.sleep(0)
+            return
+        self._wake.clear()
+        try:
+            await asyncio.wait_for(self._wake.wait(), wait)
+        except TimeoutError:
+            return
+
+    def _take_due(self) -> list[Worker]:
+        now = self._parts.clock.now()
+        taken = []
+        while self._heap and self._heap[0][0] <= now:
+            due, key = heapq.heappop(self._heap)
+            if self._due.get(key) != due:
+                continue
+            worker = self._workers[key]
+            if worker.busy:
+                worker.look_again = True
+                del self._due[key]
+                continue
+            del self._due[key]
+            taken.append(worker)
+        return taken
+
+    async def _look(self, workers: list[Worker]) -> None:
+        tasks: list[JobTask] = [worker.task for worker in workers]
+        try:
+            glimpses = await look(self._host, tasks)
+        except HostUnreachableError as error:
+            self._failures += 1
+            wait = min(MAX_RETRY, 2.0**self._failures)
+            log.warning("%s: %s; looked at again in %.0f s", self._host.name, error.message, wait)
+            for worker in workers:
+                self.arm(worker.task.job.key, self._parts.clock.now() + wait)
+            return
+        self._failures = 0
+        now = self._parts.clock.now()
+        for worker, seen in zip(workers, glimpses, strict=True):
+            due = worker.task.due()
+            if interesting(seen) or worker.task.job.state.ended or (due is not None and due <= now) or worker.nudged:
+                worker.offer(seen)
+            else:
+                worker.task.checked = now
+                worker.task.quiet += 1
+                self.ready(worker, None)

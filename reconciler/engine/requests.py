@@ -1,0 +1,131 @@
+"""Carries out what people asked for: trigger, suspend, resume. A request is a row; this is where it becomes deeds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from reconciler.engine.controller import Controller
+from reconciler.engine.dispatch import manual_refusal
+from reconciler.engine.jobtask import JobTask
+from reconciler.engine.parts import Parts
+from reconciler.events import Event, EventType
+from reconciler.logic.advance import WatcherTick, hold, watcher_event
+from reconciler.model import Hold, HoldKind, Request, Watcher, WatcherId, WatcherState
+from reconciler.protocols import Advance, Batch, StateReading, StateWriting
+
+log = logging.getLogger(__name__)
+
+
+class Requests:
+    """Takes the request rows in their order. Each verb of `reconcile` that acts on watchers is one method here."""
+
+    def __init__(self, parts: Parts, controller: Controller) -> None:
+        self._parts, self._controller = parts, controller
+        self._verbs: dict[str, Callable[[Request, Watcher, JobTask | None], Any]] = {
+            "trigger": self._trigger,
+            "suspend": self._suspend,
+            "resume": self._resume,
+        }
+
+    async def carry_out(self) -> int:
+        """Carry out every waiting request; return how many there were."""
+
+        def look_up(state: StateReading) -> tuple[Request, ...]:
+            return state.requests()
+
+        requests = await self._parts.state.run(look_up)
+        for request in requests:
+            await self._one(request)
+        return len(requests)
+
+    async def _one(self, request: Request) -> None:
+        verb = self._verbs.get(request.verb)
+        for watcher_id in request.body.get("watchers", ()):
+            watcher = await self._watcher(watcher_id)
+            if verb is None or watcher is None:
+                log.warning("request %s %s of %s: nothing to do it to", request.id, request.verb, request.by)
+                continue
+            await verb(request, watcher, self._controller.fleet.find(watcher.id))
+        await self._commit(Batch(requests_done=(request.id,)))
+
+    async def _watcher(self, watcher_id: int) -> Watcher | None:
+        task = self._controller.fleet.find(WatcherId(watcher_id))
+        if task is not None:
+            return task.watchers[WatcherId(watcher_id)]
+
+        def look_up(state: StateReading) -> Watcher | None:
+            return state.watcher(watcher_id)
+
+        return await self._parts.state.run(look_up)
+
+    async def _trigger(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
+        refusal = manual_refusal(watcher)
+        task = task or self._ended(watcher)
+        if refusal or task is None:
+            event = self._event(watcher, EventType.ACTION_REFUSED, request, refusal or "its spec is gone")
+            await self._commit(Batch(events=(replace(event, action_type="trigger", success=False),)))
+            return
+
+        def fire(tick: WatcherTick) -> bool:
+            return tick.manual()
+
+        await task.change(watcher.id, fire)
+        await self._controller.fleet.dispatchers[watcher.job].drain(watcher.id)
+
+    def _ended(self, watcher: Watcher) -> JobTask | None:
+        """Return a task for the watcher of an ended job, which has none of its own any more."""
+        known = self._controller.discovery.known.get(watcher.job)
+        plan = self._controller.plan
+        desired = plan.resolution.desired.get(watcher.name) if plan else None
+        return self._controller.fleet.put(watcher, known, desired.spec) if known and desired else None
+
+    async def _suspend(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
+        until = request.body.get("until")
+        new = Hold(HoldKind.MANUAL, request.by, str(request.body.get("reason", "")), request.at, until)
+        await self._edit(watcher, task, lambda w: hold(w, new), EventType.WATCHER_SUSPENDED, request)
+
+    async def _resume(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
+        """Lift the manual and the watcher's own hold; a disabled watcher becomes active. What YAML declares stays."""
+        if task is not None and request.body.get("from") == "end":
+            task.skip_to_end(watcher.id)
+
+        def lift(w: Watcher) -> Watcher:
+            phase = WatcherState.ACTIVE if w.phase is WatcherState.DISABLED else w.phase
+            holds = tuple(h for h in w.holds if h.kind is HoldKind.DECLARED)
+            return replace(w, phase=phase, holds=holds, failures=0)
+
+        await self._edit(watcher, task, lift, EventType.WATCHER_RESUMED, request)
+
+    async def _edit(
+        self,
+        watcher: Watcher,
+        task: JobTask | None,
+        edit: Callable[[Watcher], Watcher],
+        type_: EventType,
+        request: Request,
+    ) -> None:
+        if task is None:
+            after = edit(watcher)
+            advance = Advance(watcher, after, events=(self._event(after, type_, request),))
+            await self._commit(Batch(advances=(advance,)))
+            return
+        async with task.lock:
+            before = task.watchers[watcher.id]
+            after = edit(before)
+            await task.write([Advance(before, after, events=(self._event(after, type_, request),))])
+            task.put(after, task.compiled[watcher.id])
+
+    def _event(self, watcher: Watcher, type_: EventType, request: Request, result: str = "") -> Event:
+        reason = result or str(request.body.get("reason", ""))
+        data = {"by": request.by, "request": request.id}
+        return watcher_event(watcher, type_, self._parts.clock.now(), result=reason, data=data)
+
+    async def _commit(self, batch: Batch) -> None:
+        def work(state: StateWriting) -> None:
+            state.commit(batch)
+
+        await self._parts.state.run(work)
+

@@ -1,0 +1,163 @@
+"""One stream of one job, one look: new bytes to the ticks of all watchers that read it.
+
+Watchers at one position form a cohort and share one scan; usually there is one cohort. Pure; the worker calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.events import EventType
+from reconciler.logic.advance import WatcherTick
+from reconciler.logic.compiled import CompiledSpec
+from reconciler.logic.follow import Followed, Verdict, follow
+from reconciler.logic.patterns import PatternSet, Rule, compile_set
+from reconciler.logic.scanner import LineHit, StreamScanner
+from reconciler.model import Position, StreamName, WatcherId
+from reconciler.protocols import Glimpse, Sight
+
+#: Bytes before a position that a look brings along, for the fingerprint.
+CONTEXT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A watcher within a cohort: its patterns are `first` .. `first + count - 1` of the set."""
+
+    watcher: WatcherId
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Watchers of one stream that stand at one position, and the set of all their patterns."""
+
+    position: Position
+    patterns: PatternSet
+    members: tuple[Member, ...]
+
+
+@dataclass(slots=True)
+class StreamResult:
+    """What one look at one stream came to.
+
+    `positions`: where each watcher stands now. `more`: there is more to read at once. `grew`: there were new bytes.
+    `settled`: everything up to the stat's size is dealt with, but for a last line without an end. `notes`: events to make, with their data.
+    """
+
+    positions: dict[WatcherId, Position] = field(default_factory=dict)
+    more: bool = False
+    grew: bool = False
+    settled: bool = True
+    notes: list[tuple[EventType, Mapping[str, object]]] = field(default_factory=list)
+
+
+def cohorts(positions: Mapping[WatcherId, Position], compiled: Mapping[WatcherId, CompiledSpec]) -> tuple[Cohort, ...]:
+    """Group watchers by position, in ascending order of offset."""
+    groups: dict[Position, list[WatcherId]] = {}
+    for watcher_id, position in positions.items():
+        groups.setdefault(position, []).append(watcher_id)
+    made = []
+    for position, ids in sorted(groups.items(), key=lambda item: item[0].offset):
+        rules: list[Rule] = []
+        members = []
+        for watcher_id in ids:
+            own = compiled[watcher_id].rules
+            members.append(Member(watcher_id, len(rules), len(own)))
+            rules.extend(own)
+        made.append(Cohort(position, compile_set(rules), tuple(members)))
+    return tuple(made)
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """What stays the same for one look at one stream.
+
+    `final`: the job has ended and the size is stable, so an unterminated last line is a line.
+    """
+
+    stream: StreamName
+    glimpse: Glimpse
+    started: float | None
+    ended: bool
+    final: bool
+    line_bytes: int
+    path: str
+
+
+def feed(group: Sequence[Cohort], ticks: Mapping[WatcherId, WatcherTick], look: Feeding) -> StreamResult:
+    """Feed every cohort and return where the watchers stand afterwards."""
+    result = StreamResult()
+    if look.glimpse.sight is not Sight.READ:
+        result.settled = look.glimpse.sight is not Sight.FAILED
+        return result
+    for cohort in group:
+        _CohortFeed(cohort, ticks, look, result).run()
+    return result
+
+
+class _CohortFeed:
+    """One cohort's share of a look."""
+
+    def __init__(
+        self, cohort: Cohort, ticks: Mapping[WatcherId, WatcherTick], look: Feeding, result: StreamResult
+    ) -> None:
+        self._cohort, self._ticks, self._look, self._result = cohort, ticks, look, result
+        self._owner = {i: m for m in cohort.members for i in range(m.first, m.first + m.count)}
+        self._stopped: dict[WatcherId, Position] = {}
+
+    def run(self) -> None:
+        followed = follow(self._cohort.position, self._look.glimpse, started=self._look.started, ended=self._look.ended)
+        self._note_break(followed.verdict)
+        scanner = StreamScanner(self._cohort.patterns, followed.position, self._look.line_bytes)
+        if followed.data:
+            self._result.grew = True
+            self._deliver(scanner.feed(followed.data), scanner)
+        if followed.again or self._unread(followed):
+            self._result.more, self._result.settled = True, False
+        elif self._look.final and followed.verdict is not Verdict.WAIT:
+            self._deliver(scanner.finish(), scanner)
+        for line, offset in scanner.cuts:
+            self._note(EventType.STREAM_LINE_CUT, line=line, offset=offset)
+        self._place(scanner.position)
+
+    def _unread(self, followed: Followed) -> bool:
+        """Tell whether the file holds more than this look brought."""
+        stat = self._look.glimpse.stat
+        behind = stat is not None and followed.position.offset + len(followed.data) < stat.size
+        return behind and followed.verdict is not Verdict.WAIT
+
+    def _place(self, reached: Position) -> None:
+        for member in self._cohort.members:
+            place = self._stopped.get(member.watcher, reached)
+            self._result.positions[member.watcher] = place
+            if place != reached and self._ticks[member.watcher].waits:
+                self._result.more = True
+
+    def _deliver(self, hits: Sequence[LineHit], scanner: StreamScanner) -> None:
+        """Hand every hit to the watchers whose patterns it has, in the order of the lines."""
+        for hit in hits:
+            met = set()
+            for index in hit.patterns:
+                member = self._owner[index]
+                tick = self._ticks[member.watcher]
+                if member.watcher not in self._stopped and not tick.stopped:
+                    met.add(member.watcher)
+                    matches = self._cohort.patterns.matches(index, hit, self._look.stream)
+                    tick.matched([replace(match, pattern=index - member.first) for match in matches])
+            for watcher in met:
+                if self._ticks[watcher].stopped:
+                    self._stopped[watcher] = scanner.position_after(hit)
+
+    def _note_break(self, verdict: Verdict) -> None:
+        if verdict is Verdict.TRUNCATED:
+            self._note(EventType.STREAM_TRUNCATED, offset=self._cohort.position.offset)
+        elif verdict is Verdict.REPLACED:
+            self._note(EventType.STREAM_REPLACED, offset=self._cohort.position.offset)
+
+    def _note(self, type_: EventType, **data: object) -> None:
+        note = (type_, {"path": self._look.path, "stream": self._look.stream, **data})
+        if note not in self._result.notes:
+            self._result.notes.append(note)
