@@ -1,0 +1,20 @@
+"""How reading commands open the state: beside whoever writes it, without a lease, and without writing a byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from reconciler.cli.options import GlobalOptions
+from reconciler.protocols import StateReading
+
+
+@contextmanager
+def state_of(options: GlobalOptions) -> Iterator[StateReading]:
+    """Yield the state that the settings name, an empty one where there is none yet. ConfigurationError, StateError."""
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.state import open_readonly
+
+    settings = app.load_settings(options.config)
+    with closing(open_readonly(app.state_path(settings), busy_timeout=settings.state.busy_timeout)) as state:
+        yield state
