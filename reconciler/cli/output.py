@@ -100,9 +100,9 @@ _STATE_COLOURS = {
 }
 
 
-def output_option(*more: str, default: str = Output.TABLE) -> Callable[[Command], Command]:
+def output_option(*more: str, default: str = Output.TABLE.value) -> Callable[[Command], Command]:
     """Return the decorator that gives a command `-o/--output`; what `more` names, the command renders itself."""
-    choices = click.Choice([*Output, *more])
+    choices = click.Choice([*(word.value for word in Output), *more])  # click takes an enum's names, not its values
     return click.option("-o", "--output", type=choices, default=default, show_default=True, help="How to show it.")
 
 

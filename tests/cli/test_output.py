@@ -283,14 +283,16 @@ def test_a_real_terminal_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(ours)
 
 
-def test_the_output_option_takes_the_four_and_what_the_command_adds() -> None:
+@pytest.mark.parametrize("word", ["table", "json", "jsonl", "yaml", "csv"])
+def test_the_output_option_takes_the_four_and_what_the_command_adds(word: str) -> None:
     import click
 
     @click.command()
     @output_option("csv")
-    def command(output: str) -> None:
-        click.echo(output)
+    def command(output: str) -> str:
+        return output
 
-    choice = command.params[0].type
-    assert isinstance(choice, click.Choice)
-    assert [str(word) for word in choice.choices] == ["table", "json", "jsonl", "yaml", "csv"]
+    assert command.main(["-o", word], standalone_mode=False) == word
+    assert command.main([], standalone_mode=False) == "table"
+    with pytest.raises(click.BadParameter):
+        command.main(["-o", "xml"], standalone_mode=False)

@@ -1,4 +1,4 @@
-"""The documentation is complete and true: what there is stands in it, what it names exists, its links lead somewhere."""
+"""The documentation is complete and true: what there is stands in it, what it names exists, links lead somewhere."""
 
 from __future__ import annotations
 
