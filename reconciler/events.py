@@ -6,11 +6,14 @@ state when it is committed and has no gaps. Format: https://github.com/cloudeven
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+import orjson
 
 from reconciler.model import HostName, JobId, OutcomeKind, WatcherId
 
@@ -102,3 +105,15 @@ def to_cloudevent(event: Event, source: str) -> dict[str, Any]:
         "datacontenttype": "application/json",
         "data": data,
     }
+
+
+def to_line(event: Event, source: str) -> bytes:
+    """Return the JSON line of a committed event, with its `\\n`; `source` as in `to_cloudevent`.
+
+    A name whose bytes are not UTF-8 (surrogates) is written with `\\udcXX`, which orjson refuses.
+    """
+    form = to_cloudevent(event, source)
+    try:
+        return orjson.dumps(form, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return json.dumps(form, separators=(",", ":")).encode() + b"\n"

@@ -42,16 +42,15 @@ def _upsert(target: Table) -> Insert:
 def _upsert_job() -> Insert:
     """Return the insert of a job seen now, which keeps what binding was decided on.
 
-    A later time of submission without a restart is another job under a reused id: it begins anew. One that runs, or
-    ran, again is not finished.
+    An ended job that was submitted at another time, and not merely run again, is another job under a reused id: it begins
+    anew. One that runs, or ran, again is not finished.
     """
     statement = sqlite_insert(JOBS)
     new, old = statement.excluded, JOBS.c
     restarted = new.restarts > old.restarts
-    reused = (new.submitted > old.submitted) & ~restarted
-    names = ("name", "user", "state", "restarts", "last_seen", "now_json")
+    reused = old.state.in_(_ENDED) & ~restarted & (new.submitted != old.submitted)
+    names = ("name", "user", "state", "submitted", "restarts", "last_seen", "now_json")
     renewed: dict[str, ColumnElement[object]] = {name: new[name] for name in names}
-    renewed["submitted"] = case((new.submitted.is_(None), old.submitted), else_=new.submitted)
     renewed["first_json"] = case((reused, new.first_json), else_=old.first_json)
     renewed["finished"] = case((or_(reused, restarted, new.state.not_in(_ENDED)), literal(False)), else_=old.finished)
     return statement.on_conflict_do_update(index_elements=["hostname", "job_id"], set_=renewed)
