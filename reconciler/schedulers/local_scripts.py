@@ -80,7 +80,7 @@ else setsid sh -c "$supervise" sh "$@" </dev/null >/dev/null 2>&1 & fi
 )
 LAUNCH_PROGRAMS = (_PAYLOAD, _SUPERVISE)
 
-#: arguments: jobs directory ("": the default), ended since (whole seconds or ""), ids (none: all). Prints key, value.
+#: arguments: jobs directory ("": the default), ended since (whole seconds or ""), ids (none: all). Prints pairs.
 LIST = (
     _COMMON
     + r"""
@@ -112,7 +112,7 @@ exit 0
 """
 )
 
-#: arguments: job directory, grace in whole seconds. Ends the process group: TERM, after the grace KILL. Prints one word.
+#: arguments: job directory, grace in whole seconds. Ends the process group: TERM, then KILL. Prints one word.
 CANCEL = (
     _COMMON
     + r"""

@@ -1,4 +1,4 @@
-"""Output file patterns, expanded as SLURM expands them (sbatch(1), "filename pattern"). Pure.
+"""Output file patterns, expanded as SLURM expands them (sbatch(1), "filename pattern") up to 23.11. Pure.
 
 Used where the scheduler did not say the path itself; its own answer always wins.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from reconciler.model import JobId
 
 _SYMBOL = re.compile(r"%(?P<width>\d{0,9})(?P<letter>.?)", re.ASCII | re.DOTALL)
+_ESCAPED = re.compile(r"\\(\\?)")
 #: SLURM pads to ten digits at most.
 _WIDEST = 10
 
@@ -31,27 +32,30 @@ class PathFacts:
 def expand(pattern: str, facts: PathFacts) -> str:
     """Return the absolute path that a pattern means for the batch step of a job.
 
-    A pattern with a backslash is taken literally, the backslashes taken out. Unknown symbols stay as they are written.
+    A pattern with a backslash is taken literally, one level of backslashes taken out. Unknown symbols stay as written.
     """
-    literal = "\\" in pattern
-    path = pattern.replace("\\", "") if literal else _SYMBOL.sub(lambda found: _symbol(found, facts), pattern)
-    return os.path.normpath(os.path.join(facts.workdir, path)) if facts.workdir else path
+    if "\\" in pattern:
+        path = _ESCAPED.sub(r"\1", pattern)
+    else:
+        path = _SYMBOL.sub(lambda found: _symbol(found, facts), pattern)
+    return os.path.join(facts.workdir, path)
 
 
 def _symbol(found: re.Match[str], facts: PathFacts) -> str:
     master, _, task = facts.id.partition("_")
     number = facts.number or (master if not task else facts.id)
     numbers = {
-        "A": master,
-        "a": task or "4294967294",  # NO_VAL: SLURM's own word for "no array"
-        "b": str(int(task) % 10) if task.isdigit() else "4",
+        "A": master if task else number,
+        "a": task or "4294967294",  # SLURM's own number for "no array"
         "j": number,
         "J": number,
         "t": "0",
         "n": "0",
     }
-    words = {"x": facts.name, "u": facts.user, "N": facts.node, "s": "batch", "%": "%"}
+    words = {"x": facts.name, "u": facts.user, "N": facts.node, "s": "batch"}
     letter = found["letter"]
+    if letter == "%" and not found["width"]:
+        return "%"
     if letter in numbers:
         return numbers[letter].zfill(min(int(found["width"] or 0), _WIDEST))
     return words.get(letter, found[0])

@@ -1,0 +1,191 @@
+"""SLURM, through the commands that every cluster has: squeue, sacct, scancel, scontrol, sbatch.
+
+`app` makes one for each host whose scheduler is `slurm`. However many jobs there are, a listing is one squeue, and one
+sacct where slurmctld has forgotten what is asked about. It refuses to guess: a failed call is never an empty answer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from reconciler.errors import PermanentActionError, SchedulerUnavailableError
+from reconciler.model import HostName, Job, JobId
+from reconciler.protocols import Completed, Submission, Transport
+from reconciler.registry import Plugin
+from reconciler.schedulers import slurm_commands as commands
+from reconciler.schedulers.calls import answer, call, checked_id, complaint
+from reconciler.schedulers.slurm_parse import SACCT_FIELDS, SACCT_OUTPUTS, Reading, sacct_jobs, squeue_jobs
+from reconciler.settings import Duration, Section
+
+#: Ids in one call: a command line has room for so many.
+_IDS = 1000
+#: A listing of a hundred thousand jobs.
+_LISTING_BYTES = 256 * 1024 * 1024
+_SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII)
+#: From here on squeue expands paths itself, and accounting keeps them.
+_EXPANDS = (24, 5)
+#: How squeue and scontrol word ESLURM_INVALID_JOB_ID; their exit status is the same for everything.
+_NO_SUCH_JOB = "Invalid job id specified"
+
+
+class SlurmSpec(Section):
+    """`scheduler: {type: slurm}`."""
+
+    type: Literal["slurm"] = "slurm"
+    timeout: Duration = 60.0  # seconds that one call may take
+
+
+class SlurmScheduler:
+    """See `protocols.Scheduler`. `users` empty: our own account's jobs; `*`: everybody's."""
+
+    def __init__(
+        self,
+        host: HostName,
+        transport: Transport,
+        settings: SlurmSpec | None = None,
+        users: Sequence[str] = (),
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.host = host
+        self._transport = transport
+        self._timeout = (settings or SlurmSpec()).timeout
+        self._users = tuple(users)
+        self._now = now
+        self._account = ""
+        self._version: tuple[int, int] | None = None
+        self._config: Mapping[str, str] = {}
+
+    async def jobs(self, since: float | None) -> tuple[Job, ...]:
+        """List by one squeue; by one sacct too, where some jobs may have ended and been forgotten after `since`."""
+        users = () if "*" in self._users else self._users or (await self.account(),)
+        found = {job.id: job for job in await self._squeue(users=users)}
+        if since is not None and await self._forgotten(since):
+            for job in await self._sacct(users=users, seconds=int(self._now() - since) + 1):
+                if job.state.ended and (job.ended or 0.0) >= since:
+                    found.setdefault(job.id, job)
+        return tuple(found.values())
+
+    async def lookup(self, ids: Sequence[JobId]) -> Mapping[JobId, Job]:
+        """Ask slurmctld, and accounting for what slurmctld does not know."""
+        found: dict[JobId, Job] = {}
+        for some in _portions([checked_id(job_id) for job_id in ids]):
+            found.update({job.id: job for job in await self._squeue(ids=some)})
+        missing = [job_id for job_id in ids if job_id not in found]
+        if missing and await self._accounting():
+            for some in _portions(missing):
+                found.update({job.id: job for job in await self._sacct(ids=some) if job.id in missing})
+        return {job_id: found[job_id] for job_id in ids if job_id in found}
+
+    async def cancel(self, job: Job, reason: str) -> str:
+        """Cancel by scancel, which says nothing of a job that has ended: so it is looked at first."""
+        known = (await self.lookup([job.id])).get(job.id)
+        if known is None or known.state.ended:
+            return f"job {job.id} had ended"
+        await self._do("scancel", checked_id(job.id))
+        return f"job {job.id} was cancelled"
+
+    async def signal(self, job: Job, signal: str) -> str:
+        """Send a signal to the batch script, its children and its steps."""
+        found = _SIGNAL.fullmatch(signal)
+        if not found:
+            raise PermanentActionError(f"{signal[:40]!r} is no signal", remedy="write USR1, TERM, ...")
+        await self._do("scancel", "--full", f"--signal={found['name']}", checked_id(job.id))
+        return f"sent {found['name']} to job {job.id}"
+
+    async def requeue(self, job: Job) -> str:
+        """Put the job back into the queue."""
+        await self._do("scontrol", "requeue", checked_id(job.id))
+        return f"job {job.id} was requeued"
+
+    async def script(self, job: Job) -> bytes:
+        """Return the script as slurmctld keeps it; PermanentActionError where it has forgotten it."""
+        done = await self._do("scontrol", "write", "batch_script", checked_id(job.id), "-")
+        if not done.stdout.strip():  # scontrol ends with 0 for an unknown job too
+            raise PermanentActionError(f"the script of job {job.id} is not known any more: {complaint(done)}")
+        return done.stdout
+
+    async def submit(self, submission: Submission) -> JobId:
+        """Submit the script, given on standard input."""
+        done = await self._do(*commands.sbatch(submission), stdin=submission.script)
+        number = commands.submitted_id(done.stdout.decode(errors="replace"))
+        if number is None:
+            raise SchedulerUnavailableError(f"sbatch on {self.host} gave no job id: {complaint(done)}")
+        return JobId(number)
+
+    async def release(self, job_id: JobId) -> None:
+        """Let a held job run."""
+        await self._do("scontrol", "release", checked_id(job_id))
+
+    async def account(self) -> str:
+        """Return our account's name; asked once."""
+        if not self._account:
+            named = await answer(self._transport, ["id", "-un"], timeout=self._timeout)
+            self._account = named.decode().strip()
+        return self._account
+
+    async def _squeue(self, *, users: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Job]:
+        expands = await self._slurm_version() >= _EXPANDS
+        question = commands.squeue(users=users, ids=ids, expand=expands)
+        done = await self._ask(question)
+        if done.status != 0 and ids and _NO_SUCH_JOB in complaint(done):
+            return []  # said only of a single id; of several, those that are not known are passed over
+        text = self._whole("squeue", done)
+        return list(squeue_jobs(text, question.separator, Reading(self.host, expands)))
+
+    async def _sacct(
+        self, *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None
+    ) -> list[Job]:
+        fields = SACCT_FIELDS if await self._slurm_version() < _EXPANDS else (*SACCT_OUTPUTS, *SACCT_FIELDS)
+        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds)
+        text = self._whole("sacct", await self._ask(question))
+        return list(sacct_jobs(text, question.separator, fields, self.host))
+
+    async def _ask(self, question: commands.Question) -> Completed:
+        return await call(self._transport, question.argv, timeout=self._timeout, limit=_LISTING_BYTES)
+
+    def _whole(self, program: str, done: Completed) -> bytes:
+        if done.status != 0 or done.cut:
+            said = "it printed too much" if done.cut else complaint(done)
+            raise SchedulerUnavailableError(f"{program} on {self.host} failed: {said}")
+        return done.stdout
+
+    async def _do(self, *argv: str, stdin: bytes = b"") -> Completed:
+        """Run what changes something. Where it fails, slurmctld is asked whether it is there: outage or refusal."""
+        done = await call(self._transport, argv, stdin=stdin, timeout=self._timeout)
+        if done.status == 0:
+            return done
+        ping = await call(self._transport, ["scontrol", "ping"], timeout=self._timeout)
+        if ping.status != 0:
+            raise SchedulerUnavailableError(f"{argv[0]} on {self.host} failed: {complaint(done)}")
+        raise PermanentActionError(f"{argv[0]} failed: {complaint(done)}")
+
+    async def _slurm_version(self) -> tuple[int, int]:
+        if self._version is None:
+            text = await answer(self._transport, ["squeue", "--version"], timeout=self._timeout)
+            self._version = commands.version(text.decode(errors="replace"))
+        return self._version
+
+    async def _forgotten(self, since: float) -> bool:
+        """Tell whether slurmctld may have forgotten jobs that ended after `since`, and accounting knows them."""
+        if not await self._accounting():
+            return False
+        remembers = re.match(r"\d+", self._config.get("MinJobAge", ""))
+        return self._now() - since >= (float(remembers[0]) if remembers else 0.0)
+
+    async def _accounting(self) -> bool:
+        """Tell whether accounting is kept; asked once."""
+        if not self._config:
+            text = await answer(self._transport, ["scontrol", "show", "config"], timeout=self._timeout)
+            self._config = commands.config(text.decode(errors="replace"))
+        storage = self._config.get("AccountingStorageType", "")
+        return storage.rpartition("/")[2] not in ("", "none", "(null)")
+
+
+def _portions(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[first : first + _IDS] for first in range(0, len(ids), _IDS)]
+
+
+PLUGIN = Plugin(name="slurm", spec=SlurmSpec, factory=SlurmScheduler)

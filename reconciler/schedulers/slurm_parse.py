@@ -1,0 +1,199 @@
+"""What squeue and sacct print, read into jobs. Pure.
+
+Both are asked for fields that end with a separator made up for that one call, which no job's name or comment can know:
+whatever they hold (spaces, `|`, newlines, bytes that are not UTF-8), the fields stay apart. The last field of a record
+never holds a newline, so that the record after it begins at the next one.
+"""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.errors import SchedulerUnavailableError
+from reconciler.model import HostName, Job, JobId
+from reconciler.schedulers.slurm_paths import PathFacts, expand
+from reconciler.schedulers.slurm_states import job_state
+from reconciler.schedulers.slurm_times import epoch, limit_seconds
+
+#: Fields of `squeue -O`, in the order asked for. All exist since 18.08; a separator after a field since 20.02.
+SQUEUE_FIELDS = (
+    *("JobArrayID", "Name", "UserName", "State", "StdOut", "StdErr", "WorkDir", "SubmitTime", "StartTime", "EndTime"),
+    *(
+        "TimeLimit",
+        "Partition",
+        "Account",
+        "QOS",
+        "Comment",
+        "Command",
+        "exit_code",
+        "RestartCnt",
+        "BatchHost",
+        "JobID",
+    ),
+)
+#: Fields of `sacct -o`. The outputs were added in 24.05.
+SACCT_FIELDS = (
+    *("JobID", "JobName", "User", "State", "WorkDir", "Submit", "Start", "End"),
+    *("Timelimit", "Partition", "Account", "QOS", "Comment", "ExitCode", "JobIDRaw"),
+)
+SACCT_OUTPUTS = ("StdOut", "StdErr")
+
+_NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None", "Unknown"})
+#: `123`, an array task `123_4`, a part of a heterogeneous job `123+1`. What is left of an array waits as `123_[5-9%2]`.
+_ID = re.compile(r"\d+(?:_\d+|\+\d+)?", re.ASCII)
+_WAITING = re.compile(r"\d+_\[.*\]?", re.ASCII | re.DOTALL)
+_NODE = re.compile(r"%\d*N", re.ASCII)
+_EXIT = re.compile(r"(?P<status>\d+)(?::(?P<signal>\d+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How to read: whose answer it is, and whether SLURM has expanded the paths in it by itself (24.05 and later)."""
+
+    host: HostName
+    expanded: bool = False
+
+
+def records(text: bytes, separator: bytes, fields: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Yield field name -> value for each record. SchedulerUnavailableError where there are not only whole records."""
+    parts = text.split(separator)
+    rest = parts.pop()
+    if rest.strip() or len(parts) % len(fields):
+        raise SchedulerUnavailableError("SLURM printed something else than it was asked for")
+    for first in range(0, len(parts), len(fields)):
+        values = [part.decode(errors="surrogateescape") for part in parts[first : first + len(fields)]]
+        # Before the first field: the end of the line before, and `CLUSTER: name` headers of a federation.
+        values[0] = values[0].rpartition("\n")[2]
+        yield dict(zip(fields, values, strict=True))
+
+
+def squeue_jobs(text: bytes, separator: bytes, reading: Reading) -> Iterator[Job]:
+    """Yield the jobs of a listing; what waits of an array without a task of its own is left out."""
+    for facts in records(text, separator, SQUEUE_FIELDS):
+        if _is_job(facts["JobArrayID"]):
+            yield _queued(facts, reading)
+
+
+def sacct_jobs(text: bytes, separator: bytes, fields: Sequence[str], host: HostName) -> Iterator[Job]:
+    """Yield the jobs that accounting knows."""
+    for facts in records(text, separator, fields):
+        if _is_job(facts["JobID"]):
+            yield _accounted(facts, host)
+
+
+def _is_job(job_id: str) -> bool:
+    if _ID.fullmatch(job_id):
+        return True
+    if _WAITING.fullmatch(job_id):
+        return False
+    raise SchedulerUnavailableError(f"SLURM printed {job_id[:80]!r} where a job id belongs")
+
+
+def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
+    state = job_state(facts["State"])
+    stdout, stderr = _outputs(facts, reading)
+    return Job(
+        host=reading.host,
+        id=JobId(facts["JobArrayID"]),
+        name=facts["Name"],
+        user=facts["UserName"],
+        state=state,
+        raw_state=facts["State"],
+        stdout=stdout,
+        stderr=stderr,
+        workdir=_value(facts["WorkDir"]) or None,
+        submitted=epoch(facts["SubmitTime"]),
+        started=epoch(facts["StartTime"]) if state is not state.PENDING else None,
+        ended=epoch(facts["EndTime"]) if state.ended else None,
+        time_limit=limit_seconds(facts["TimeLimit"]),
+        partition=_value(facts["Partition"]),
+        account=_value(facts["Account"]),
+        qos=_value(facts["QOS"]),
+        comment=_value(facts["Comment"]),
+        command=_value(facts["Command"]),
+        exit_code=_wait_status(facts["exit_code"]) if state.ended else None,
+        restarts=int(facts["RestartCnt"]) if facts["RestartCnt"].isdigit() else 0,
+    )
+
+
+def _accounted(facts: Mapping[str, str], host: HostName) -> Job:
+    state = job_state(facts["State"])
+    workdir = _value(facts["WorkDir"])
+    paths = PathFacts(JobId(facts["JobID"]), facts["JobName"], facts["User"], workdir=workdir, number=facts["JobIDRaw"])
+    # Before 24.05 accounting does not keep the pattern; without one of its own a job writes to SLURM's default.
+    stdout = expand(_value(facts.get("StdOut", "")) or default_pattern(facts["JobID"]), paths) if workdir else None
+    stderr = _value(facts.get("StdErr", ""))
+    return Job(
+        host=host,
+        id=paths.id,
+        name=facts["JobName"],
+        user=facts["User"],
+        state=state,
+        raw_state=facts["State"],
+        stdout=stdout,
+        stderr=expand(stderr, paths) if stderr else stdout,
+        workdir=workdir or None,
+        submitted=epoch(facts["Submit"]),
+        started=epoch(facts["Start"]),
+        ended=epoch(facts["End"]) if state.ended else None,
+        time_limit=limit_seconds(facts["Timelimit"]),
+        partition=facts["Partition"],
+        account=facts["Account"],
+        qos=facts["QOS"],
+        comment=facts["Comment"],
+        exit_code=_exit_code(facts["ExitCode"]) if state.ended else None,
+    )
+
+
+def default_pattern(job_id: str) -> str:
+    """Return where a job writes that names no output."""
+    return "slurm-%A_%a.out" if "_" in job_id else "slurm-%j.out"
+
+
+def _outputs(facts: Mapping[str, str], reading: Reading) -> tuple[str | None, str | None]:
+    """Return stdout and stderr; None, None for a job without a batch script: its output goes to somebody's terminal."""
+    workdir, job_id, raw = _value(facts["WorkDir"]), facts["JobArrayID"], facts["JobID"]
+    out, err = _value(facts["StdOut"]), _value(facts["StdErr"])
+    if not out or (not reading.expanded and not err):
+        return None, None
+    if reading.expanded:
+        return _placed(workdir, out), _placed(workdir, err or out)
+    # Before 24.05 squeue shows an array task's default with the task's raw id, where SLURM writes `slurm-123_4.out`.
+    default = f"{workdir}/slurm-{raw}.out"
+    paths = PathFacts(JobId(job_id), facts["Name"], facts["UserName"], _value(facts["BatchHost"]), workdir, raw)
+    return _expanded(out, default, paths), _expanded(err, default, paths)
+
+
+def _placed(workdir: str, path: str) -> str | None:
+    """Return the path that SLURM made; while a job waits for its node, `%N` comes out as `(null)`."""
+    return None if "(null)" in path else os.path.join(workdir, path)
+
+
+def _expanded(pattern: str, default: str, paths: PathFacts) -> str | None:
+    if not paths.node and _NODE.search(pattern):
+        return None  # known as soon as the job has a node
+    return expand(default_pattern(paths.id) if pattern == default else pattern, paths)
+
+
+def _value(text: str) -> str:
+    return "" if text in _NOTHING else text
+
+
+def _wait_status(text: str) -> int | None:
+    """Read what squeue shows: the status that wait(2) gave, or `status:signal`."""
+    if not text.isdigit():
+        return _exit_code(text)
+    number = int(text)
+    return number >> 8 or ((128 + (number & 127)) if number & 127 else 0)
+
+
+def _exit_code(text: str) -> int | None:
+    """Read `status:signal`; a signal is 128 and its number, as in a shell."""
+    found = _EXIT.fullmatch(text)
+    if not found:
+        return None
+    signal = int(found["signal"] or 0)
+    return int(found["status"]) or (128 + signal if signal else 0)

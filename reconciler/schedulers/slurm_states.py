@@ -1,0 +1,36 @@
+"""SLURM's words for the state of a job, and what they mean here. Pure.
+
+The words are those of squeue(1) and sacct(1), "JOB STATE CODES", up to 25.11.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.model import JobState
+
+_STATES = {
+    JobState.PENDING: "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
+    JobState.RUNNING: "RUNNING COMPLETING RESIZING SIGNALING STAGE_OUT STOPPED UPDATE_DB EXPEDITING",
+    JobState.SUSPENDED: "SUSPENDED",
+    JobState.COMPLETED: "COMPLETED",
+    JobState.FAILED: "FAILED OUT_OF_MEMORY NODE_FAIL BOOT_FAIL LAUNCH_FAILED RECONFIG_FAIL",
+    JobState.TIMEOUT: "TIMEOUT DEADLINE",
+    JobState.CANCELLED: "CANCELLED PREEMPTED REVOKED",
+}
+_MEANING = {word: state for state, words in _STATES.items() for word in words.split()}
+#: Flags that say more than the base state they stand beside: the first of these that is there decides.
+_FLAGS = ("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING", "COMPLETING", "STAGE_OUT")
+
+
+def job_state(words: str | Sequence[str]) -> JobState:
+    """Return what a state means: `RUNNING`, `CANCELLED by 1001`, or base state and flags as a list.
+
+    A word that nobody knows yet is RUNNING: a job is never taken for ended by a guess.
+    """
+    listed = words.split()[:1] if isinstance(words, str) else list(words)
+    known = [word.upper().rstrip("+") for word in listed]
+    for flag in _FLAGS:
+        if flag in known:
+            return _MEANING[flag]
+    return next((_MEANING[word] for word in known if word in _MEANING), JobState.RUNNING)
