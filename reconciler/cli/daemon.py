@@ -1,0 +1,127 @@
+"""`reconcile [DIR...]`: runs the watchers until it is told to stop; with `--once` one pass of everything, then it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from pathlib import Path
+
+import click
+
+from reconciler.cli.options import GlobalOptions
+from reconciler.cli.output import note, report
+from reconciler.errors import ExitCode, RefusedError, SpecError, worst
+
+log = logging.getLogger(__name__)
+
+_EPILOG = """\
+\b
+Examples:
+  reconcile ./watchers.d                  watch until stopped
+  reconcile ./watchers.d --once           one pass, for cron, scrontab or CI
+  reconcile --once --dry-run ./watchers.d show what a pass would change
+  reconcile --once --approve ./watchers.d stop or bind as much as the plan says
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@click.option("--once", is_flag=True, help="One pass of everything, then leave with an exit status.")
+@click.option("--dry-run", is_flag=True, help="With --once: only show the plan, as `reconcile plan` does.")
+@click.option(
+    "--approve", is_flag=False, flag_value="yes", default="", metavar="[DIGEST]",
+    help="Say yes to what waits for approval: to all of it, or only to the plan of this digest.",
+)  # fmt: skip
+@click.option("--new-state", is_flag=True, help="In CI: begin with an empty state though hosts are remote.")
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="With --dry-run: 2 where changes, 3 where only drift is pending."
+)
+@click.pass_obj
+def command(
+    options: GlobalOptions,
+    directories: tuple[Path, ...],
+    once: bool,
+    dry_run: bool,
+    approve: str,
+    new_state: bool,
+    detailed_exitcode: bool,
+) -> None:
+    """Keep watchers on batch jobs as the files in DIR say: when a line like this appears, do that.
+
+    Without DIR: the settings' directories, else $XDG_CONFIG_HOME/reconciler/watchers.d over /etc/reconciler/watchers.d.
+    """
+    if dry_run:
+        from reconciler.cli.plan import show_plan
+
+        raise SystemExit(show_plan(options, directories, "table", detailed=detailed_exitcode))
+    run = _once(options, directories, approve, new_state) if once else _daemon(options, directories, approve)
+    raise SystemExit(asyncio.run(run))
+
+
+async def _once(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
+    from reconciler import app  # saves start-up time: it knows every class
+
+    settings = app.load_settings(options.config)
+    if not new_state:
+        _refuse_replay(settings)
+    async with app.engine(settings, directories) as engine:
+        report_ = await engine.once.run(approve=approve)
+    _tell(report_)
+    return worst(report_.codes())
+
+
+def _refuse_replay(settings: object) -> None:
+    """A first pass in CI against remote hosts would deal with every old line of every output."""
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.model import LOCALHOST
+
+    remote = sorted(set(settings.hosts) - {LOCALHOST})  # type: ignore[attr-defined]
+    path = app.state_path(settings)  # type: ignore[arg-type]
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes") and remote and not path.exists():
+        raise RefusedError(
+            f"the state {path} is empty, so this pass would deal with every old line of every job on {', '.join(remote)}",
+            remedy="keep the state between runs (cache its directory), or pass --new-state if that is meant",
+        )
+
+
+async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
+    from reconciler import app  # saves start-up time: it knows every class
+
+    settings = app.load_settings(options.config)
+    async with app.engine(settings, directories) as engine:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, engine.daemon.stop)
+        told: set[str] = set()
+
+        def tell(report_: object) -> None:
+            _tell(report_, told)
+
+        engine.daemon.on_pass = tell
+        await engine.daemon.run(approve=approve)
+    return ExitCode.OK
+
+
+def _tell(report_: object, told: set[str] | None = None) -> None:
+    """Say on standard error what a person should know of a pass; a daemon says each thing once."""
+    from reconciler.engine.controller import PassReport
+
+    assert isinstance(report_, PassReport)  # noqa: S101 - the engine's own value
+    told = set() if told is None else told
+    problems = [p for p in report_.problems if str(p) not in told]
+    if problems:
+        report(SpecError(problems))
+    lines = [f"{host}: not reachable: {reason}" for host, reason in report_.seen.unreachable.items()]
+    if report_.plan is not None and (report_.plan.alarms or report_.plan.withheld):
+        try:
+            report_.plan.raise_if_unsafe()
+        except RefusedError as error:
+            if str(error) not in told:
+                report(error)
+            told.add(str(error))
+    for line in lines:
+        if line not in told:
+            note(line)
+    told.update(map(str, problems), lines)
