@@ -5,6 +5,7 @@ Nothing anywhere decides by a message's text. Foreign exceptions are translated 
     ReconcilerError
     ├── ConfigurationError      what a person wrote is wrong: settings or watchers   (exit 4)
     │   └── SpecError           carries Problems, each with file, line, column and remedy
+    ├── ConditionError          a condition is not allowed, or its values do not fit it
     ├── UsageError              a command was called wrongly                        (exit 64)
     ├── RefusedError            a safety rule or a policy says no                   (exit 5)
     │   ├── UnsafePlanError     the plan would stop or bind too much
@@ -106,6 +107,12 @@ class SpecError(ConfigurationError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = tuple(problems)
+
+
+class ConditionError(ReconcilerError):
+    """A condition that is not allowed as written, or that the values of a match do not fit."""
+
+    exit_code = ExitCode.INVALID
 
 
 class UsageError(ReconcilerError):

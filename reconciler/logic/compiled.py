@@ -46,7 +46,9 @@ class CompiledAction:
     def repeatable(self) -> bool:
         """Tell whether it may run again after it was interrupted."""
         after = self.kind.traits.after_crash
-        return after is not AfterCrash.REPORT and (after is not AfterCrash.ASK_SPEC or bool(self.params.get("idempotent")))
+        return after is not AfterCrash.REPORT and (
+            after is not AfterCrash.ASK_SPEC or bool(self.params.get("idempotent"))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,9 @@ def _actions(spec: WatcherSpec, kinds: Mapping[str, ActionKind]) -> tuple[Compil
     compiled = []
     leading = True
     for index, action in enumerate(spec.actions):
-        kind = kinds.get(action.type) or ActionKind(ActionTraits(), missing=f"action type {action.type!r} cannot run here")
+        kind = kinds.get(action.type) or ActionKind(
+            ActionTraits(), missing=f"action type {action.type!r} cannot run here"
+        )
         leading = leading and kind.state is not None and not action.needs and not action.on_failure
         compiled.append(
             CompiledAction(

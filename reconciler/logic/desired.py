@@ -117,7 +117,9 @@ def resolve(
             vanished.append(verdict)
         elif (spec := revive(verdict.stored)) is not None:
             kept = verdict.stored
-            desired[name] = Desired(spec, kept.digest, kept.body, kept.origin, verdict.binds, kept.missing_since, verdict.note)
+            desired[name] = Desired(
+                spec, kept.digest, kept.body, kept.origin, verdict.binds, kept.missing_since, verdict.note
+            )
     return Resolution(desired, tuple(vanished), alarms, problems)
 
 
@@ -165,7 +167,9 @@ def _in_force(old: StoredSpec | None, later: Desired, first: Desired) -> bool:
 
 def _unreadable(reading: Reading) -> Problem:
     where = reading.source.partition(":")[2] or reading.source
-    return Problem(where, 0, 0, "source-unreadable", reading.failed, "name a directory that exists and that you may read")
+    return Problem(
+        where, 0, 0, "source-unreadable", reading.failed, "name a directory that exists and that you may read"
+    )
 
 
 def _duplicate(winner: Desired, loser: Desired) -> Problem:

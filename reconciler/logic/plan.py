@@ -82,7 +82,8 @@ class Plan:
         reasons = [*self.alarms, *sorted({change.withheld for change in self.withheld})]
         if reasons:
             raise UnsafePlanError(
-                "; ".join(reasons), remedy=f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`"
+                "; ".join(reasons),
+                remedy=f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`",
             )
 
 
@@ -139,18 +140,26 @@ def _for_pair(desired: Desired, job: KnownJob, existing: Existing) -> Change | N
     if previous is not None and previous.phase is not WatcherState.STOPPED and renamed not in (None, desired.name):
         return _change(ChangeKind.REPLACE, desired, job, f"renamed from {renamed!r}", previous)
     if watcher is not None:
-        return None if job.finished else _change(ChangeKind.RESUME, desired, job, "wanted again; goes on from its checkpoint", watcher)
+        return (
+            None
+            if job.finished
+            else _change(ChangeKind.RESUME, desired, job, "wanted again; goes on from its checkpoint", watcher)
+        )
     if not job.finished:
         return _change(ChangeKind.CREATE, desired, job, "fits the job")
     if desired.spec.jobs.ids:
-        return _change(ChangeKind.CREATE, desired, job, "named by ids; the job had ended, so it fires on request only", static=True)
+        return _change(
+            ChangeKind.CREATE, desired, job, "named by ids; the job had ended, so it fires on request only", static=True
+        )
     return None
 
 
 def _for_existing(desired: Desired, job: KnownJob, watcher: Watcher) -> Change:
     if watcher.phase is WatcherState.COMPLETED:
         if not job.finished and not job.now.state.ended:
-            return _change(ChangeKind.RESUME, desired, job, "the job was requeued; goes on from its checkpoint", watcher)
+            return _change(
+                ChangeKind.RESUME, desired, job, "the job was requeued; goes on from its checkpoint", watcher
+            )
         return _change(ChangeKind.NO_OP, desired, job, "the job has ended", watcher)
     if watcher.spec_digest == desired.digest:
         return _change(ChangeKind.NO_OP, desired, job, desired.note or "as declared", watcher)
@@ -160,7 +169,13 @@ def _for_existing(desired: Desired, job: KnownJob, watcher: Watcher) -> Change:
 
 
 def _change(
-    kind: ChangeKind, desired: Desired, job: KnownJob, reason: str, before: Watcher | None = None, *, static: bool = False
+    kind: ChangeKind,
+    desired: Desired,
+    job: KnownJob,
+    reason: str,
+    before: Watcher | None = None,
+    *,
+    static: bool = False,
 ) -> Change:
     return Change(kind, desired.name, job.now.key, job.now.name, reason, desired.origin, before, desired, static)
 
@@ -197,13 +212,17 @@ def _stop(watcher: Watcher, origin: Origin, reason: str, kind: ChangeKind, delib
 def _withhold(changes: Sequence[Change], policy: PolicySettings, running: int) -> list[Change]:
     """Mark what waits for approval: mass stops that nobody committed, mass bindings of dangerous actions."""
     stops = [c for c in changes if c.kind is ChangeKind.STOP and not c.deliberate]
-    mass_stop = len(stops) > policy.max_stops or (len(stops) >= 5 and len(stops) * 100 > policy.max_stop_percent * running)
+    mass_stop = len(stops) > policy.max_stops or (
+        len(stops) >= 5 and len(stops) * 100 > policy.max_stop_percent * running
+    )
     bindings = [
         c for c in changes if c.kind in (ChangeKind.CREATE, ChangeKind.RESUME) and c.after and dangerous(c.after.spec)
     ]
     mass_binding = len(bindings) > policy.max_new_bindings
     stop_text = f"would stop {len(stops)} of {running} watchers that nobody committed to delete"
-    bind_text = f"would bind actions that change jobs {len(bindings)} times at once (more than {policy.max_new_bindings})"
+    bind_text = (
+        f"would bind actions that change jobs {len(bindings)} times at once (more than {policy.max_new_bindings})"
+    )
     held = {id(c): stop_text for c in stops} if mass_stop else {}
     held |= {id(c): bind_text for c in bindings} if mass_binding else {}
     return [replace(c, withheld=held[id(c)]) if id(c) in held else c for c in changes]

@@ -1,0 +1,147 @@
+"""Programs that run what they are given: python, pip, uv run, uvx, and whatever else an operator put on the list.
+
+Called by `command`, once the settings allow them for where the watcher came from. A captured value may be an argument
+to a program that the author named, never the program, its code, its module or a package, and never an option.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from reconciler.logic.command_paths import shown
+from reconciler.logic.command_tools import JudgePath, names
+from reconciler.logic.command_words import Argument, CommandRefusedError, Seen, Subject, Use
+
+#: Modules that run what they read or are given as arguments.
+_RUNNING_MODULES = names(
+    "code codeop pdb bdb timeit trace cProfile profile runpy pip uv ensurepip venv asyncio doctest idlelib IPython"
+    " ipykernel jupyter unittest pytest torch accelerate deepspeed"
+)
+#: Programs for which there is no argument that is only data.
+CLOSED = names(
+    "sh bash dash zsh ksh fish csh tcsh env xargs sudo su nohup time timeout nice ionice setsid stdbuf parallel"
+    " watch make perl ruby node php lua tclsh awk gawk mawk sed ed ex vi vim emacs ssh scp rsync tar zip git gdb"
+    " srun sbatch salloc R Rscript julia docker podman apptainer singularity conda mamba pip ipython jupyter at"
+    " batch crontab"
+)
+#: Builtins of the shell that would take a command out of our sight: no list may hold them.
+NEVER = names("eval exec . source command builtin alias unalias trap set export readonly enable hash type shopt")
+
+_PYTHON = re.compile(r"python[0-9.]*")
+_PIP = re.compile(r"pip[0-9.]*")
+_PYTHON_FLAGS = re.compile(r"-[uOBEIPsSqvbdx]+|-[XW].+")
+_UV_FLAGS = names(
+    "-q --quiet --isolated --frozen --locked --no-sync --offline --no-project --all-extras --exact --no-dev"
+    " --active --no-cache --refresh --no-progress"
+)
+_UV_VALUED = names(
+    "--with --with-requirements --with-editable --from --python -p --extra --group --only-group --package"
+)
+
+
+def arrange_interpreter(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
+    """Yield the arguments behind `name` (`uv run` is one name). Raises CommandRefusedError."""
+    if _PYTHON.fullmatch(name):
+        return _python(words, judge)
+    if _PIP.fullmatch(name):
+        return _fixed(words, name)
+    if name in ("uv run", "uvx"):
+        return _uv(name, words, judge)
+    return _fixed(words, name) if name in CLOSED else _free(words)
+
+
+def _python(words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
+    rest = iter(words)
+    for subject in rest:
+        text = _written(subject.seen, "python")
+        yield subject.to(Use.OPTION)
+        if text in ("-c", "-m"):
+            yield from _python_code(text, rest)
+            return
+        if text in ("-X", "-W"):
+            yield from _value(text, rest, "python")
+        elif not text.startswith("-"):
+            judge(subject.seen)
+            yield from _free(rest)
+            return
+        elif not _PYTHON_FLAGS.fullmatch(text):
+            raise CommandRefusedError(f"python: {text!r} is not allowed here")
+    raise CommandRefusedError(
+        "python: name a script, or -m MODULE, or -c CODE; a program from standard input is not allowed"
+    )
+
+
+def _python_code(option: str, rest: Iterator[Subject]) -> Iterator[Argument]:
+    code = next(rest, None)
+    if code is None:
+        raise CommandRefusedError(f"python: {option} lacks its value")
+    text = _written(code.seen, f"python {option}")
+    yield code.to(Use.OPTION)
+    closed = option == "-m" and text.split(".")[0] in _RUNNING_MODULES
+    yield from _fixed(list(rest), f"python -m {text}") if closed else _free(rest)
+
+
+def _uv(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
+    rest = iter(words)
+    for subject in rest:
+        text = _written(subject.seen, name)
+        if text in _UV_VALUED:
+            yield subject.to(Use.OPTION)
+            yield from _value(text, rest, name)
+        elif text in _UV_FLAGS or text.partition("=")[0] in _UV_VALUED:
+            yield subject.to(Use.OPTION)
+        else:
+            yield from _uv_program(name, subject, list(rest), judge)
+            return
+    raise CommandRefusedError(f"{name}: name a program")
+
+
+def _uv_program(name: str, program: Subject, rest: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
+    text = _written(program.seen, name)
+    if text in ("-m", "--module") and name == "uv run":
+        yield program.to(Use.OPTION)
+        yield from _python_code("-m", iter(rest))
+    elif text.startswith("-"):
+        raise CommandRefusedError(f"{name}: {text!r} is not allowed here")
+    elif _PYTHON.fullmatch(text):
+        yield program.to(Use.OPTION)
+        yield from _python(rest, judge)
+    elif text.endswith(".py") and name == "uv run":
+        judge(program.seen)
+        yield program.to(Use.OPTION)
+        yield from _free(rest)
+    else:
+        yield program.to(Use.OPTION)
+        yield from _fixed(rest, f"{name} {text}")
+
+
+def _value(option: str, rest: Iterator[Subject], name: str) -> Iterator[Argument]:
+    value = next(rest, None)
+    if value is None:
+        raise CommandRefusedError(f"{name}: {option} lacks its value")
+    _written(value.seen, f"{name} {option}")
+    yield value.to(Use.OPTION)
+
+
+def _written(seen: Seen, where: str) -> str:
+    if not seen.trusted:
+        raise CommandRefusedError(f"{where}: {shown(seen)} holds a value that the watcher's author did not write")
+    return seen.text
+
+
+def _fixed(words: Sequence[Subject], where: str) -> Iterator[Argument]:
+    """Yield arguments that the author wrote, all of them: this program might run what it is given."""
+    for subject in words:
+        _written(subject.seen, where)
+        yield subject.to(Use.OPTION)
+
+
+def _free(words: Iterator[Subject] | Sequence[Subject]) -> Iterator[Argument]:
+    """Yield arguments that may hold captured values, but not begin with a captured dash."""
+    for subject in words:
+        if subject.seen.captured_option:
+            raise CommandRefusedError(
+                f"{shown(subject.seen)}: a captured value that begins with a dash could be taken for an option"
+            )
+        yield subject.to(Use.FREE)
