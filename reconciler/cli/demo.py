@@ -31,7 +31,7 @@ JOB_NAME = "demo-training"
 #: After so many seconds something is wrong with this machine.
 PATIENCE = 60.0
 _NEXT = """
-What you saw: four watchers, bound to the job by its name. Each line was dealt with once, also the last, which has no end.
+What you saw: four watchers, bound to the job by its name. Each line counted once, also the last, which has no end.
 
 What next:
   reconcile init ./watchers.d        a first directory of your own

@@ -44,8 +44,14 @@ def run(words: Sequence[str]) -> int:
 def _invoke(words: list[str]) -> int:
     if instruction := os.environ.get(COMPLETION_VARIABLE):
         return shell_complete(reconcile, {}, "reconcile", COMPLETION_VARIABLE, instruction)
+    status: Any
     with reconcile.make_context("reconcile", words) as context:
-        status: Any = reconcile.invoke(context)
+        try:
+            status = reconcile.invoke(context)
+        except SystemExit as leaving:  # so that the last flush of standard output is watched for these too
+            status = leaving.code
+    if isinstance(status, str):
+        raise ReconcilerError(status)
     return int(status) if isinstance(status, int) else ExitCode.OK
 
 
