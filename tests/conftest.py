@@ -12,10 +12,15 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _parts = sorted((Path(__file__).parent / "parts").glob("[!_]*.py"))
 pytest_plugins = [f"parts.{file.stem}" for file in _parts if "@pytest.fixture" in file.read_text(encoding="utf-8")]
+
+# A shared machine stalls now and then; that is no finding of a property test. The rest stays as it is, here and in CI.
+hypothesis.settings.register_profile("house", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("house")
 
 #: A task or process may take so many seconds to end by itself after its test, not more.
 GRACE = 1.0
