@@ -45,9 +45,9 @@ def write_batch(connection: Connection, batch: Batch, now: float) -> Committed:
     many(
         sql.DROP_SPEC, ({"named": name} for name in batch.drop_specs)
     )  # last, since columns above are shown from specs
-    many(sql.CHECKED, ({"row": watcher, "at": at} for watcher, at in batch.checked.items()))
+    many(sql.CHECKED, ({"row": watcher, "moment": at} for watcher, at in batch.checked.items()))
     many(sql.FINISH_JOB, ({"on_host": key.host, "of_job": key.id} for key in batch.finished))
-    many(sql.REQUEST_DONE, ({"row": request, "at": now} for request in batch.requests_done))
+    many(sql.REQUEST_DONE, ({"row": request, "moment": now} for request in batch.requests_done))
     many(sql.PUT_FACT, ({"name": name, "value": value} for name, value in batch.facts.items()))
     many(sql.PUT_PARSED, ({"key": key, "body": body, "stored_at": now} for key, body in batch.parsed.items()))
     return Committed(created, pending, _record(connection, tuple(_events_of(batch, created))))

@@ -71,7 +71,7 @@ DROP_CHECKPOINT = delete(_CHECKPOINTS).where(
     _CHECKPOINTS.c.watcher_id == bindparam("of_watcher"), _CHECKPOINTS.c.stream == bindparam("of_stream")
 )
 UPDATE_WATCHER = update(WATCHERS).where(WATCHERS.c.id == bindparam("row"))
-CHECKED = UPDATE_WATCHER.values(last_check=bindparam("at"))
+CHECKED = UPDATE_WATCHER.values(last_check=bindparam("moment"))
 UPDATE_ACTION = update(ACTIONS).where(ACTIONS.c.id == bindparam("row"))
 NOTE_START = insert(_STARTS).from_select(
     ["watcher_id", "action_id", "at"],
@@ -84,4 +84,4 @@ FINISH_JOB = (
     .where(JOBS.c.hostname == bindparam("on_host"), JOBS.c.job_id == bindparam("of_job"))
     .values(finished=True)
 )
-REQUEST_DONE = update(REQUESTS).where(REQUESTS.c.id == bindparam("row")).values(done_at=bindparam("at"))
+REQUEST_DONE = update(REQUESTS).where(REQUESTS.c.id == bindparam("row")).values(done_at=bindparam("moment"))
