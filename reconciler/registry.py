@@ -21,7 +21,9 @@ class Plugin:
 
     `name` is the word users write as `type:`. `spec` is the pydantic model of what they write with it. `factory(settings)` makes
     the working object, `settings` being an instance of the model `settings` (None: it has none). `traits` tell the engine how
-    to treat it (`protocols.ActionTraits` for actions).
+    to treat it (`protocols.ActionTraits` for actions). `check(params, settings,
+    channels, source)` tells, before anything runs, what the settings forbid in one use of it, in words for its author
+    (actions; `source` as in `model.Origin`).
     """
 
     name: str
@@ -29,6 +31,7 @@ class Plugin:
     factory: Callable[..., Any]
     settings: type[Any] | None = None
     traits: Any = None
+    check: Callable[..., tuple[str, ...]] | None = None
 
 
 def discover(package: str, group: str) -> Mapping[str, Plugin]:

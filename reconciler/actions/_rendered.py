@@ -6,15 +6,37 @@ PermanentActionError: the same line would give the same value again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from reconciler.errors import PermanentActionError
+from reconciler.logic.substitution import Piece, Variable, pieces
 from reconciler.spec.watcher import SpecModel
 
 P = TypeVar("P", bound=SpecModel)
+
+
+def missing(template: object, values: Mapping[str, str | None]) -> frozenset[str]:
+    """Return the names in a nested template that have no value and no default: unknown, or None."""
+    if isinstance(template, str):
+        return frozenset(_missing(pieces(template), values))
+    members = template.values() if isinstance(template, Mapping) else template
+    if not isinstance(members, Iterable):
+        return frozenset()
+    return frozenset().union(*(missing(member, values) for member in members))
+
+
+def _missing(parsed: Iterable[Piece], values: Mapping[str, str | None]) -> Iterator[str]:
+    for piece in parsed:
+        if not isinstance(piece, Variable):
+            continue
+        value = values.get(piece.name)
+        if not piece.operator and value is None:
+            yield piece.name
+        elif bool(value) is (piece.operator == ":+"):
+            yield from _missing(piece.word, values)
 
 
 def read(model: type[P], params: Mapping[str, Any] | SpecModel) -> P:

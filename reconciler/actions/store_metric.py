@@ -1,7 +1,7 @@
 """store_metric: one number of one metric of the job, with the time it was observed. Touches the state alone.
 
-Only finite decimal numbers are stored: JSON and SQL have no word for NaN or infinity, and a chart no place for them. Text
-that is no such number fails for good, because the same line would say the same again.
+Only finite decimal numbers are stored: JSON and SQL have no word for NaN or infinity, and a chart no place for them.
+Text that is no such number fails for good, because the same line would say the same again.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def render_command(text: str, policy: CommandPolicy, values: Mapping[str, str | 
 
 
 def command_directory(cwd: str | None, policy: CommandPolicy) -> str:
-    """Return the absolute directory to run in: `cwd`, from the job's working directory on. Raises CommandRefusedError."""
+    """Return the absolute directory to run in: `cwd`, from the job's on. Raises CommandRefusedError."""
     if policy.workdir is None and not (cwd or "").startswith("/"):
         raise CommandRefusedError("the job's working directory is not known")
     base = policy.workdir or "/"
@@ -105,7 +105,7 @@ def read_command(text: str) -> Line:
 
 
 def _parts(text: str) -> Iterator[str | Captured]:
-    """Split a line into written text and places for values; `$$` is one of them, so that its dollar means nothing."""
+    """Split a line into written text and places for values; `$$` is one, so that its dollar means nothing."""
     if _DOLLAR in text:
         raise CommandSyntaxError("a character that no command needs (private use)")
     for piece in substitution.pieces(text.replace("$$", _DOLLAR)):

@@ -1,0 +1,67 @@
+"""What a notification says: the author's text, the news that it may be a repeat, and the last lines of the output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from reconciler.logic.substitution import render
+from reconciler.protocols import ActionContext
+from reconciler.spec.watcher import SpecModel
+
+REPEAT = "(may be a repeat: an earlier attempt was interrupted)"
+BODY_CHARACTERS = 20_000
+LINE_CHARACTERS = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+
+
+class MessageParams(SpecModel):
+    """What every notification can have."""
+
+    message: Annotated[
+        str | None, Field(description="text; `$name` is replaced; left out: what matched, and where")
+    ] = None
+    tail_lines: Annotated[
+        int, Field(ge=0, le=200, description="so many last lines of the watched output follow the text")
+    ] = 0
+
+
+def one_line(text: str) -> str:
+    """Return text for a header: control characters are blanks, the length is bounded."""
+    return _CONTROL.sub(" ", text).strip()[:LINE_CHARACTERS]
+
+
+def summary(context: ActionContext) -> str:
+    """Return what is said where the author says nothing."""
+    match = context.trigger.match
+    seen = f": {match.text}" if match else f" ({context.trigger.kind})"
+    return f"{context.watcher.name}: job {context.job.id} ({context.job.name}) on {context.job.host}{seen}"
+
+
+async def body(
+    context: ActionContext,
+    params: MessageParams,
+    *,
+    escape: Callable[[str], str] = str,
+    block: Callable[[str], str] = str,
+) -> str:
+    """Return the text to send, at most BODY_CHARACTERS.
+
+    `escape` is applied to everything that does not come from the watcher's author; `block` sets the last lines off.
+    """
+    template = context.template.get("message")
+    text = render(str(template), _escaped(context.values, escape)) if template else escape(summary(context))
+    parts = [text[:BODY_CHARACTERS]]
+    if context.repeat:
+        parts.append(REPEAT)
+    if params.tail_lines and context.tail is not None:
+        lines = await context.tail(params.tail_lines)
+        parts.append(block(escape(lines[-BODY_CHARACTERS:])))
+    return "\n\n".join(parts)
+
+
+def _escaped(values: Mapping[str, Any], escape: Callable[[str], str]) -> dict[str, str | None]:
+    return {name: None if value is None else escape(str(value)) for name, value in values.items()}

@@ -1,0 +1,98 @@
+"""notify: every other way to reach people, by Apprise: Discord, Telegram, ntfy, Teams, ...
+
+Apprise (https://github.com/caronc/apprise) is an extra (`pip install 'reconciler[notify]'`), imported when the first
+message is sent. It tells success or failure and no more, so every failure is worth another try. The channel's
+addresses are secrets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from reconciler.actions._message import MessageParams, body, one_line
+from reconciler.actions._rendered import read
+from reconciler.actions.channels import AppriseChannel, ChannelName, Channels, pick, quiet, reveal
+from reconciler.errors import PermanentActionError, TemporaryActionError
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
+from reconciler.registry import Plugin
+from reconciler.spec.watcher import ActionSpec
+
+
+class NotifyParams(MessageParams):
+    """Where to, and what."""
+
+    channel: Annotated[
+        ChannelName | None, Field(description="a name under `channels` in the settings; left out: the only one")
+    ] = None
+    title: Annotated[str, Field(description="heading, one line; `$name` is replaced")] = "${WATCHER}: job ${JOB_ID}"
+    level: Literal["info", "success", "warning", "failure"] = "info"
+
+
+class NotifySpec(ActionSpec):
+    """Notify through Apprise."""
+
+    type: Literal["notify"]
+    params: NotifyParams = NotifyParams()
+
+
+class Notify:
+    """One message to all addresses of one channel."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    async def run(self, context: ActionContext) -> str:
+        """Send. Raises TemporaryActionError where Apprise says that it failed, or does not say in time."""
+        params = read(NotifyParams, context.params)
+        name, channel = pick(self._channels, AppriseChannel, params.channel, "apprise")
+        sender = _sender(name, [reveal(url, f"address of {name}") for url in channel.urls])
+        text = await body(context, params)
+        try:
+            async with asyncio.timeout(channel.timeout):
+                sent = await sender.async_notify(body=text, title=one_line(params.title), notify_type=params.level)
+        except TimeoutError:
+            raise TemporaryActionError(f"{name} did not answer within {channel.timeout:g} s") from None
+        if not sent:
+            raise TemporaryActionError(f"{name} did not take the message")
+        return f"sent to {name}"
+
+
+def _sender(name: str, addresses: list[str]) -> Any:
+    try:
+        # An extra, and slow to import.
+        import apprise
+    except ImportError:
+        raise PermanentActionError("Apprise is not installed", remedy="pip install 'reconciler[notify]'") from None
+    quiet("apprise")
+    sender = apprise.Apprise()
+    for number, address in enumerate(addresses, start=1):
+        if not sender.add(address):
+            raise PermanentActionError(f"address {number} of {name} is none that Apprise knows")
+    return sender
+
+
+def make(section: BaseModel | None, channels: Mapping[str, Any]) -> Notify:
+    """Return the action with these channels."""
+    return Notify(channels)
+
+
+def check(params: BaseModel, section: BaseModel | None, channels: Mapping[str, Any], source: str) -> tuple[str, ...]:
+    """Return that the channel is not known, where it is not."""
+    try:
+        pick(channels, AppriseChannel, getattr(params, "channel", None), "apprise")
+    except PermanentActionError as error:
+        return (error.message,)
+    return ()
+
+
+PLUGIN = Plugin(
+    "notify",
+    NotifySpec,
+    make,
+    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True),
+    check=check,
+)

@@ -1,0 +1,110 @@
+"""notify_slack: posts to an incoming webhook of Slack, or of what takes the same.
+
+Text from the job's output is escaped, so it can neither mention anybody nor make links. The webhook's address is a
+secret and appears in no result, error or log. Format:
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from reconciler.actions._message import MessageParams, body
+from reconciler.actions._rendered import read
+from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, reveal
+from reconciler.errors import PermanentActionError, TemporaryActionError
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
+from reconciler.registry import Plugin
+from reconciler.spec.watcher import ActionSpec
+
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LONGEST_WAIT = 3600.0
+
+
+class NotifySlackParams(MessageParams):
+    """Where to, and what."""
+
+    channel: Annotated[
+        ChannelName | None, Field(description="a name under `channels` in the settings; left out: the only one")
+    ] = None
+
+
+class NotifySlackSpec(ActionSpec):
+    """Post to a Slack-compatible webhook."""
+
+    type: Literal["notify_slack"]
+    params: NotifySlackParams = NotifySlackParams()
+
+
+class NotifySlack:
+    """One post each; the dispatcher repeats what is worth repeating."""
+
+    def __init__(self, channels: Channels) -> None:
+        self._channels = channels
+
+    async def run(self, context: ActionContext) -> str:
+        """Post. Raises TemporaryActionError where the service is down or busy, else PermanentActionError."""
+        params = read(NotifySlackParams, context.params)
+        name, channel = pick(self._channels, SlackChannel, params.channel, "slack")
+        text = await body(context, params, escape=_escape, block=_block)
+        await _post(name, reveal(channel.webhook, f"webhook of {name}"), text, channel.timeout)
+        return f"posted to {name}"
+
+
+def _escape(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+def _block(text: str) -> str:
+    return "```\n" + text.replace("```", "'''") + "\n```"
+
+
+async def _post(name: str, address: str, text: str, timeout: float) -> None:
+    # Imported on the first message: most watchers send none, and it takes a third of the start-up time.
+    import httpx
+
+    quiet("httpx", "httpcore")
+    try:
+        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+            answer = await client.post(address, json={"text": text})
+    except httpx.TransportError as error:
+        # `from None`: the exception holds the request, and with it the address.
+        raise TemporaryActionError(f"{name} was not reached: {type(error).__name__}") from None
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
+        raise PermanentActionError(f"the webhook of {name} is no web address") from None
+    _judge(name, answer.status_code, answer.headers.get("retry-after", ""), answer.text)
+
+
+def _judge(name: str, status: int, retry_after: str, said: str) -> None:
+    if 200 <= status < 300:
+        return
+    if status == 429 or status >= 500:
+        delay = min(float(retry_after), _LONGEST_WAIT) if retry_after.isdecimal() else None
+        raise TemporaryActionError(f"{name} answered with status {status}", delay=delay)
+    raise PermanentActionError(f"{name} answered with status {status}: {said[:200]}")
+
+
+def make(section: BaseModel | None, channels: Mapping[str, Any]) -> NotifySlack:
+    """Return the action with these channels."""
+    return NotifySlack(channels)
+
+
+def check(params: BaseModel, section: BaseModel | None, channels: Mapping[str, Any], source: str) -> tuple[str, ...]:
+    """Return that the channel is not known, where it is not."""
+    try:
+        pick(channels, SlackChannel, getattr(params, "channel", None), "slack")
+    except PermanentActionError as error:
+        return (error.message,)
+    return ()
+
+
+PLUGIN = Plugin(
+    "notify_slack",
+    NotifySlackSpec,
+    make,
+    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True),
+    check=check,
+)
