@@ -133,7 +133,7 @@ class Controller:
             grace=policy.prune_grace,
             approved=approved,
         )
-        jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.hosts]
+        jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.settings.hosts]
         return make_plan(resolution, jobs, watchers, policy, approved=approved)
 
     def _source_events(self, readings: Sequence[Reading], plan: Plan) -> list[Event]:
@@ -158,6 +158,7 @@ class Controller:
             task = self.fleet.tasks.get(key)
             if task is not None:
                 task.job = self.discovery.known[key].now
+                task.fresh = True
 
     async def _finish_unwatched(self) -> None:
         """Jobs that ended and that nobody watches are done with."""

@@ -190,7 +190,7 @@ class Dispatcher:
             return self._failed(action, compiled, str(error) or "timed out", None)
         except PermanentActionError as error:
             return Outcome(OutcomeKind.REFUSED if error.refused else OutcomeKind.FAILED, error.message)
-        except Exception as error:  # noqa: BLE001 - a plugin's bug must not stop the other watchers
+        except Exception as error:
             log.exception("action %s of %s", action.type, action.watcher_id)
             return Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")
         return Outcome(OutcomeKind.SUCCEEDED, result)
@@ -243,7 +243,8 @@ class Dispatcher:
         now = self._parts.clock.now()
         async with self._task.lock:
             before = self._task.watchers[action.watcher_id]
-            after, metrics = before, ()
+            after = before
+            metrics: tuple[MetricPoint, ...] = ()
             if effect is not None:
                 after = replace(before, holds=effect[1].holds, variables={**before.variables, **effect[1].variables})
                 metrics = effect[2]

@@ -50,6 +50,7 @@ class JobTask:
         self.checked: float | None = None
         self.quiet = 0
         self.problem = ""
+        self.fresh = True  # its job or its set of watchers changed since the reader was told
         self._stats: dict[StreamName, FileStat] = {}
         self._quiet_since: float | None = None
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
@@ -62,6 +63,7 @@ class JobTask:
         """Take over a watcher, or the new value of one."""
         self.watchers[watcher.id] = watcher
         self.compiled[watcher.id] = compiled
+        self.fresh = True
         self._stats.clear()
         self._cohorts.clear()
 
@@ -156,15 +158,15 @@ class JobTask:
             for tick in ticks.values():
                 tick.deadlines()
             finished = final and not more and all(r.settled for r in results.values())
-            waiting = any(tick.waits or self._blocked(i) for i, tick in ticks.items())
-            if finished and not waiting:
+            waits = any(tick.waits for tick in ticks.values())
+            if finished and not waits and not any(self._blocked(i) for i in ticks):
                 for tick in ticks.values():
                     tick.job_ended()
             await self._commit(ticks, results, now)
             self._after_look(glimpses, results)
             self.checked = now
             self.quiet = 0 if grew else self.quiet + 1
-            return TickResult(more or waiting, grew, self._done())
+            return TickResult(more or waits, grew, self._done())
 
     def _start(self, watcher: Watcher, now: float) -> WatcherTick:
         limit = self._parts.settings.limits.variable_bytes

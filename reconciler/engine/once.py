@@ -36,6 +36,10 @@ class Once:
         await self._pump.flush()
         return report
 
+    async def flush(self) -> None:
+        """Bring the sinks up to what is committed."""
+        await self._pump.flush()
+
     async def _host(self, host: Host, report: PassReport) -> None:
         tasks = [task for key, task in self._controller.fleet.tasks.items() if key.host == host.name]
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import logging
 import math
 
@@ -33,7 +34,8 @@ class Reader:
         self._parts, self._host = parts, host
         self._workers: dict[JobKey, Worker] = {}
         self._due: dict[JobKey, float] = {}
-        self._heap: list[tuple[float, JobKey]] = []
+        self._heap: list[tuple[float, int, JobKey]] = []
+        self._count = itertools.count()  # keys have no order of their own
         self._by_path: dict[str, JobKey] = {}
         self._wake = asyncio.Event()
         self._failures = 0
@@ -42,7 +44,15 @@ class Reader:
         """Look at this job from now on, at once for the first time."""
         key = worker.task.job.key
         self._workers[key] = worker
-        self._by_path.update({path: key for path in worker.task.paths().values()})
+        self._by_path.update(dict.fromkeys(worker.task.paths().values(), key))
+        self.arm(key, self._parts.clock.now())
+
+    def refresh(self, worker: Worker) -> None:
+        """Its job or its watchers changed: its paths may be others, and a look is due now."""
+        key = worker.task.job.key
+        self._by_path = {path: k for path, k in self._by_path.items() if k != key}
+        self._by_path.update(dict.fromkeys(worker.task.paths().values(), key))
+        worker.nudged = True
         self.arm(key, self._parts.clock.now())
 
     def forget(self, key: JobKey) -> None:
@@ -65,7 +75,7 @@ class Reader:
         """Look at a job at `due`, or sooner where that was agreed already."""
         if key in self._workers and due < self._due.get(key, math.inf):
             self._due[key] = due
-            heapq.heappush(self._heap, (due, key))  # type: ignore[misc]
+            heapq.heappush(self._heap, (due, next(self._count), key))
             self._wake.set()
 
     def ready(self, worker: Worker, result: TickResult | None) -> None:
@@ -88,7 +98,7 @@ class Reader:
                 await self._look(tasks)
 
     async def _sleep(self) -> None:
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+        while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         wait = self._heap[0][0] - self._parts.clock.now() if self._heap else None
         if wait is not None and wait <= 0:
@@ -104,7 +114,7 @@ class Reader:
         now = self._parts.clock.now()
         taken = []
         while self._heap and self._heap[0][0] <= now:
-            due, key = heapq.heappop(self._heap)
+            due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) != due:
                 continue
             worker = self._workers[key]

@@ -128,4 +128,3 @@ class Requests:
             state.commit(batch)
 
         await self._parts.state.run(work)
-

@@ -61,6 +61,11 @@ class Worker:
         self.nudged = False
         self._inbox.put_nowait(seen)
 
+    def cancel(self) -> None:
+        """End at once; nothing of it is waited for (its work is done, or nobody wants it)."""
+        for task in [*self._drains.values(), *([self._loop] if self._loop else [])]:
+            task.cancel()
+
     async def stop(self, grace: float) -> None:
         """End after the present tick and running actions, or after `grace` seconds: then they stay recorded as begun."""
         running = [task for task in self._drains.values() if not task.done()]

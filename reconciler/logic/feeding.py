@@ -119,8 +119,8 @@ class _CohortFeed:
             self._result.more, self._result.settled = True, False
         elif self._look.final and followed.verdict is not Verdict.WAIT:
             self._deliver(scanner.finish(), scanner)
-        for line, offset in scanner.cuts:
-            self._note(EventType.STREAM_LINE_CUT, line=line, offset=offset)
+        for cut in scanner.cuts:
+            self._note(EventType.STREAM_LINE_CUT, line=cut.line, offset=cut.offset)
         self._place(scanner.position)
 
     def _unread(self, followed: Followed) -> bool:

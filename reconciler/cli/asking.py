@@ -1,0 +1,106 @@
+"""How commands that act on watchers get it done: a request row, carried out by whoever holds the state, or by us.
+
+Shared by `trigger`, `suspend`, `resume` and `attach`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from reconciler.cli.options import GlobalOptions
+from reconciler.cli.output import note
+from reconciler.cli.reading import state_of
+from reconciler.errors import RefusedError, StateHeldError, UsageError
+from reconciler.events import Event, EventType
+from reconciler.model import Watcher
+from reconciler.protocols import EventFilter, StateReading
+
+#: How long (seconds) the holder of the state is waited for.
+PATIENCE = 10.0
+
+
+def chosen(state: StateReading, names: Sequence[str], job: str | None, labels: Sequence[str]) -> list[Watcher]:
+    """Return the watchers that are meant: by id or name, narrowed by job and by labels `key=value`. UsageError if none is."""
+    wanted = dict(label.split("=", 1) for label in labels if "=" in label)
+    labelled = {s.name for s in state.specs() if wanted and _has_labels(s.body, wanted)}
+    found = [
+        w
+        for w in state.watchers()
+        if (not names or w.name in names or str(w.id) in names)
+        and (not job or w.job.id == job or str(w.job) == job)
+        and (not wanted or w.name in labelled)
+        and w.phase != "stopped"
+    ]
+    if not found:
+        raise UsageError(
+            "no watcher is meant by that", remedy="`reconcile status --all` lists watchers with ids, names and jobs"
+        )
+    return found
+
+
+def _has_labels(body: str, wanted: Mapping[str, str]) -> bool:
+    import json
+
+    labels = json.loads(body).get("labels", {})
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+def ask(options: GlobalOptions, verb: str, watchers: Sequence[Watcher], **body: Any) -> None:
+    """Get `verb` done to these watchers and say what came of it. Raises RefusedError where it was refused."""
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.state import add_request
+
+    settings = app.load_settings(options.config)
+    by = getpass.getuser()
+    request = {"watchers": [w.id for w in watchers], **body}
+    number = add_request(app.state_path(settings), verb, by, request, now=time.time())
+    try:
+        asyncio.run(_carry_out(settings))
+    except StateHeldError:
+        if not _wait(options, number):
+            note("the reconciler that holds the state has not taken it up yet; it will")
+            return
+    _tell(options, number, verb)
+
+
+async def _carry_out(settings: Any) -> None:
+    """Nobody holds the state: take it for a moment and do it here."""
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.engine.requests import Requests
+
+    async with app.engine(settings, None) as engine:
+        await engine.controller.pass_(list_jobs=False)
+        await Requests(engine.parts, engine.controller).carry_out()
+        await engine.once.flush()
+
+
+def _wait(options: GlobalOptions, number: int) -> bool:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with state_of(options) as state:
+            if all(request.id != number for request in state.requests()):
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def _tell(options: GlobalOptions, number: int, verb: str) -> None:
+    with state_of(options) as state:
+        events = state.events(EventFilter(newest=True, limit=5000))
+    ours = [event for event in events if event.data.get("request") == number]
+    refused = [event for event in ours if event.type is EventType.ACTION_REFUSED]
+    for event in ours:
+        if event not in refused:
+            click.echo(f"{event.subject}: {verb} done")
+    if refused:
+        raise RefusedError("; ".join(map(_why, refused)), remedy="`reconcile why` says what holds a watcher")
+
+
+def _why(event: Event) -> str:
+    return f"{event.subject}: refused, {event.action_result}"

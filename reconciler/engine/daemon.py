@@ -1,0 +1,182 @@
+"""The daemon: passes again and again, workers and readers in between, until it is told to stop.
+
+Notices (inotify, timers, requests) only say "look again". On SIGTERM running actions end or are recorded, within 10 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from reconciler.engine.controller import Controller, PassReport
+from reconciler.engine.housekeeping import Housekeeping
+from reconciler.engine.jobtask import TickResult
+from reconciler.engine.parts import Parts
+from reconciler.engine.pump import Pump
+from reconciler.engine.reader import Reader
+from reconciler.engine.requests import Requests
+from reconciler.engine.worker import Worker
+from reconciler.errors import LeaseLostError, StateError
+from reconciler.model import HostName, JobKey
+from reconciler.protocols import Source, StateReading
+
+log = logging.getLogger(__name__)
+
+#: How long (seconds) running actions are waited for when the daemon stops.
+STOP_GRACE = 7.0
+#: How often (seconds) requests of other processes are looked for.
+REQUEST_INTERVAL = 0.5
+
+
+class Daemon:
+    """Runs until `stop` is called or the lease is lost."""
+
+    def __init__(self, parts: Parts, controller: Controller, pump: Pump) -> None:
+        self._parts, self._controller, self._pump = parts, controller, pump
+        self._requests = Requests(parts, controller)
+        self._workers: dict[JobKey, Worker] = {}
+        self._readers = {name: Reader(parts, host) for name, host in parts.hosts.items()}
+        self._again = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._list_jobs = True
+        self._error: BaseException | None = None
+        self._passing = asyncio.Lock()
+        self.on_pass: Callable[[PassReport], None] = lambda report: None
+
+    def stop(self) -> None:
+        """End soon, in order."""
+        self._stopping.set()
+
+    def fatal(self, error: BaseException) -> None:
+        """End soon; `run` raises this."""
+        self._error = self._error or error
+        self._stopping.set()
+
+    async def run(self, *, approve: str = "") -> None:
+        """Run; raises LeaseLostError where another reconciler took the state over."""
+        await self._pass(approve)
+        chores = {
+            "sources": (self._parts.settings.engine.source_interval, self._look_at_sources),
+            "jobs": (self._parts.settings.engine.discovery_interval, self._look_at_jobs),
+            "requests": (REQUEST_INTERVAL, self._carry_out),
+        }
+        keeping = Housekeeping(self._parts, self._controller, self._workers, chores, self.fatal)
+        end_keeping = keeping.start()
+        loops = [asyncio.create_task(self._watched(run), name=name) for name, run in self._loops()]
+        try:
+            await self._stopping.wait()
+        finally:
+            end_keeping()
+            await self._end(loops)
+            if not isinstance(self._error, LeaseLostError):
+                await keeping.record_checks()
+                await self._pump.flush()
+        if self._error is not None:
+            raise self._error
+
+    def _loops(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [("pump", self._pump.run), ("passes", self._passes)]
+        loops += [(f"reader {name}", reader.run) for name, reader in self._readers.items()]
+        loops += [(f"source {source.name}", self._follower(source)) for source in self._parts.sources]
+        return loops
+
+    async def _watched(self, run: Callable[[], Awaitable[None]]) -> None:
+        """No loop may end unnoticed."""
+        try:
+            await run()
+        except Exception as error:  # noqa: BLE001 - raised again by `run`, once everything has ended in order
+            self.fatal(error)
+
+    def _follower(self, source: Source) -> Callable[[], Awaitable[None]]:
+        async def follow() -> None:
+            while True:
+                await source.changed()
+                await self._parts.clock.sleep(0.1)  # let a burst of changes settle
+                self._again.set()
+
+        return follow
+
+    async def _passes(self) -> None:
+        while True:
+            await self._again.wait()
+            self._again.clear()
+            await self._pass("")
+
+    async def _look_at_sources(self) -> None:
+        self._again.set()
+
+    async def _look_at_jobs(self) -> None:
+        self._list_jobs = True
+        self._again.set()
+
+    async def _pass(self, approve: str) -> None:
+        list_jobs, self._list_jobs = self._list_jobs, False
+        try:
+            async with self._passing:
+                report = await self._controller.pass_(approve=approve, list_jobs=list_jobs)
+        except LeaseLostError:
+            raise
+        except StateError as error:
+            log.error("this pass is made again: %s", error.message)
+            return
+        self._meet_fleet()
+        self._pump.wake()
+        self.on_pass(report)
+
+    def _meet_fleet(self) -> None:
+        """See that every job task has a worker and a reader, and that what ended has none."""
+        tasks = self._controller.fleet.tasks
+        for key in [key for key in self._workers if key not in tasks]:
+            self._part(key)
+        for key, task in tasks.items():
+            reader = self._readers[HostName(key.host)]
+            if key not in self._workers:
+                worker = Worker(self._parts, task, self._controller.fleet.dispatchers[key], self._ready, self.fatal)
+                self._workers[key] = worker
+                worker.start()
+                worker.nudged = True
+                reader.follow(worker)
+            elif task.fresh:
+                reader.refresh(self._workers[key])
+            task.fresh = False
+        for name, reader in self._readers.items():
+            self._parts.hosts[name].transport.watch(reader.paths(), reader.wake_path)
+
+    def _ready(self, worker: Worker, result: TickResult | None) -> None:
+        self._pump.wake()
+        if not worker.done.is_set():
+            self._readers[worker.task.job.host].ready(worker, result)
+
+    def _part(self, key: JobKey) -> None:
+        worker = self._workers.pop(key)
+        self._readers[key.host].forget(key)
+        worker.cancel()
+
+    async def _carry_out(self) -> None:
+        await self._finish_done()
+
+        def look_up(state: StateReading) -> bool:
+            return bool(state.requests())
+
+        if await self._parts.state.run(look_up):
+            async with self._passing:
+                await self._requests.carry_out()
+            for key, worker in self._workers.items():
+                worker.nudged = True
+                self._readers[key.host].arm(key, self._parts.clock.now())
+            self._pump.wake()
+
+    async def _finish_done(self) -> None:
+        """Record jobs whose work is done; their workers have ended by themselves."""
+        for key in [key for key, worker in self._workers.items() if worker.done.is_set()]:
+            self._part(key)
+            await self._controller.finished(key)
+            self._pump.wake()
+
+    async def _end(self, loops: list[asyncio.Task[None]]) -> None:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await asyncio.gather(*(worker.stop(STOP_GRACE) for worker in self._workers.values()))
+        await self._finish_done()
