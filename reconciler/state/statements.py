@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, case, delete, insert, literal, literal_column, or_, select, update
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -28,7 +28,8 @@ WATCHERS, EVENTS, METRICS, ACTIONS, JOBS = (
 )
 SPECS, REQUESTS = table(SpecRow), table(RequestRow)
 _STARTS, _VARIABLES, _CHECKPOINTS = table(ActionStart), table(WatcherVariable), table(Checkpoint)
-_ENDED = [state.value for state in JobState if state.ended]
+# Written out, since SQLAlchemy expands no list of values where a statement is executed with many rows.
+_ENDED = ", ".join(f"'{state.value}'" for state in JobState if state.ended)
 
 
 def _upsert(target: Table) -> Insert:
@@ -47,12 +48,13 @@ def _upsert_job() -> Insert:
     """
     statement = sqlite_insert(JOBS)
     new, old = statement.excluded, JOBS.c
+    runs: ColumnElement[bool] = literal_column(f"(excluded.state NOT IN ({_ENDED}))")
     restarted = new.restarts > old.restarts
-    reused = old.state.in_(_ENDED) & ~restarted & (new.submitted != old.submitted)
+    reused = literal_column(f"jobs.state IN ({_ENDED})") & ~restarted & (new.submitted != old.submitted)
     names = ("name", "user", "state", "submitted", "restarts", "last_seen", "now_json")
     renewed: dict[str, ColumnElement[object]] = {name: new[name] for name in names}
     renewed["first_json"] = case((reused, new.first_json), else_=old.first_json)
-    renewed["finished"] = case((or_(reused, restarted, new.state.not_in(_ENDED)), literal(False)), else_=old.finished)
+    renewed["finished"] = case((or_(reused, restarted, runs), literal(False)), else_=old.finished)
     return statement.on_conflict_do_update(index_elements=["hostname", "job_id"], set_=renewed)
 
 
