@@ -6,25 +6,16 @@ cluster into a machine without jobs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from reconciler.errors import ConfigurationError
 from reconciler.protocols import Transport
 from reconciler.schedulers.calls import answer
 
 _WHICH = "if command -v sbatch && command -v squeue; then echo slurm; else echo local; fi"
 
 
-async def scheduler_type(section: Mapping[str, Any], transport: Transport, timeout: float = 30.0) -> str:
-    """Return the plugin's name: the section's `type`, else `slurm` where sbatch and squeue are there, else `local`.
+async def detect(transport: Transport, timeout: float = 30.0) -> str:
+    """Return the name of a plugin: `slurm` where sbatch and squeue are on the host's PATH, else `local`.
 
-    Raises UnavailableError where the host does not answer, ConfigurationError for a `type` that is no word.
+    Raises UnavailableError where the host does not answer within `timeout` seconds.
     """
-    named = section.get("type")
-    if named is not None:
-        if not isinstance(named, str):
-            raise ConfigurationError(f"{named!r} is no scheduler", remedy="write type: slurm or type: local")
-        return named
     printed = await answer(transport, ["sh", "-c", _WHICH], timeout=timeout)
     return printed.decode(errors="replace").split()[-1]

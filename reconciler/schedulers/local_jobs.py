@@ -65,15 +65,14 @@ def new_record(submission: Submission, place: Place, user: str, now: float) -> J
     name = options.get("job-name") or "job"
     facts = PathFacts(place.id, name=name, user=user, node=place.node.split(".")[0], workdir=workdir)
     home = f"{place.directory}/{place.id}"
-    stdout = expand(options["output"], facts) if options.get("output") else f"{home}/stdout"
-    shared = stdout if options.get("output") else f"{home}/stderr"  # as with sbatch: --output alone takes both
+    stdout = expand(options["output"], facts) if options.get("output") else f"{home}/output"
     return JobRecord(
         name=name,
         user=user,
         node=place.node,
         submitted=now,
         stdout=stdout,
-        stderr=expand(options["error"], facts) if options.get("error") else shared,
+        stderr=expand(options["error"], facts) if options.get("error") else stdout,  # one file, as with sbatch
         workdir=workdir,
         comment=submission.comment or options.get("comment", ""),
         append=options.get("open-mode", "").startswith("a"),

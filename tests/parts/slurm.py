@@ -1,7 +1,7 @@
-"""A real SLURM of the test session's own: munged, slurmctld and slurmd on loopback ports, in one directory, without systemd.
+"""A real SLURM of the session's own: munged, slurmctld and slurmd on loopback ports, in one directory.
 
-Fixtures: `slurm_cluster` (the servers, for the session), `slurm` (the same, with SLURM_CONF set and no jobs left over from
-another test). Tests that use them carry `@pytest.mark.slurm`.
+Fixtures: `slurm_cluster` (the servers, for the session), `slurm` (the same, with SLURM_CONF set and no jobs left over
+from another test). Tests that use them carry `@pytest.mark.slurm`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -151,7 +150,7 @@ class SlurmCluster:
 
     def wait_for(self, job_id: str, *states: str, timeout: float = 30.0) -> str:
         """Return the state as soon as it is one of `states`."""
-        return soon(lambda: (now := self.state(job_id)) in states and now, timeout=timeout)
+        return soon(lambda: found if (found := self.state(job_id)) in states else "", timeout=timeout)
 
     def rpcs(self) -> Mapping[str, int]:
         """Return how many calls slurmctld has answered, by type, as `sdiag` counts them."""
@@ -168,7 +167,9 @@ class SlurmCluster:
     def _munge(self) -> None:
         files = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munge.pid"}
         files |= {"log-file": "munge.log", "seed-file": "munge.seed"}
-        self._serve("munged", "--foreground", "--force", *(f"--{key}={self.home / name}" for key, name in files.items()))
+        self._serve(
+            "munged", "--foreground", "--force", *(f"--{key}={self.home / name}" for key, name in files.items())
+        )
         soon((self.home / "munge.socket").exists)
 
     def _serve(self, name: str, *arguments: str) -> None:
@@ -194,9 +195,7 @@ class SlurmCluster:
             server.kill()
             server.wait()
 
-    def _run(
-        self, *argv: str, stdin: str | None = None, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, *argv: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             argv,
             input=stdin,
