@@ -7,6 +7,7 @@ of the user's own state or settings is read or written, and nothing is left runn
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -146,7 +147,8 @@ async def _cancel(scheduler: Scheduler, job_id: JobId) -> None:
 
 
 async def _until_done(engine: app.Engine, screen: Screen) -> None:
-    """Run the daemon until the last watcher has completed."""
+    """Run the daemon until the last watcher has completed, or somebody sends SIGTERM."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, screen.done.set)
     running = asyncio.create_task(engine.daemon.run())
     done = asyncio.create_task(screen.done.wait())
     try:

@@ -38,7 +38,11 @@ def global_options() -> list[click.Option]:
             callback=_remember("config"),
         ),
         click.Option(
-            ["-v", "--verbose"], count=True, help="Say more (-vv: everything).", expose_value=False, callback=_louder
+            ["-v", "--verbose"],
+            count=True,
+            help="Say more (-vv: all of ours, -vvv: the libraries' too).",
+            expose_value=False,
+            callback=_louder,
         ),
         click.Option(
             ["-q", "--quiet"], count=True, help="Say only what is wrong.", expose_value=False, callback=_quieter
@@ -87,8 +91,11 @@ def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def _louder(_: click.Context, __: click.Parameter, value: int) -> None:
+    """Our own loggers first; the libraries' chatter only at the third `v`."""
     if value:
-        logging.getLogger().setLevel(logging.INFO if value == 1 else logging.DEBUG)
+        logging.getLogger("reconciler").setLevel(logging.INFO if value == 1 else logging.DEBUG)
+    if value > 2:
+        logging.getLogger().setLevel(logging.DEBUG)
 
 
 def _quieter(_: click.Context, __: click.Parameter, value: int) -> None:

@@ -101,12 +101,13 @@ def test_without_keep_nothing_is_left_and_the_user_s_own_state_is_not_touched(ho
     assert [file for file in home.rglob("*") if file.is_file()] == []
 
 
-def test_an_interrupted_demo_cancels_its_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_an_interrupted_demo_cancels_its_job(tmp_path: Path, number: signal.Signals, status: int) -> None:
     with subprocess.Popen([*DEMO, "--keep", str(tmp_path)], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout
         while "train_loss" not in program.stdout.readline():
             assert program.poll() is None
-        program.send_signal(signal.SIGINT)
+        program.send_signal(number)
         program.stdout.read()
-        assert program.wait(timeout=20) == 130
+        assert program.wait(timeout=20) == status
     soon(lambda: jobs_under(tmp_path) == [])

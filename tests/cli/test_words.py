@@ -257,3 +257,25 @@ def test_the_bash_script_completes_in_a_real_bash(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     done = subprocess.run(["bash", "-c", script + ask], capture_output=True, text=True, timeout=20)
     assert done.stdout.strip() == "fish", done.stderr
+
+
+# --- logging ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "ours", "theirs"),
+    [
+        ([], "WARNING", "WARNING"),
+        (["-v"], "INFO", "WARNING"),
+        (["-vv"], "DEBUG", "WARNING"),
+        (["-vvv"], "DEBUG", "DEBUG"),
+        (["-q"], "ERROR", "ERROR"),
+    ],
+)
+def test_how_much_is_logged(words: list[str], ours: str, theirs: str) -> None:
+    code = (
+        "import logging, sys; from reconciler.cli import main; main([*sys.argv[1:], 'completion', 'fish']); "
+        "print(*(logging.getLevelName(logging.getLogger(n).getEffectiveLevel()) for n in ('reconciler.x', 'other')))"
+    )
+    told = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True, timeout=20)
+    assert told.stdout.splitlines()[-1].split() == [ours, theirs]
