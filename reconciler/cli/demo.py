@@ -14,18 +14,20 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing, suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from reconciler import app
 from reconciler.cli.metrics import draw
 from reconciler.cli.text import paint, safe
 from reconciler.errors import ExitCode, ReconcilerError
 from reconciler.events import Event, EventType
 from reconciler.model import LOCALHOST, JobId, JobKey
 from reconciler.protocols import Scheduler, Submission
-from reconciler.settings import Settings
+
+if TYPE_CHECKING:
+    from reconciler.app import Engine
+    from reconciler.settings import Settings
 
 #: Name of the job; the watchers of the demo look for it.
 JOB_NAME = "demo-training"
@@ -103,6 +105,8 @@ class Screen:
 
 def settings_in(directory: Path) -> Settings:
     """Return settings that keep everything in `directory` and look often enough for a job of a few seconds."""
+    from reconciler.settings import Settings  # saves start-up time, as below: --help needs none of it
+
     return Settings.model_validate(
         {
             "hosts": {
@@ -117,6 +121,8 @@ def settings_in(directory: Path) -> Settings:
 
 async def run(directory: Path, stream: TextIO) -> ExitCode:
     """Run the demo in `directory`. Raises ReconcilerError where it has not ended within `PATIENCE` seconds."""
+    from reconciler import app
+
     settings, screen = settings_in(directory), Screen(stream)
     bundled = files("reconciler.cli").joinpath("demo_files")
     watchers = directory / "watchers.d"
@@ -146,7 +152,7 @@ async def _cancel(scheduler: Scheduler, job_id: JobId) -> None:
             await scheduler.cancel(known[job_id], "the demo is over")
 
 
-async def _until_done(engine: app.Engine, screen: Screen) -> None:
+async def _until_done(engine: Engine, screen: Screen) -> None:
     """Run the daemon until the last watcher has completed, or somebody sends SIGTERM."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, screen.done.set)
     running = asyncio.create_task(engine.daemon.run())
@@ -163,9 +169,10 @@ async def _until_done(engine: app.Engine, screen: Screen) -> None:
 
 def _conclude(settings: Settings, job_id: JobId, stream: TextIO) -> None:
     """Draw what was measured and say what to do next."""
-    from reconciler.state import open_readonly  # saves start-up time
+    from reconciler.app import state_path
+    from reconciler.state import open_readonly
 
     print(file=stream)
-    with closing(open_readonly(app.state_path(settings))) as state:
+    with closing(open_readonly(state_path(settings))) as state:
         draw(state.metrics(JobKey(LOCALHOST, job_id)), stream, height=8)
     print(_NEXT.strip(), file=stream)

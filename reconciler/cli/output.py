@@ -80,10 +80,10 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: the key of the row, its title (default: the key), the form of its values."""
+    """One column: the key of the row, its title (None: the key), the form of its values."""
 
     key: str
-    title: str = ""
+    title: str | None = None
     form: Form = Form.TEXT
 
 
@@ -211,7 +211,11 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str, stream: T
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         justify = "right" if column.form is Form.NUMBER else "left"
-        table.add_column(column.title or column.key.replace("_", " ").upper(), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(
+            column.key.replace("_", " ").upper() if column.title is None else column.title,
+            justify=justify,
+            overflow="fold",
+        )  # type: ignore[arg-type]
     for row in rows:
         cells = [(shown(row.get(column.key), column.form, now), column.form) for column in columns]
         table.add_row(

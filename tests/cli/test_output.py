@@ -61,6 +61,12 @@ def test_a_table_has_titles_and_humanised_values() -> None:
     ]
 
 
+def test_a_column_may_go_without_a_title() -> None:
+    stream = io.StringIO()
+    emit([{"sign": "+", "last_check": "x"}], (Column("sign", ""), Column("last_check")), "table", stream=stream)
+    assert stream.getvalue() == "   LAST CHECK\n+  x\n"
+
+
 def test_a_table_without_rows_says_so() -> None:
     assert rendered((), "table", empty="no watcher runs") == "no watcher runs\n"
 
