@@ -236,8 +236,8 @@ async def engine(
 ) -> AsyncIterator[Engine]:
     """Take the state's lease and yield an engine over these directories; let go of everything afterwards.
 
-    `named` empty: the usual directories; None: no source is read, so nothing is bound or stopped. `sinks` get events beside the
-    events file. Raises StateHeldError, StateError, ConfigurationError.
+    `named` empty: the usual directories; None: no source is read, so nothing is bound or stopped. `sinks` get events
+    beside the events file. Raises StateHeldError, StateError, ConfigurationError.
     """
     from reconciler.engine.clock import SystemClock
     from reconciler.engine.controller import Controller

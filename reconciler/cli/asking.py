@@ -26,7 +26,10 @@ PATIENCE = 10.0
 
 
 def chosen(state: StateReading, names: Sequence[str], job: str | None, labels: Sequence[str]) -> list[Watcher]:
-    """Return the watchers that are meant: by id or name, narrowed by job and by labels `key=value`. UsageError if none is."""
+    """Return the watchers that are meant: by id or name, narrowed by job and by labels `key=value`.
+
+    UsageError if none is.
+    """
     wanted = dict(label.split("=", 1) for label in labels if "=" in label)
     labelled = {s.name for s in state.specs() if wanted and _has_labels(s.body, wanted)}
     found = [

@@ -1,4 +1,4 @@
-"""`reconcile [DIR...]`: runs the watchers until it is told to stop; with `--once` one pass of everything, then it leaves."""
+"""`reconcile [DIR...]`: runs the watchers until it is told to stop; with `--once` one pass, then it leaves."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def _refuse_replay(settings: object) -> None:
     path = app.state_path(settings)  # type: ignore[arg-type]
     if os.environ.get("CI", "").lower() in ("1", "true", "yes") and remote and not path.exists():
         raise RefusedError(
-            f"the state {path} is empty, so this pass would deal with every old line of every job on {', '.join(remote)}",
+            f"the state {path} is empty, so this pass would deal with every old line of every job on "
+            f"{', '.join(remote)}",
             remedy="keep the state between runs (cache its directory), or pass --new-state if that is meant",
         )
 

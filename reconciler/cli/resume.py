@@ -20,7 +20,7 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("watchers", nargs=-1)
 @click.option("--job", metavar="ID", help="Only for this job.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="All watchers with this label (repeatable).")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="All with this label (repeatable).")
 @click.option(
     "--from", "start", type=click.Choice(["checkpoint", "end"]), default="checkpoint", show_default=True,
     help="Where to go on reading.",

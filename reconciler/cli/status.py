@@ -52,7 +52,8 @@ def command(
             known = jobs.get(watcher.job)
             if (job and watcher.job.id != job) or (name and watcher.name != name):
                 continue
-            row = row_of(watcher, known.now.raw_state.lower() or str(known.now.state) if known else "unknown", unreachable)
+            job_state = known.now.raw_state.lower() or str(known.now.state) if known else "unknown"
+            row = row_of(watcher, job_state, unreachable)
             if not wanted or row["state"] == wanted:
                 rows.append(row)
         emit(rows, COLUMNS, output, name="watchers", extra={"unreachable": unreachable}, empty="no watcher has work")

@@ -23,7 +23,7 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("watchers", nargs=-1)
 @click.option("--job", metavar="ID", help="Only for this job.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="All watchers with this label (repeatable).")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="All with this label (repeatable).")
 @click.option("--reason", default="", help="Shown wherever the suspension is.")
 @click.option("--for", "length", metavar="DURATION", help="Until when: 30m, 2h, 3d; left out: until `resume`.")
 @click.pass_obj

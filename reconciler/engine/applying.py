@@ -57,7 +57,10 @@ class Applier:
     async def apply(
         self, plan: Plan, known: dict[JobKey, KnownJob], *, events: Sequence[Event] = (), **more: Any
     ) -> int:
-        """Carry out what may be applied; return how many watchers changed. `events` and `more` go into the first commit."""
+        """Carry out what may be applied; return how many watchers changed.
+
+        `events` and `more` go into the first commit.
+        """
         changes = plan.applicable
         creations = [change for change in changes if change.kind is ChangeKind.CREATE]
         await self._create(plan, creations, known, events, more)
@@ -99,10 +102,10 @@ class Applier:
         """Say what the state holds already, so that only differences are written."""
         self._stored = {spec.name: spec for spec in specs}
 
-    @staticmethod
-    def _new(change: Change, job: KnownJob, now: float) -> Watcher:
+    def _new(self, change: Change, job: KnownJob, now: float) -> Watcher:
         assert change.after is not None  # noqa: S101 - a creation has a spec
         hold = declared_hold(change.after.spec, change.origin.file, now)
+        obstacle = self._fleet.compiled(change.after.spec, change.after.digest).obstacle
         return Watcher(
             id=WatcherId(0),
             name=change.name,
@@ -110,7 +113,8 @@ class Applier:
             job_name=job.first.name,
             spec_digest=change.after.digest,
             origin=change.origin,
-            phase=WatcherState.STATIC if change.static else WatcherState.ACTIVE,
+            phase=WatcherState.STATIC if change.static else WatcherState.DISABLED if obstacle else WatcherState.ACTIVE,
+            last_error=obstacle,
             holds=(hold,) if hold else (),
             created_at=now,
             job_submitted=job.first.submitted,

@@ -159,6 +159,18 @@ class Controller:
             if task is not None:
                 task.job = self.discovery.known[key].now
                 task.fresh = True
+        self._note_shared()
+
+    def _note_shared(self) -> None:
+        """Tell the tasks which other running jobs write the same file."""
+        writers: dict[tuple[str, str], list[str]] = {}
+        for job in self.discovery.known.values():
+            if not job.finished:
+                for path in {job.now.stdout, job.now.stderr} - {None}:
+                    writers.setdefault((job.now.host, str(path)), []).append(job.now.id)
+        for task in self.fleet.tasks.values():
+            sharers = {i for path in task.paths().values() for i in writers.get((task.job.host, path), ())}
+            task.shared_with = tuple(sorted(sharers - {task.job.id}))
 
     async def _finish_unwatched(self) -> None:
         """Jobs that ended and that nobody watches are done with."""

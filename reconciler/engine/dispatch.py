@@ -1,7 +1,7 @@
 """Runs pending actions of one watcher, in the order they were triggered, and keeps their ledger.
 
-This is the one place where an action's exceptions become an Outcome. It decides nothing about matches; the worker calls `drain`
-after every commit that left something pending.
+This is the one place where an action's exceptions become an Outcome. It decides nothing about matches; the worker calls
+`drain` after every commit that left something pending.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 #: Attempts at an action that may be retried, and the wait (seconds) after the first, doubled each time.
 MAX_ATTEMPTS = 6
 FIRST_RETRY = 5.0
+#: Actions that are refused where two jobs write one file.
+NEEDS_OWN_OUTPUT = frozenset({"cancel_job", "resubmit"})
 #: The window (seconds) of the limit of actions a minute.
 WINDOW = 60.0
 
@@ -130,6 +132,9 @@ class Dispatcher:
         allowed = self._parts.settings.policy.actions.get(kind)
         if allowed is not None and compiled.type not in allowed:
             return f"the settings do not allow {compiled.type} for watchers from {kind}"
+        if compiled.type in NEEDS_OWN_OUTPUT and self._task.shared_with:
+            others = ", ".join(self._task.shared_with)
+            return f"job {others} writes the same file, so nobody knows whose line this was"
         return ""
 
     async def _limited(self, action: PendingAction, compiled: CompiledAction, now: float) -> _Verdict:

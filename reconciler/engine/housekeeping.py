@@ -1,7 +1,7 @@
 """What is done by the clock, beside the watching: looking at sources and jobs again, health, retention, the lease.
 
-APScheduler 3.x drives it, with its memory store and inside the running loop: nothing here must survive a restart, since every
-due time of a watcher stands in the state.
+APScheduler 3.x drives it, with its memory store and inside the running loop: nothing here must survive a restart, since
+every due time of a watcher stands in the state.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class Housekeeping:
             AsyncIOScheduler,
         )  # only a daemon needs it, `--once` starts sooner without
 
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells every run of every chore
         scheduler = AsyncIOScheduler(timezone="UTC")
         for name, (seconds, chore) in self._chores.items():
             scheduler.add_job(

@@ -1,13 +1,14 @@
 """The engine task of one job: it owns the runtime values of the job's watchers, and nothing else may change them.
 
-A tick matches, commits, and answers whether there is more to do at once. The daemon and `--once` call the same tick; who
-calls it, and when, is the runner's business. All times come from the injected clock.
+A tick matches, commits, and answers whether there is more to do at once. The daemon and `--once` call the same tick;
+who calls it, and when, is the runner's business. All times come from the injected clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,16 +19,20 @@ from reconciler.logic.advance import WatcherTick, next_due
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed
 from reconciler.logic.selecting import started
-from reconciler.model import FileStat, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
+from reconciler.model import LOCALHOST, FileStat, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import Advance, Batch, Glimpse, Sight, StateWriting, Want
 from reconciler.spec.watcher import OutputType, StartAt
+from reconciler.state.mounts import on_network
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class TickResult:
-    """What one tick came to. `more`: look again at once. `grew`: there was something new. `finished`: the job's work is done."""
+    """What one tick came to.
+
+    `more`: look again at once. `grew`: there was something new. `finished`: the job's work is done.
+    """
 
     more: bool = False
     grew: bool = False
@@ -37,7 +42,8 @@ class TickResult:
 class JobTask:
     """All watchers of one job.
 
-    `lock` is held while values change; `settled_at` (clock time) is when an ended job's output may be taken as complete.
+    `lock` is held while values change; `settled_at` (clock time) is when an ended job's output may be taken as
+    complete.
     """
 
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
@@ -56,6 +62,8 @@ class JobTask:
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
         self._skip: set[WatcherId] = set()
+        self._network: bool | None = None
+        self.shared_with: tuple[str, ...] = ()  # other jobs that write the same file
 
     # --- the set of watchers ---
 
@@ -92,7 +100,17 @@ class JobTask:
         if not self.job.state.ended:
             return None
         since = self._quiet_since if self._quiet_since is not None else self._parts.clock.now()
-        return since + self._parts.settings.engine.end_grace
+        engine = self._parts.settings.engine
+        return since + (engine.end_grace_network if self._on_network() else engine.end_grace)
+
+    def _on_network(self) -> bool:
+        """Tell whether sizes may be stale: the output lies on a network file system, as far as is known."""
+        said = self._parts.settings.hosts[self.job.host].network_file_system
+        if said is not None or self.job.host != LOCALHOST:
+            return bool(said)
+        if self._network is None:
+            self._network = any(on_network(Path(path)) for path in self.paths().values())
+        return self._network
 
     # --- looking ---
 
@@ -266,7 +284,7 @@ class JobTask:
         self._skip.add(watcher_id)
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
-        """Tell whether the job has ended and its output has been stable for `end_grace`; not knowing is not the same as stable."""
+        """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable."""
         if not self.job.state.ended:
             return False
         stats = {s: g.stat for s, g in glimpses.items() if g.stat is not None}

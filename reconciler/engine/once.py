@@ -13,7 +13,7 @@ from reconciler.engine.requests import Requests
 from reconciler.errors import HostUnreachableError
 from reconciler.events import EventType
 from reconciler.model import StreamName
-from reconciler.protocols import EventFilter, Glimpse, Sight, StateReading, Want
+from reconciler.protocols import Batch, EventFilter, Glimpse, Sight, StateReading, StateWriting, Want
 
 #: An ended job whose output becomes stable within so many seconds is waited for; otherwise the next pass completes it.
 PATIENCE = 5.0
@@ -32,9 +32,19 @@ class Once:
         report = await self._controller.pass_(approve=approve)
         await self._requests.carry_out()
         await asyncio.gather(*(self._host(host, report) for host in self._parts.hosts.values()))
+        await self._record_checks()
         report.failed_actions = await self._parts.state.run(lambda state: _failures(state, first))
         await self._pump.flush()
         return report
+
+    async def _record_checks(self) -> None:
+        checked = {i: t.checked for t in self._controller.fleet.tasks.values() if t.checked for i in t.watchers}
+        if checked:
+
+            def work(state: StateWriting) -> None:
+                state.commit(Batch(checked=checked))
+
+            await self._parts.state.run(work)
 
     async def flush(self) -> None:
         """Bring the sinks up to what is committed."""

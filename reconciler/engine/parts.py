@@ -46,8 +46,8 @@ class ParsedFile:
 class Parts:
     """Everything an engine works with.
 
-    `parse(file, cached)` reads a source file, `cached` being what an earlier `ParsedFile.cache` of it said; `parse_key` names the cache entry.
-    `revive` reads a stored spec. `kinds` and `actions` hold every action type by name.
+    `parse(file, cached)` reads a source file, `cached` being what an earlier `ParsedFile.cache` of it said; `parse_key`
+    names the cache entry. `revive` reads a stored spec. `kinds` and `actions` hold every action type by name.
     """
 
     settings: Settings

@@ -1,7 +1,7 @@
 """The Reader of one host: takes every stream that is due in one look, and wakes the workers of what changed.
 
-An idle job costs its share of a look and nothing else. A worker that is busy is not looked at, so a slow state or a slow action
-holds back reading, not memory.
+An idle job costs its share of a look and nothing else. A worker that is busy is not looked at, so a slow state or a
+slow action holds back reading, not memory.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ RETRY_COMMIT = 2.0
 class Worker:
     """Runs one job's ticks, one after the other; actions of its watchers run beside them, each watcher's in order.
 
-    `ready(worker, result)` is called after each tick, `finished(worker)` when the job's work is done, `fatal(error)` when nothing
-    more may be written.
+    `ready(worker, result)` is called after each tick, `finished(worker)` when the job's work is done, `fatal(error)`
+    when nothing more may be written.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Worker:
             task.cancel()
 
     async def stop(self, grace: float) -> None:
-        """End after the present tick and running actions, or after `grace` seconds: then they stay recorded as begun."""
+        """End after the present tick and running actions; after `grace` seconds they stay recorded as begun."""
         running = [task for task in self._drains.values() if not task.done()]
         if running:
             await asyncio.wait(running, timeout=grace)

@@ -1,7 +1,7 @@
 """What one tick means for one watcher: matches and deadlines in, triggers and their consequences out.
 
-Pure: the worker feeds it, the state writes its `Advance`. Nothing behind a line that paused the watcher, reached max_triggers or
-began timer mode triggers. Times are seconds since the epoch, of observation.
+Pure: the worker feeds it, the state writes its `Advance`. Nothing behind a line that paused the watcher, reached
+max_triggers or began timer mode triggers. Times are seconds since the epoch, of observation.
 """
 
 from __future__ import annotations

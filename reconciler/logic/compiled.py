@@ -55,8 +55,8 @@ class CompiledAction:
 class CompiledSpec:
     """A spec ready to run.
 
-    `late_pause`: it has a pause_watcher that does not lead, so what comes behind a triggering line must wait for its actions.
-    `obstacle`: why it cannot run at all (empty: it can).
+    `late_pause`: it has a pause_watcher that does not lead, so what comes behind a triggering line must wait for its
+    actions. `obstacle`: why it cannot run at all (empty: it can).
     """
 
     spec: WatcherSpec

@@ -1,7 +1,7 @@
 """From what the sources gave to the one set of specs that is wanted, name by name.
 
-The engine calls `resolve` once a pass. A file that is bad keeps its last good specs, a spec that merely disappeared is kept for
-a grace, and a source that was not read keeps everything it gave. Nothing here reads files or the state.
+The engine calls `resolve` once a pass. A file that is bad keeps its last good specs, a spec that merely disappeared is
+kept for a grace, and a source that was not read keeps everything it gave. Nothing here reads files or the state.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from reconciler.spec.watcher import WatcherSpec
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """A spec in force. `binds`: it may be bound to jobs it has no watcher for. `note`: why it stands though its file says otherwise."""
+    """A spec in force.
+
+    `binds`: it may be bound to jobs it has no watcher for. `note`: why it stands though its file says otherwise.
+    """
 
     spec: WatcherSpec
     digest: str
@@ -52,7 +55,10 @@ class ReadFile:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one source gave in this pass. `failed`: it could not be read, and why; then `files` is empty and says nothing."""
+    """What one source gave in this pass.
+
+    `failed`: it could not be read, and why; then `files` is empty and says nothing.
+    """
 
     source: str
     files: tuple[ReadFile, ...] = ()
@@ -76,8 +82,8 @@ class Vanished:
 class Resolution:
     """The set of specs in force, and how it came about.
 
-    `vanished`: specs to drop now. `alarms`: sources that are empty or gone though they gave specs before; nothing of theirs is
-    dropped, and the pass ends with exit 5.
+    `vanished`: specs to drop now. `alarms`: sources that are empty or gone though they gave specs before; nothing of
+    theirs is dropped, and the pass ends with exit 5.
     """
 
     desired: Mapping[WatcherName, Desired]
@@ -100,8 +106,8 @@ def resolve(
 ) -> Resolution:
     """Return the specs in force.
 
-    `revive` turns a stored spec back into a spec (None where this version cannot read it). `grace` (seconds) is how long a spec
-    that disappeared without a commit stays. `approved`: a person said yes to what would be dropped.
+    `revive` turns a stored spec back into a spec (None where this version cannot read it). `grace` (seconds) is how
+    long a spec that disappeared without a commit stays. `approved`: a person said yes to what would be dropped.
     """
     before = {spec.name: spec for spec in stored}
     desired, problems = _given(readings, before)
@@ -178,7 +184,8 @@ def _duplicate(winner: Desired, loser: Desired) -> Problem:
         line=loser.origin.line,
         column=1,
         code="duplicate-name",
-        message=f"watcher {winner.name!r} is defined twice, also at {winner.origin.file}:{winner.origin.line}, which stays in force",
+        message=f"watcher {winner.name!r} is defined twice, also at {winner.origin.file}:{winner.origin.line}, "
+        "which stays in force",
         remedy="give one of the two another name, or delete it",
         value=str(loser.name),
         watcher=str(loser.name),

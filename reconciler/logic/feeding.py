@@ -44,7 +44,8 @@ class StreamResult:
     """What one look at one stream came to.
 
     `positions`: where each watcher stands now. `more`: there is more to read at once. `grew`: there were new bytes.
-    `settled`: everything up to the stat's size is dealt with, but for a last line without an end. `notes`: events to make, with their data.
+    `settled`: everything up to the stat's size is dealt with, but for a last line without an end. `notes`: events to
+    make, with their data.
     """
 
     positions: dict[WatcherId, Position] = field(default_factory=dict)

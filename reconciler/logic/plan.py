@@ -1,7 +1,7 @@
 """The difference between what is wanted and what there is: specs x jobs against watchers -> Plan.
 
-Pure. `reconcile plan` prints the result, the engine applies the very same value. Whatever would stop or bind too much at once is
-marked `withheld` and waits for a person's yes; the rest of the plan goes on.
+Pure. `reconcile plan` prints the result, the engine applies the very same value. Whatever would stop or bind too much
+at once is marked `withheld` and waits for a person's yes; the rest of the plan goes on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ChangeKind(StrEnum):
     UPDATE = "update"  # its spec was edited; checkpoint, counters and variables stay
     REPLACE = "replace"  # it goes on under another name (`renamed_from`)
     STOP = "stop"
-    RESUME = "resume"  # a tombstone, or the watcher of a requeued job, goes on from its checkpoint; a declared suspension ended
+    RESUME = "resume"  # a tombstone, or the watcher of a requeued job, goes on from its checkpoint
     SUSPEND = "suspend"  # a declared suspension began
     NO_OP = "no-op"
 

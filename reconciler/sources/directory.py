@@ -1,7 +1,7 @@
 """A plain directory of YAML files as a source; several directories layer as systemd's drop-ins do.
 
-Content decides, never times or notices: what is hashed are the bytes that are handed on. A look that meets a directory in motion
-is void. Rules of names and kinds of files are DESIGN's; other sources share them through `ACCEPTED`.
+Content decides, never times or notices: what is hashed are the bytes that are handed on. A look that meets a directory
+in motion is void. Rules of names and kinds of files are DESIGN's; other sources share them through `ACCEPTED`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ TESTS = (".test.yaml", ".test.yml")
 MAX_FILE_BYTES = 1024 * 1024 + 1
 #: A file changed this recently (seconds) is looked at twice.
 SETTLED = 1.0
-_CHANGES = Mask.CREATE | Mask.DELETE | Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.ATTRIB
+_CHANGES = (
+    Mask.CREATE | Mask.DELETE | Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.ATTRIB
+)
 
 
 class DirectorySettings(Section):
@@ -73,7 +75,7 @@ class DirectorySource:
         self._inotify: Inotify | None = None
 
     async def snapshot(self) -> Snapshot:
-        """Return what the directory holds; InMotionError while it is being written, UnavailableError where it is gone."""
+        """Return what is there; InMotionError while it is being written, UnavailableError where it is gone."""
         look = await asyncio.to_thread(self._look)
         if look.newest > time.time() - SETTLED:
             await asyncio.sleep(0.1)  # two looks must agree before something this new is taken
@@ -114,7 +116,9 @@ class DirectorySource:
             raise UnavailableError(f"{self.path}: {error.strerror or error}") from error
         files: list[SourceFile] = []
         problems: list[Problem] = []
-        ignored = [name for name in names if not accepted(name) and not name.startswith(".") and not name.endswith(TESTS)]
+        ignored = [
+            name for name in names if not accepted(name) and not name.startswith(".") if not name.endswith(TESTS)
+        ]
         newest = changed
         for name in names:
             if not accepted(name) or name in hidden:
@@ -165,7 +169,8 @@ def _read(path: Path) -> tuple[bytes | None, float]:
 
 def _unreadable(path: Path, error: OSError) -> Problem:
     reason = error.strerror or errno.errorcode.get(error.errno or 0, "unknown")
-    return Problem(str(path), 0, 0, "unreadable", f"cannot be read: {reason}", "make it readable for the reconciler's account")
+    remedy = "make it readable for the reconciler's account"
+    return Problem(str(path), 0, 0, "unreadable", f"cannot be read: {reason}", remedy)
 
 
 def _make(settings: DirectorySettings) -> DirectorySource:
