@@ -72,6 +72,9 @@ class HostSettings(Section):
     transport: Mapping[str, Any] = Field(default_factory=dict, description="default: ssh, for localhost: local")
     scheduler: Mapping[str, Any] = Field(default_factory=dict, description="default: slurm where sbatch is there, else local")
     users: tuple[str, ...] | None = Field(None, description="overrides policy.users on this host")
+    network_file_system: bool | None = Field(
+        None, description="jobs write to NFS, Lustre, ...; default: found out on this machine, no on others"
+    )
 
 
 class PolicySettings(Section):

@@ -19,7 +19,17 @@ from reconciler.logic.advance import WatcherTick, next_due
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed
 from reconciler.logic.selecting import started
-from reconciler.model import LOCALHOST, FileStat, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
+from reconciler.model import (
+    LOCALHOST,
+    FileStat,
+    Job,
+    PendingAction,
+    Position,
+    StreamName,
+    Watcher,
+    WatcherId,
+    WatcherState,
+)
 from reconciler.protocols import Advance, Batch, Glimpse, Sight, StateWriting, Want
 from reconciler.spec.watcher import OutputType, StartAt
 from reconciler.state.mounts import on_network
