@@ -6,6 +6,7 @@ is not a WAL, whose shared memory works within one machine only.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import ExitStack
@@ -36,6 +37,8 @@ def open_state(path: Path, settings: StateSettings, *, clock: Clock) -> StateWri
     with ExitStack() as undo:
         connection = db.connect(db.target_of(path, "mode=rw"), settings.busy_timeout, path)
         undo.callback(db.close, connection)
+        with db.transaction(connection, "DEFERRED", path):
+            version_of(connection, path)  # before anything is set: a file of something else stays as it is
         with db.translated(path):
             _set_pragmas(connection, path, settings.durability)
         with db.transaction(connection, "IMMEDIATE", path):
@@ -50,7 +53,7 @@ def _make_file(path: Path) -> None:
             if not directory.exists():
                 directory.mkdir(mode=0o700, exist_ok=True)
         # Never opened where it is there: closing it again would drop SQLite's locks on it in this process.
-        if not path.exists():
+        if not _is_there(path):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         return  # another process was faster
@@ -59,6 +62,12 @@ def _make_file(path: Path) -> None:
             f"the state {path} cannot be made: {error.strerror}",
             remedy="give its directory to the account that runs reconcile, or name another file in `state.path`",
         ) from error
+
+
+def _is_there(path: Path) -> bool:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return path.exists()
 
 
 def _set_pragmas(connection: Connection, path: Path, durability: Durability) -> None:
@@ -94,16 +103,15 @@ def open_readonly(path: Path, *, busy_timeout: float = 10.0) -> StateReader:
     date. Raises StateError.
     """
     try:
-        if not path.exists() or path.stat().st_size == 0:
+        if not _is_there(path) or path.stat().st_size == 0:
             return StateReader(_fresh(), path)
     except OSError as error:
         raise StateError(f"the state {path} cannot be read: {error.strerror}", remedy="run as its owner") from error
     with ExitStack() as undo:
         connection = db.connect(db.target_of(path, _reading_mode(path)), busy_timeout, path)
         undo.callback(db.close, connection)
-        with db.translated(path):
+        with db.transaction(connection, "DEFERRED", path):
             version = version_of(connection, path)
-            connection.commit()
         if version == VERSION:
             undo.pop_all()
             return StateReader(connection, path)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Table, bindparam, case, delete, insert, literal, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    bindparam,
+    case,
+    delete,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -43,8 +55,8 @@ def _upsert(target: Table) -> Insert:
 def _upsert_job() -> Insert:
     """Return the insert of a job seen now, which keeps what binding was decided on.
 
-    An ended job that was submitted at another time, and not merely run again, is another job under a reused id: it begins
-    anew. One that runs, or ran, again is not finished.
+    An ended job that was submitted at another time, and not merely run again, is another job under a reused id: it
+    begins anew. One that runs, or ran, again is not finished.
     """
     statement = sqlite_insert(JOBS)
     new, old = statement.excluded, JOBS.c
