@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reconciler.logic.command_line import Captured, Line, Pipeline, Redirect, Simple, Substitution, Text, Word
-from reconciler.logic.command_words import GLOBS, Argument, Lookup, Use, see
+from reconciler.logic.command_words import GLOBS, Argument, Lookup, Source, Use, see
 
 #: Exit status of a script that refused the output of a `$(...)`; `MARK` then begins a line of its error output.
 REFUSED = 126
@@ -91,7 +91,7 @@ class _Writer:
         return "{ " + "".join(f"{guard}\n" for guard in before) + text + "\n}" if before else text
 
     def _dashed(self, arguments: Sequence[Argument], before: list[str]) -> list[str]:
-        written = [self._argument(argument, before) for argument in arguments]
+        written = [self._argument(argument, before, dashed=argument.operand) for argument in arguments]
         first = next((i for i, argument in enumerate(arguments) if argument.operand), None)
         return written if first is None else [*written[:first], "--", *written[first:]]
 
@@ -101,15 +101,17 @@ class _Writer:
             return f"{start}{redirect.target}"
         return f"{start} {self._word(redirect.target, Use.PATH, before, globs=False)}"
 
-    def _argument(self, argument: Argument, before: list[str]) -> str:
-        return self._word(argument.word, argument.use, before, globs=argument.use in (Use.PATH, Use.FREE))
+    def _argument(self, argument: Argument, before: list[str], *, dashed: bool = False) -> str:
+        globs = argument.use in (Use.PATH, Use.FREE)
+        return self._word(argument.word, argument.use, before, globs=globs, dashed=dashed)
 
-    def _word(self, word: Word, use: Use, before: list[str], *, globs: bool) -> str:
+    def _word(self, word: Word, use: Use, before: list[str], *, globs: bool, dashed: bool = False) -> str:
         seen = see(word, self.lookup)
         globs = globs and seen.has_glob() and not seen.begins("-")
         written = "".join(self._atom(word, index, use, before, globs=globs) for index in range(len(word.atoms)))
-        # A file may be called `-rf`: with the dot before it no program takes it for an option.
-        return f"./{written}" if globs and written[:1] in tuple(GLOBS) else written
+        # A file may be called `-rf`: where no `--` stands before it, a dot keeps it from being an option.
+        bare = globs and not dashed and seen.text[0] in GLOBS and seen.marks[0] == Source.WRITTEN
+        return f"./{written}" if bare else written
 
     def _atom(self, word: Word, index: int, use: Use, before: list[str], *, globs: bool) -> str:
         atom = word.atoms[index]

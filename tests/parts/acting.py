@@ -148,7 +148,7 @@ def a_context(
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[LocalTransport]:
+async def this_machine() -> AsyncIterator[LocalTransport]:
     """The real transport of this machine."""
     local = LocalTransport(LOCALHOST)
     yield local

@@ -1,0 +1,252 @@
+"""resubmit: the order of its steps, its bounds, what a crash between two steps leaves, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from parts.acting import MemoryScheduler, a_context, a_job
+from pydantic import ValidationError
+
+from reconciler.actions._lineage import Lineage, lineage_of
+from reconciler.actions.resubmit import PLUGIN, ResubmitParams, ResubmitSettings, check, make
+from reconciler.errors import PermanentActionError, SchedulerUnavailableError
+from reconciler.model import Job, JobId, JobState
+from reconciler.protocols import AfterCrash, Limit
+from reconciler.transports.local import LocalTransport
+
+
+async def resubmit(
+    transport: LocalTransport,
+    scheduler: MemoryScheduler,
+    params: dict[str, Any],
+    values: Mapping[str, str | None] | None = None,
+    *,
+    job: Job | None = None,
+    mark: str = "abc.1",
+    settings: ResubmitSettings | None = None,
+) -> str:
+    job = job or a_job()
+    scheduler.known.setdefault(job.id, job)
+    context = a_context(params, values, transport=transport, scheduler=scheduler, job=job, mark=mark)
+    return await make(settings, {}).run(context)
+
+
+async def test_it_submits_held_then_cancels_then_releases(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    params = {
+        "modifications": {"time": "04:00:00", "mem": "${mem}G", "exclusive": True, "requeue": False},
+        "cancel_previous": True,
+    }
+    told = await resubmit(this_machine, scheduler, params, {"mem": "64"})
+    assert scheduler.verbs() == ["submit", "cancel", "release"]
+    (submission,) = scheduler.submissions
+    assert submission.held
+    assert submission.script == scheduler.text
+    assert submission.options == {"time": "04:00:00", "mem": "64G", "exclusive": ""}
+    assert told == "job 123 resubmitted as 1001 with time=04:00:00, mem=64G, exclusive"
+    assert scheduler.known[JobId("123")].state is JobState.CANCELLED
+    assert scheduler.known[JobId("1001")].state is JobState.RUNNING
+
+
+async def test_it_cancels_nothing_unless_asked(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {})
+    assert scheduler.verbs() == ["submit", "release"]
+
+
+async def test_the_new_job_works_where_the_old_one_did_with_its_arguments(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(
+        this_machine, scheduler, {"arguments": ["--from", "$ckpt"]}, {"ckpt": "a b"}, job=a_job(workdir="/w")
+    )
+    (submission,) = scheduler.submissions
+    assert submission.workdir == "/w"
+    assert submission.arguments == ("--from", "a b")
+
+
+async def test_a_submission_that_fails_costs_nothing(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler(failing={"submit": SchedulerUnavailableError("no answer")})
+    with pytest.raises(SchedulerUnavailableError):
+        await resubmit(this_machine, scheduler, {"cancel_previous": True})
+    assert scheduler.known[JobId("123")].state is JobState.RUNNING
+    assert scheduler.verbs() == ["submit"]
+
+
+@pytest.mark.parametrize("step", ["cancel", "release"])
+async def test_a_crash_between_two_steps_is_picked_up_where_it_happened(
+    this_machine: LocalTransport, step: str
+) -> None:
+    scheduler = MemoryScheduler(failing={step: SchedulerUnavailableError("lost")})
+    with pytest.raises(SchedulerUnavailableError):
+        await resubmit(this_machine, scheduler, {"cancel_previous": True})
+    told = await resubmit(this_machine, scheduler, {"cancel_previous": True})
+    assert told == "job 123 resubmitted as 1001"
+    assert scheduler.verbs().count("submit") == 1
+    assert scheduler.known[JobId("1001")].state is JobState.RUNNING
+    assert scheduler.known[JobId("123")].state is JobState.CANCELLED
+
+
+async def test_after_a_crash_a_job_that_runs_already_is_left_alone(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {})
+    await resubmit(this_machine, scheduler, {})
+    assert scheduler.verbs() == ["submit", "release"]
+
+
+async def test_a_refused_cancellation_takes_the_new_job_back(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler(failing={"cancel": PermanentActionError("not yours")})
+    with pytest.raises(PermanentActionError, match="not yours"):
+        await resubmit(this_machine, scheduler, {"cancel_previous": True})
+    assert scheduler.known[JobId("1001")].state is JobState.CANCELLED
+    assert "release" not in scheduler.verbs()
+
+
+async def test_one_run_of_a_job_is_resubmitted_once_however_many_lines_ask(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {}, mark="abc.1")
+    told = await resubmit(this_machine, scheduler, {}, mark="abc.2")
+    assert told == "job 123 was resubmitted already, as 1001: nothing done"
+    await resubmit(this_machine, scheduler, {}, mark="abc.3", job=a_job(restarts=1))
+    assert scheduler.verbs().count("submit") == 2
+
+
+async def chain(transport: LocalTransport, scheduler: MemoryScheduler, params: dict[str, Any], **more: Any) -> int:
+    """Resubmit each job that comes of it, up to ten times; return how often that was possible."""
+    job = a_job()
+    for count in range(10):
+        try:
+            await resubmit(transport, scheduler, params, job=job, mark=f"abc.{count}", **more)
+        except PermanentActionError as error:
+            assert error.refused
+            assert "the limit is" in error.message
+            return count
+        job = scheduler.known[JobId(str(1001 + count))]
+    return 10
+
+
+async def test_a_chain_ends_after_three_resubmits(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    assert await chain(this_machine, scheduler, {}) == 3
+    assert len(scheduler.submissions) == 3
+
+
+async def test_a_chain_ends_even_where_only_its_newest_job_is_known(this_machine: LocalTransport) -> None:
+    class Forgetful(MemoryScheduler):
+        async def jobs(self, since: float | None) -> tuple[Job, ...]:
+            return ()
+
+    assert await chain(this_machine, Forgetful(), {"max_resubmits": 5}) == 5
+
+
+async def test_the_settings_bound_what_a_watcher_may_ask_for(this_machine: LocalTransport) -> None:
+    settings = ResubmitSettings(max_resubmits=2)
+    assert await chain(this_machine, MemoryScheduler(), {"max_resubmits": 9}, settings=settings) == 2
+    assert await chain(this_machine, MemoryScheduler(), {"max_resubmits": 0}) == 0
+
+
+async def test_other_chains_do_not_count(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    for number in range(5):
+        other = Lineage("99", number, f"{number}.0", "ff").comment("")
+        scheduler.known[JobId(f"5{number}")] = a_job(id=JobId(f"5{number}"), comment=other)
+    await resubmit(this_machine, scheduler, {"max_resubmits": 1})
+    assert len(scheduler.submissions) == 1
+
+
+async def test_the_comment_keeps_what_the_user_wrote_and_one_lineage(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {}, job=a_job(comment="for the paper"))
+    first = scheduler.known[JobId("1001")]
+    await resubmit(this_machine, scheduler, {}, job=first, mark="abc.2")
+    comment = scheduler.submissions[1].comment
+    assert comment.startswith("for the paper [reconciler root=123 n=2 of=1001.0 mark=")
+    assert comment.count("[reconciler") == 1
+
+
+def test_a_forged_or_foreign_comment_is_no_lineage() -> None:
+    for comment in ("", "n=2", "[reconciler root=$(rm) n=1 of=1.0 mark=aa]", "[reconciler root=1 n=x of=1.0 mark=aa]"):
+        assert lineage_of(a_job(comment=comment)) is None
+
+
+@pytest.mark.parametrize(
+    ("params", "values"),
+    [
+        ({"modifications": {"mem": "${mem}G"}}, {}),
+        ({"modifications": {"mem": "${mem}G"}}, {"mem": None}),
+        ({"arguments": ["$ckpt"]}, {}),
+        ({"modifications": {"mem": "${a:-$b}"}}, {}),
+    ],
+)
+async def test_a_missing_capture_is_refused_and_not_retried(
+    this_machine: LocalTransport, params: dict[str, Any], values: dict[str, str | None]
+) -> None:
+    scheduler = MemoryScheduler()
+    with pytest.raises(PermanentActionError, match="no value for") as caught:
+        await resubmit(this_machine, scheduler, params, values)
+    assert caught.value.refused
+    assert scheduler.verbs() == []
+
+
+async def test_a_default_stands_in_for_a_missing_capture(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {"modifications": {"mem": "${mem:-32}G"}})
+    assert scheduler.submissions[0].options == {"mem": "32G"}
+
+
+@pytest.mark.parametrize(
+    "option", ["wrap", "export", "output", "chdir", "comment", "uid", "wait", "prolog", "get-user-env"]
+)
+async def test_options_that_run_code_or_write_elsewhere_are_refused(this_machine: LocalTransport, option: str) -> None:
+    scheduler = MemoryScheduler()
+    params = {"modifications": {option: "x"}}
+    with pytest.raises(PermanentActionError, match=option) as caught:
+        await resubmit(this_machine, scheduler, params)
+    assert caught.value.refused
+    assert scheduler.verbs() == []
+    assert check(ResubmitParams.model_validate(params), None, {}, "directory:x") != ()
+
+
+async def test_an_operator_may_allow_an_option(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(
+        this_machine,
+        scheduler,
+        {"modifications": {"output": "new.txt"}},
+        settings=ResubmitSettings(options=("output",)),
+    )
+    assert scheduler.submissions[0].options == {"output": "new.txt"}
+
+
+@pytest.mark.parametrize("name", ["-time", "time=1", "Time", "time limit", "--time", "t", ""])
+def test_an_option_is_named_as_sbatch_names_it(name: str) -> None:
+    with pytest.raises(ValidationError):
+        ResubmitParams.model_validate({"modifications": {name: "1"}})
+
+
+async def test_a_captured_line_break_is_refused(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    with pytest.raises(PermanentActionError, match="control character"):
+        await resubmit(this_machine, scheduler, {"modifications": {"job-name": "$x"}}, {"x": "a\n#SBATCH --wrap=x"})
+    assert scheduler.verbs() == []
+
+
+async def test_one_task_of_an_array_is_submitted_alone(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {}, job=a_job(id=JobId("123_4")))
+    assert scheduler.submissions[0].options == {"array": "4"}
+
+
+async def test_a_job_of_another_user_is_not_resubmitted(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler(me="somebody")
+    with pytest.raises(PermanentActionError, match="belongs to") as caught:
+        await resubmit(this_machine, scheduler, {})
+    assert caught.value.refused
+    assert scheduler.verbs() == []
+
+
+def test_it_waits_over_the_limit_and_looks_for_its_mark_after_a_crash() -> None:
+    assert PLUGIN.traits.limit is Limit.DEFER
+    assert PLUGIN.traits.after_crash is AfterCrash.LOOK_FIRST
+    assert PLUGIN.traits.retry
