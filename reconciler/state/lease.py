@@ -124,7 +124,7 @@ def _refuse_while_held(row: Row[tuple[object, ...]], here: Holder, now: float, t
         return
     raise StateHeldError(
         f"the state {what} is held by {holder} since {_shown(row.since)}, last heard of {_shown(row.renewed_at)}",
-        remedy=f"stop that process, or wait: without a sign of life it may be taken over in {min(left, term):.0f} s",
+        remedy=f"stop that process, or wait: without a sign of life it may be taken over in {left:.0f} s",
     )
 
 

@@ -45,7 +45,10 @@ from reconciler.state.write import StateWriter
 NOW = 1_800_000_000.25
 ORIGIN = Origin("directory:/w", "a.yaml", 3, "c0ffee", "site")
 KEY = JobKey(HostName("hpc1"), JobId("123_4"))
-BODY = '{"actions":[{"type":"cancel_job"}],"captures":["loss"],"condition":"float(loss) > 5","name":"w","pattern":"loss: (.+)"}'
+BODY = (
+    '{"actions":[{"type":"cancel_job"}],"captures":["loss"],"condition":"float(loss) > 5",'
+    '"name":"w","pattern":"loss: (.+)"}'
+)
 
 
 @dataclass

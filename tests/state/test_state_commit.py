@@ -374,10 +374,11 @@ def test_the_original_tables_keep_their_columns(state: StateWriter) -> None:
     """Names, and types by SQLite's affinity, as the system had them whose tables these are."""
     original = {
         "job_watchers": "id INTEGER, job_id TEXT, hostname TEXT, name TEXT, pattern TEXT, interval_seconds INTEGER, "
-        "captures_json TEXT, condition TEXT, actions_json TEXT, last_check TEXT, last_position INTEGER, trigger_count INTEGER, "
-        "state TEXT, timer_mode_enabled INTEGER, timer_interval_seconds INTEGER, timer_mode_active INTEGER, created_at TEXT",
-        "watcher_events": "id INTEGER, watcher_id INTEGER, job_id TEXT, hostname TEXT, timestamp TEXT, matched_text TEXT, "
-        "captured_vars_json TEXT, action_type TEXT, action_result TEXT, success BOOLEAN",
+        "captures_json TEXT, condition TEXT, actions_json TEXT, last_check TEXT, last_position INTEGER, "
+        "trigger_count INTEGER, state TEXT, timer_mode_enabled INTEGER, timer_interval_seconds INTEGER, "
+        "timer_mode_active INTEGER, created_at TEXT",
+        "watcher_events": "id INTEGER, watcher_id INTEGER, job_id TEXT, hostname TEXT, timestamp TEXT, "
+        "matched_text TEXT, captured_vars_json TEXT, action_type TEXT, action_result TEXT, success BOOLEAN",
         "watcher_variables": "watcher_id INTEGER, variable_name TEXT, variable_value TEXT, updated_at TEXT",
     }
     for table, wanted in original.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,12 +148,14 @@ def write_damaged(path: Path) -> None:
         (Path.mkdir, "Is a directory"),
     ],
 )
-def test_what_is_no_state_of_ours_is_refused_with_a_remedy(path: Path, spoil: object, said: str) -> None:
-    spoil(path)  # type: ignore[operator]
+def test_what_is_no_state_of_ours_is_refused_with_a_remedy(
+    path: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    spoil(path)
     before = path.read_bytes() if path.is_file() else b""
-    for attempt in (lambda: opened(path).events(EventFilter()), lambda: open_readonly(path).events(EventFilter())):
+    for attempt in (opened, open_readonly):
         with pytest.raises(StateError, match=said) as caught:
-            attempt()
+            attempt(path).events(EventFilter())
         assert caught.value.remedy
         assert str(path) in str(caught.value)
     assert (path.read_bytes() if path.is_file() else b"") == before

@@ -27,7 +27,7 @@ from state_values import (
 )
 
 from reconciler.events import Event
-from reconciler.model import Job, Origin, StoredSpec, Watcher, WatcherName
+from reconciler.model import ActionId, Job, Origin, StoredSpec, Watcher, WatcherName
 from reconciler.protocols import Advance, Batch, EventFilter
 from reconciler.state import open_readonly
 from reconciler.state.requests import add_request
@@ -80,7 +80,7 @@ def test_actions_come_back_equal(shared: StateWriter, data: st.DataObject) -> No
     (watcher,) = shared.commit(Batch(create=(a_watcher(),))).created
     pending = tuple(data.draw(st.lists(actions_of(watcher.id), max_size=3)))
     committed = shared.commit(Batch(advances=(Advance(watcher, watcher, pending=pending),))).pending
-    assert [replace(action, id=0) for action in committed] == list(pending)
+    assert [replace(action, id=ActionId(0)) for action in committed] == list(pending)
     assert [action for action in shared.pending() if action.watcher_id == watcher.id] == list(committed)
 
 
