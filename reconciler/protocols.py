@@ -82,6 +82,7 @@ class Snapshot:
     deliberate: bool = False
     problems: tuple[Problem, ...] = ()
     unreadable: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()  # paths that a commit deleted, where the rest is no commit's content
 
 
 class Source(Protocol):

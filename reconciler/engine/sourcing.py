@@ -44,7 +44,9 @@ class Sourcing:
         files = tuple(self._file(snapshot, file, parsed[file.path]) for file in snapshot.files)
         files += tuple(ReadFile(p.file, (), (p,)) for p in snapshot.problems if p.severity == "error")
         warnings = tuple(p for p in snapshot.problems if p.severity != "error")
-        return Reading(source.name, files, snapshot.deliberate, snapshot.revision, problems=warnings)
+        return Reading(
+            source.name, files, snapshot.deliberate, snapshot.revision, problems=warnings, deleted=snapshot.deleted
+        )
 
     async def _parsed(self, files: Sequence[SourceFile]) -> Mapping[str, ParsedFile]:
         """Return what each file says, by path."""

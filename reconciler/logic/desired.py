@@ -67,6 +67,7 @@ class Reading:
     failed: str = ""
     moving: bool = False  # failed because it is being written at this moment
     problems: tuple[Problem, ...] = ()
+    deleted: frozenset[str] = frozenset()  # paths of files that a commit deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ def _duplicate(winner: Desired, loser: Desired) -> Problem:
 
 def _alarm(reading: Reading, stored: Iterable[StoredSpec], approved: bool) -> str:
     """Say why nothing of this source may be dropped: it is gone, or empty without a commit that emptied it."""
-    count = sum(spec.origin.source == reading.source for spec in stored)
+    count = sum(spec.origin.source == reading.source and spec.origin.file not in reading.deleted for spec in stored)
     if not count or reading.moving:
         return ""
     if reading.failed:
@@ -222,6 +223,8 @@ def _absent(
         return Vanished(old, True, "renamed")
     if reading.deliberate:
         return Vanished(old, True, f"deleted in {reading.revision[:12]}")
+    if file is None and old.origin.file in reading.deleted:
+        return Vanished(old, True, "deleted by a commit")
     if approved:
         return Vanished(old, True, "gone from its directory, approved")
     if not reading.files:

@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import stat
+import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class _Look:
     problems: tuple[Problem, ...]
     ignored: tuple[str, ...]
     newest: float
+    deleted: frozenset[str]
 
 
 class DirectorySource:
@@ -73,6 +75,8 @@ class DirectorySource:
         self._above = tuple(above)
         self._said: set[str] = set()
         self._inotify: Inotify | None = None
+        self._head = ""
+        self._gone: frozenset[str] = frozenset()
 
     async def snapshot(self) -> Snapshot:
         """Return what is there; InMotionError while it is being written, UnavailableError where it is gone."""
@@ -87,7 +91,7 @@ class DirectorySource:
             log.info("%s: ignored, its name or kind is not one that holds watchers", self.path / name)
         self._said.update(look.ignored)
         revision = digest_of("\n".join(f"{f.name}\0{f.digest}" for f in look.files).encode())
-        return Snapshot(self.name, look.files, revision, problems=look.problems)
+        return Snapshot(self.name, look.files, revision, problems=look.problems, deleted=look.deleted)
 
     async def changed(self) -> None:
         """Return when inotify saw a change; where it cannot watch, never (polling is the truth)."""
@@ -135,16 +139,44 @@ class DirectorySource:
             if content is not None:
                 files.append(SourceFile(name, str(self.path / name), content, digest_of(content), layer=str(self.path)))
         ignored = [name for name in ignored if not (self.path / name).is_dir()]
-        return _Look(tuple(files), tuple(problems), tuple(ignored), newest)
+        return _Look(tuple(files), tuple(problems), tuple(ignored), newest, self._deleted(set(names)))
+
+    def _deleted(self, present: set[str]) -> frozenset[str]:
+        """Return the paths of files here that a commit of the checked-out branch deleted; none outside of git."""
+        if self._work_tree() is None:
+            return frozenset()
+        head = _git(self.path, "rev-parse", "HEAD")
+        if head and head != self._head:
+            self._head = head
+            words = ("--max-count=500", "--diff-filter=D", "--name-only", "--relative", "--format=", "-z", "HEAD")
+            gone = _git(self.path, "log", *words, "--", ".")
+            self._gone = frozenset(name for name in gone.split("\0") if name and "/" not in name)
+        return frozenset(str(self.path / name) for name in self._gone if name not in present)
+
+    def _work_tree(self) -> Path | None:
+        return next((each for each in (self.path, *self.path.parents) if (each / ".git").exists()), None)
 
     def _refuse_motion(self) -> None:
         """A git operation under way shows as `.git/index.lock` in this directory or one above it."""
-        for directory in (self.path, *self.path.parents):
-            git = directory / ".git"
-            if git.exists():
-                if (git / "index.lock").exists():
-                    raise InMotionError(f"{self.path}: a git operation is under way ({git / 'index.lock'})")
-                return
+        tree = self._work_tree()
+        if tree is not None and (tree / ".git" / "index.lock").exists():
+            raise InMotionError(f"{self.path}: a git operation is under way ({tree / '.git' / 'index.lock'})")
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    """Return what git says of a work tree, "" where it says nothing (no commit yet, not our repository, no git)."""
+    env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is wherever PATH has it
+            env=env,
+            capture_output=True,
+            timeout=20,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="surrogateescape").strip("\n") if done.returncode == 0 else ""
 
 
 class _NotRegularError(Exception):
