@@ -23,8 +23,8 @@ from reconciler.schedulers.local_scripts import (
     LAUNCH,
     LAUNCH_PROGRAMS,
     LIST,
+    READ,
     RECORD,
-    SCRIPT,
     SIGNAL,
 )
 from reconciler.settings import Duration, Section
@@ -101,7 +101,7 @@ class LocalScheduler:
 
     async def script(self, job: Job) -> bytes:
         """Return the script as it was submitted."""
-        return await self._sh(SCRIPT, await self._home(job.id))
+        return await self._sh(READ, await self._known(job.id), "script")
 
     async def submit(self, submission: Submission) -> JobId:
         """Write the job down, and start it unless it is held. Options that only a cluster understands do nothing."""
@@ -117,8 +117,7 @@ class LocalScheduler:
 
     async def release(self, job_id: JobId) -> None:
         """Start a held job; one that was started or cancelled already stays as it is."""
-        home = await self._home(job_id)
-        text = await self._sh('cat -- "$1/job.json"', home)
+        text = await self._sh(READ, await self._known(job_id), "job.json")
         await self._launch(job_id, JobRecord.model_validate_json(text))
 
     async def account(self) -> str:
@@ -142,6 +141,12 @@ class LocalScheduler:
             raise SchedulerUnavailableError(f"the jobs directory on {self.host} has vanished")
         self._seen = self._seen or there
         return read_listing(text, self.host)
+
+    async def _known(self, job_id: JobId) -> str:
+        """Return the directory of a job that is there."""
+        if not await self.lookup([job_id]):
+            raise PermanentActionError(f"job {job_id} is not known any more")
+        return await self._home(job_id)
 
     async def _home(self, job_id: str) -> str:
         """Return the job's directory on the host."""

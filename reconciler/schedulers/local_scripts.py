@@ -147,5 +147,5 @@ kill -s "$signal" -- "-$1" && echo sent
 """
 )
 
-#: arguments: job directory.
-SCRIPT = r'cat -- "$1/script"'
+#: arguments: job directory, name of a file in it.
+READ = r'cat -- "$1/$2"'

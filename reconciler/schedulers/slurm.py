@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from reconciler.errors import PermanentActionError, SchedulerUnavailableError
-from reconciler.model import HostName, Job, JobId
+from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.protocols import Completed, Submission, Transport
 from reconciler.registry import Plugin
 from reconciler.schedulers import slurm_commands as commands
@@ -116,8 +116,13 @@ class SlurmScheduler:
         return JobId(number)
 
     async def release(self, job_id: JobId) -> None:
-        """Let a held job run."""
-        await self._do("scontrol", "release", checked_id(job_id))
+        """Let a held job run; one that runs already, or ended, was released before."""
+        try:
+            await self._do("scontrol", "release", checked_id(job_id))
+        except PermanentActionError:
+            job = (await self.lookup([job_id])).get(job_id)
+            if job is None or job.state is JobState.PENDING:
+                raise
 
     async def account(self) -> str:
         """Return our account's name; asked once."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+_NUMBER = re.compile(r"\d{1,12}", re.ASCII)
 _LIMIT = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
 
 
@@ -34,7 +35,7 @@ def epoch(text: str) -> float | None:
     None for N/A, NONE, Unknown, 0 and the like.
     """
     text = text.strip()
-    if text.isascii() and text.isdigit():
+    if _NUMBER.fullmatch(text):
         return float(text) or None
     try:
         return datetime.fromisoformat(text).timestamp()

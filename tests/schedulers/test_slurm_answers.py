@@ -1,0 +1,269 @@
+"""What squeue and sacct print is read whole or not at all, whatever a job is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import SchedulerUnavailableError
+from reconciler.model import HostName, Job, JobState
+from reconciler.schedulers.slurm_parse import (
+    SACCT_FIELDS,
+    SACCT_OUTPUTS,
+    SQUEUE_FIELDS,
+    Reading,
+    records,
+    sacct_jobs,
+    squeue_jobs,
+)
+from reconciler.schedulers.slurm_states import job_state
+from reconciler.schedulers.slurm_times import epoch, limit_seconds
+
+FIXTURES = Path(__file__).parent / "fixtures"
+HOST = HostName("hpc1")
+SEP = b"<0123456789abcdef>"
+HOSTILE = [
+    "a b",
+    "a|b",
+    "%j",
+    "'",
+    '"',
+    "a\nb",
+    "\nCLUSTER: x\n",
+    "a,b",
+    "=",
+    "é日本",
+    "\udcff\udcfe",
+    "<0123>",
+    "",
+    "(x)",
+    "N",
+]
+
+
+def squeue_line(**changed: str) -> bytes:
+    """One record as squeue prints it."""
+    usual = {
+        "JobArrayID": "10",
+        "Name": "train",
+        "UserName": "me",
+        "State": "RUNNING",
+        "StdOut": "/w/slurm-10.out",
+        "StdErr": "/w/slurm-10.out",
+        "WorkDir": "/w",
+        "SubmitTime": "1000",
+        "StartTime": "1001",
+        "EndTime": "5000",
+        "TimeLimit": "1:00:00",
+        "Partition": "debug",
+        "Account": "(null)",
+        "QOS": "normal",
+        "Comment": "(null)",
+        "Command": "/w/run.sh",
+        "exit_code": "0",
+        "RestartCnt": "0",
+        "BatchHost": "vm",
+        "JobID": "10",
+    }
+    facts = usual | changed
+    assert tuple(facts) == SQUEUE_FIELDS
+    return b"".join(value.encode(errors="surrogateescape") + SEP for value in facts.values()) + b"\n"
+
+
+def read(*lines: bytes, expanded: bool = False) -> list[Job]:
+    return list(squeue_jobs(b"".join(lines), SEP, Reading(HOST, expanded)))
+
+
+def test_a_record_is_a_job_with_all_that_was_said_of_it() -> None:
+    (job,) = read(squeue_line(RestartCnt="2", Comment="a mark"))
+    assert job == Job(
+        host=HOST,
+        id=job.id,
+        name="train",
+        user="me",
+        state=JobState.RUNNING,
+        raw_state="RUNNING",
+        stdout="/w/slurm-10.out",
+        stderr="/w/slurm-10.out",
+        workdir="/w",
+        submitted=1000.0,
+        started=1001.0,
+        ended=None,
+        time_limit=3600.0,
+        partition="debug",
+        account="",
+        qos="normal",
+        comment="a mark",
+        command="/w/run.sh",
+        exit_code=None,
+        restarts=2,
+    )
+    assert job.id == "10"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_names_and_comments_hold_anything(text: str) -> None:
+    before, job, after = read(
+        squeue_line(JobArrayID="1", JobID="1"),
+        squeue_line(Name=text, Comment=text, Command=text, WorkDir="/w" + text, StdOut="/o", StdErr="/e"),
+        squeue_line(JobArrayID="3", JobID="3"),
+    )
+    assert (job.name, job.workdir, job.stdout, job.stderr) == (text, "/w" + text, "/o", "/e")
+    assert (job.comment, job.command) == (text, text)
+    assert (before.id, after.id) == ("1", "3")
+
+
+def test_an_empty_listing_has_no_jobs() -> None:
+    assert read(b"") == []
+    assert read(b"\n") == []
+
+
+def test_headers_of_a_federation_are_passed_over() -> None:
+    jobs = read(b"CLUSTER: dawn\n", squeue_line(), b"CLUSTER: dusk\n", squeue_line(JobArrayID="11", JobID="11"))
+    assert [job.id for job in jobs] == ["10", "11"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"slurm_load_jobs error: Unable to contact slurm controller\n",
+        squeue_line()[:-30],
+        squeue_line() + b"and more\n",
+        squeue_line().replace(b"10" + SEP, b"ten" + SEP, 1),
+        b"".join(part + SEP for part in [b"10"] * 19) + b"\n",
+    ],
+)
+def test_what_is_no_listing_is_refused_as_a_whole(garbage: bytes) -> None:
+    with pytest.raises(SchedulerUnavailableError):
+        read(squeue_line(), garbage)
+
+
+def test_array_tasks_are_jobs_and_what_waits_of_an_array_is_none() -> None:
+    ids = ["4_0", "5_[7-9%2]", "6_[1,3,5-1000]", "7_[0-99...]", "8+1", "9_12"]
+    assert [job.id for job in read(*(squeue_line(JobArrayID=job_id) for job_id in ids))] == ["4_0", "8+1", "9_12"]
+
+
+def test_an_array_task_with_the_default_output_writes_under_its_own_id() -> None:
+    (job,) = read(squeue_line(JobArrayID="4_1", JobID="10"))
+    assert (job.stdout, job.stderr) == ("/w/slurm-4_1.out", "/w/slurm-4_1.out")
+
+
+def test_raw_patterns_are_expanded_and_the_name_is_not_read_again() -> None:
+    (job,) = read(squeue_line(Name="n%j", StdOut="/w/%x-%A_%a-%N.out", StdErr="e%%%4j", JobArrayID="4_1", JobID="10"))
+    assert (job.stdout, job.stderr) == ("/w/n%j-4_1-vm.out", "/w/e%0010")
+
+
+def test_a_path_that_slurm_expanded_itself_is_taken_as_it_is() -> None:
+    (job,) = read(squeue_line(StdOut="/w/100%j.out", StdErr=""), expanded=True)
+    assert (job.stdout, job.stderr) == ("/w/100%j.out", "/w/100%j.out")
+
+
+def test_a_path_that_needs_a_node_is_unknown_until_there_is_one() -> None:
+    (job,) = read(squeue_line(StdOut="/w/%N.out", BatchHost="n/a", State="PENDING"))
+    assert job.stdout is None
+    (job,) = read(squeue_line(StdOut="/w/(null).out", BatchHost="", State="PENDING"), expanded=True)
+    assert job.stdout is None
+
+
+def test_a_job_without_a_batch_script_has_no_output_file() -> None:
+    (old,) = read(squeue_line(StdErr="N/A"))
+    (new,) = read(squeue_line(StdOut="", StdErr=""), expanded=True)
+    assert (old.stdout, old.stderr, new.stdout, new.stderr) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("0", 0), ("768", 3), ("9", 137), ("139", 139), ("3:0", 3), ("0:15", 143), ("x", None)],
+)
+def test_the_exit_status_is_read_as_a_shell_gives_it(text: str, code: int | None) -> None:
+    (job,) = read(squeue_line(State="FAILED", exit_code=text))
+    assert job.exit_code == code
+
+
+def test_ends_are_known_of_ended_jobs_only() -> None:
+    running, ended, pending = read(
+        squeue_line(), squeue_line(State="TIMEOUT"), squeue_line(State="PENDING", StartTime="9999")
+    )
+    assert (running.ended, ended.ended, pending.started) == (None, 5000.0, None)
+
+
+# --- accounting ------------------------------------------------------------------------------------------------------
+
+
+def sacct_line(fields: tuple[str, ...], **changed: str) -> bytes:
+    usual = {"JobID": "10", "JobName": "train", "User": "me", "State": "COMPLETED", "WorkDir": "/w", "Submit": "1000"}
+    usual |= {"Start": "1001", "End": "1500", "Timelimit": "01:00:00", "ExitCode": "0:0", "JobIDRaw": "10"}
+    facts = dict.fromkeys(fields, "") | usual | changed
+    return b"".join(facts[field].encode() + SEP for field in fields) + b"\n"
+
+
+def accounted(fields: tuple[str, ...] = SACCT_FIELDS, **changed: str) -> Job:
+    (job,) = sacct_jobs(sacct_line(fields, **changed), SEP, fields, HOST)
+    return job
+
+
+def test_accounting_tells_how_a_job_ended() -> None:
+    job = accounted(State="CANCELLED by 1001", ExitCode="0:15", JobName="a|b\nc")
+    assert (job.state, job.raw_state, job.ended, job.exit_code) == (
+        JobState.CANCELLED,
+        "CANCELLED by 1001",
+        1500.0,
+        143,
+    )
+    assert (job.name, job.time_limit, job.submitted, job.started) == ("a|b\nc", 3600.0, 1000.0, 1001.0)
+
+
+def test_before_24_05_accounting_knows_no_pattern_and_slurms_default_is_taken() -> None:
+    assert accounted().stdout == "/w/slurm-10.out"
+    assert accounted(JobID="4_1").stdout == "/w/slurm-4_1.out"
+    assert accounted(WorkDir="").stdout is None
+
+
+def test_since_24_05_accounting_keeps_the_patterns() -> None:
+    fields = (*SACCT_OUTPUTS, *SACCT_FIELDS)
+    job = accounted(fields, StdOut="/o/%j.out", StdErr="%x.err")
+    assert (job.stdout, job.stderr) == ("/o/10.out", "/w/train.err")
+    assert accounted(fields, StdOut="o").stderr == "/w/o"
+
+
+# --- what other sites' SLURM printed ---------------------------------------------------------------------------------
+
+
+def listing(name: str) -> list[dict[str, str]]:
+    """Read a listing of fields between unit separators, its header last among what stands before the first record."""
+    lines = (FIXTURES / name).read_bytes().rstrip(b"\n").split(b"\n")
+    at = next(number for number, line in enumerate(lines) if line.startswith(b"ACCOUNT"))
+    header = lines[at].decode().rstrip("\x1f").split("\x1f")
+    unique = [f"{word}{number}" if header.index(word) != number else word for number, word in enumerate(header)]
+    text = b"".join(line.rstrip(b"\x1f") + b"\x1f\n" for line in [*lines[:at], *lines[at + 1 :]] if b"\x1f" in line)
+    return [dict(record) for record in records(text, b"\x1f", unique)]
+
+
+def test_a_listing_with_a_cluster_header_is_read() -> None:
+    first, second = listing("squeue_cluster_header.txt")
+    assert (first["JOBID"], job_state(first["STATE"])) == ("5096321", JobState.COMPLETED)
+    assert (job_state(second["STATE"]), limit_seconds(second["TIME_LIMIT"]), epoch(second["START_TIME"])) == (
+        JobState.PENDING,
+        172800.0,
+        None,
+    )
+
+
+def test_a_listing_with_a_name_that_is_not_utf8_is_read() -> None:
+    (job,) = listing("squeue_name_not_utf8.txt")
+    assert (job["NAME"], job["JOBID15"], job["COMMENT"]) == ("\ufffd non-utf8", "29471683_9", "stdout=/tmp/job.output")
+
+
+def test_a_listing_with_invalid_times_is_read() -> None:
+    (job,) = listing("squeue_time_left_invalid.txt")
+    assert (limit_seconds(job["TIME_LEFT"]), limit_seconds(job["TIME_LIMIT"])) == (None, 7200.0)
+    assert job_state(job["STATE"]) is JobState.TIMEOUT
+
+
+def test_accounting_of_another_site_is_read() -> None:
+    fields = [f"f{number}" for number in range(17)]
+    text = (FIXTURES / "sacct.txt").read_bytes().replace(b"\n", b"\x1f\n")
+    found = [(row["f2"], job_state(row["f9"]), epoch(row["f14"])) for row in records(text, b"\x1f", fields)]
+    assert [state for _, state, _ in found] == [JobState.PENDING, JobState.RUNNING, JobState.CANCELLED]
+    assert [start is None for _, _, start in found] == [True, False, False]

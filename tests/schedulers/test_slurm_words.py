@@ -1,0 +1,128 @@
+"""SLURM's words for times, limits, states and paths are read as its manual pages say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model import JobId, JobState
+from reconciler.schedulers.slurm_paths import PathFacts, expand
+from reconciler.schedulers.slurm_states import job_state
+from reconciler.schedulers.slurm_times import epoch, limit_seconds
+
+KNOWN = json.loads((Path(__file__).parent / "fixtures" / "jobs_23_02_to_25_11.json").read_text())
+PLACE = {"workdir": "/w d", "name": "n%j", "user": "me", "node": "vm"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5", 300),
+        ("0", 0),
+        ("5:30", 330),
+        ("1:00", 60),
+        ("1:02:03", 3723),
+        ("1-02", 93600),
+        ("1-02:03", 93780),
+        ("1-02:03:04", 93784),
+        ("365-00:00:00", 31536000),
+        (" 10 ", 600),
+        ("UNLIMITED", None),
+        ("INVALID", None),
+        ("NOT_SET", None),
+        ("Partition_Limit", None),
+        ("", None),
+        ("-1", None),
+        ("1-", None),
+        ("1:2:3:4", None),
+        ("٣", None),
+    ],
+)
+def test_time_limits(text: str, seconds: float | None) -> None:
+    assert limit_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["N/A", "NONE", "Unknown", "", "(null)", "0", "yesterday", "9" * 400])
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert epoch(text) is None
+
+
+def test_times_are_seconds_or_local_time() -> None:
+    assert epoch("1795506948") == 1795506948.0
+    assert epoch("2026-03-10T16:26:12") is not None
+    assert epoch("2026-03-10T16:26:13") == (epoch("2026-03-10T16:26:12") or 0) + 1
+
+
+MEANINGS = {
+    JobState.PENDING: "PENDING CONFIGURING REQUEUED REQUEUE_HOLD SPECIAL_EXIT",
+    JobState.RUNNING: "RUNNING COMPLETING STOPPED SIGNALING STAGE_OUT RESIZING",
+    JobState.SUSPENDED: "SUSPENDED",
+    JobState.COMPLETED: "COMPLETED",
+    JobState.FAILED: "FAILED OUT_OF_MEMORY NODE_FAIL BOOT_FAIL LAUNCH_FAILED RECONFIG_FAIL",
+    JobState.TIMEOUT: "TIMEOUT DEADLINE",
+    JobState.CANCELLED: "CANCELLED PREEMPTED REVOKED",
+}
+
+
+@pytest.mark.parametrize(("word", "state"), [(w, state) for state, words in MEANINGS.items() for w in words.split()])
+def test_states_are_mapped_as_documented(word: str, state: JobState) -> None:
+    assert job_state(word) is state
+    assert job_state([word]) is state
+
+
+def test_states_with_more_words() -> None:
+    assert job_state("CANCELLED by 1001") is JobState.CANCELLED
+    assert job_state("CANCELLED+") is JobState.CANCELLED
+    assert job_state(["COMPLETED", "COMPLETING"]) is JobState.RUNNING
+    assert job_state(["RUNNING", "CONFIGURING"]) is JobState.PENDING
+    assert job_state(["CANCELLED", "REQUEUED"]) is JobState.PENDING
+
+
+@pytest.mark.parametrize("words", ["", "SOMETHING_NEW", [], ["SOMETHING_NEW"]])
+def test_a_state_that_nobody_knows_ends_no_job(words: str | list[str]) -> None:
+    assert not job_state(words).ended
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("slurm-%j.out", "/w d/slurm-10.out"),
+        ("%A_%a.out", "/w d/4_1.out"),
+        ("/abs/%x-%u-%N", "/abs/n%j-me-vm"),
+        ("%4a|%10j|%2A|%0j|%012j", "/w d/0001|0000000010|04|10|0000000010"),
+        ("%t %n %s %J", "/w d/0 0 batch 10"),
+        ("100%%j-%%-%", "/w d/100%j-%-%"),
+        ("%q %5q %b", "/w d/%q %5q %b"),
+        ("lit\\%j", "/w d/lit%j"),
+        ("a\\\\%j", "/w d/a\\%j"),
+        ("..//x%%", "/w d/..//x%"),
+        ("é%jé\udcff", "/w d/é10é\udcff"),
+        ("%x\n%x", "/w d/n%j\nn%j"),
+    ],
+)
+def test_patterns_expand_as_slurm_expands_them(pattern: str, path: str) -> None:
+    assert expand(pattern, PathFacts(JobId("4_1"), number="10", **PLACE)) == path
+
+
+def test_outside_an_array_the_master_is_the_job_and_the_index_is_slurms_own_nothing() -> None:
+    assert expand("%A-%a-%j", PathFacts(JobId("7"), number="7", **PLACE)) == "/w d/7-4294967294-7"
+    assert expand("%A-%j", PathFacts(JobId("7+1"), number="8", **PLACE)) == "/w d/8-8"
+
+
+@pytest.mark.parametrize(
+    "known", [job for job in KNOWN if job["expanded"]], ids=lambda job: f"{job['slurm']}-{job['file']}"
+)
+def test_real_clusters_expanded_the_same_paths(known: dict[str, Any]) -> None:
+    facts = PathFacts(
+        JobId(known["job_id"]), known["name"], node=known["node"], workdir=known["workdir"], number=known["job_id"]
+    )
+    assert expand(known["pattern"] or "slurm-%j.out", facts) == known["expanded"]
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda job: f"{job['slurm']}-{job['file']}")
+def test_states_of_real_clusters_mean_what_they_say(known: dict[str, Any]) -> None:
+    words = known["state"] if isinstance(known["state"], list) else [known["state"]]
+    assert job_state(known["state"]).value == words[0].lower()
