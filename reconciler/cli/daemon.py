@@ -55,7 +55,7 @@ def command(
     if dry_run:
         from reconciler.cli.plan import show_plan
 
-        raise SystemExit(show_plan(options, directories, "table", detailed=detailed_exitcode))
+        raise SystemExit(show_plan(options, directories, "table", detailed=detailed_exitcode).code)
     run = _once(options, directories, approve, new_state) if once else _daemon(options, directories, approve)
     raise SystemExit(asyncio.run(run))
 

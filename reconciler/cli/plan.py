@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ import click
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, note, output_option, report
+from reconciler.cli.text import safe
 from reconciler.errors import ExitCode, RefusedError, SpecError, worst
 
 if TYPE_CHECKING:
@@ -38,13 +41,32 @@ Examples:
 @click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
 @click.option("--offline", is_flag=True, help="Reach no host: plan with the jobs that the state knows.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where changes are pending, 3 where only drift is.")
-@output_option()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `reconcile apply`.")
+@output_option("markdown", "github")
 @click.pass_obj
 def command(
-    options: GlobalOptions, directories: tuple[Path, ...], offline: bool, detailed_exitcode: bool, output: str
+    options: GlobalOptions,
+    directories: tuple[Path, ...],
+    offline: bool,
+    detailed_exitcode: bool,
+    out: Path | None,
+    output: str,
 ) -> None:
     """Show what a pass over DIR would change, and why, naming file and line. Nothing is changed."""
-    raise SystemExit(show_plan(options, directories, output, offline=offline, detailed=detailed_exitcode))
+    shown = show_plan(options, directories, output, offline=offline, detailed=detailed_exitcode)
+    if out is not None:
+        saved = {"format_version": 1, "digest": shown.digest, "directories": [str(d.absolute()) for d in directories]}
+        out.write_text(json.dumps({**saved, "changes": shown.rows}, indent=2) + "\n", encoding="utf-8")
+    raise SystemExit(shown.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A plan that was printed: what it would do, its digest, and the exit status."""
+
+    rows: list[dict[str, Any]]
+    digest: str
+    code: ExitCode
 
 
 def show_plan(
@@ -54,8 +76,8 @@ def show_plan(
     *,
     offline: bool = False,
     detailed: bool = False,
-) -> ExitCode:
-    """Print the plan and return the exit status."""
+) -> Shown:
+    """Print the plan and return what it was."""
     plan, unreachable, drift = asyncio.run(_plan(options, directories, offline))
     rows = [row_of(change) for change in plan.pending]
     counts = _counts(plan)
@@ -67,10 +89,35 @@ def show_plan(
         "unreachable": unreachable,
         "problems": [problem_row(p) for p in plan.problems],
     }
-    emit(rows, COLUMNS, output, name="changes", extra=extra, empty="No changes: all is as declared.")
+    if output == "markdown":
+        _markdown(rows)
+    elif output == "github":
+        _github(plan, rows)
+    else:
+        emit(rows, COLUMNS, output, name="changes", extra=extra, empty="No changes: all is as declared.")
     if output == "table":
         _tell(plan, unreachable, drift, counts)
-    return _code(plan, unreachable, drift, detailed)
+    return Shown(rows, plan.digest(), _code(plan, unreachable, drift, detailed))
+
+
+def _markdown(rows: list[dict[str, Any]]) -> None:
+    """A table for a comment on a pull request."""
+    click.echo("| | change | watcher | job | where | reason |\n|---|---|---|---|---|---|")
+    for row in rows:
+        cells = [str(row[key]).replace("|", "\\|") for key in ("symbol", "change", "watcher", "job", "where", "reason")]
+        click.echo(safe("| " + " | ".join(cells) + " |"))
+    if not rows:
+        click.echo("| | no changes | | | | all is as declared |")
+
+
+def _github(plan: Plan, rows: list[dict[str, Any]]) -> None:
+    """Workflow commands that GitHub shows beside the lines."""
+    for problem in plan.problems:
+        place = f"file={problem.file},line={max(1, problem.line)},col={max(1, problem.column)}"
+        click.echo(safe(f"::{problem.severity} {place},title={problem.code}::{problem.message}. {problem.remedy}"))
+    for row in rows:
+        text = f"{row['change']} {row['watcher']} on {row['job']}: {row['reason']}"
+        click.echo(safe(f"::notice file={row['file']},line={row['line']},title=plan::{text}"))
 
 
 async def _plan(

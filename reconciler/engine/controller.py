@@ -116,10 +116,12 @@ class Controller:
         stored, watchers = await self._parts.state.run(look_up)
         self._applier.remember(stored)
         plan = self._make(readings, stored, watchers, approved=approve == "yes")
-        if approve not in ("", "yes"):
-            approved = self._make(readings, stored, watchers, approved=True)
-            plan = approved if approved.digest() == approve else plan
-        return plan
+        if approve in ("", "yes"):
+            return plan
+        if approve == plan.digest():
+            return plan.approved()
+        approved = self._make(readings, stored, watchers, approved=True)
+        return approved if approve == approved.digest() else plan
 
     def _make(
         self, readings: Sequence[Reading], stored: Sequence[StoredSpec], watchers: Sequence[Watcher], *, approved: bool

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from parts.slurm import SlurmCluster
 from parts.waiting import eventually
+
 from reconciler import app
 from reconciler.app import Engine
 from reconciler.engine.controller import PassReport
@@ -58,11 +58,11 @@ def settings_in(home: Path, **more: Any) -> Settings:
 
 
 @pytest.fixture
-def watchers(tmp_path: Path) -> Iterator[Path]:
+def watchers(tmp_path: Path) -> Path:
     """An empty watchers.d."""
     directory = tmp_path / "watchers.d"
     directory.mkdir()
-    yield directory
+    return directory
 
 
 @asynccontextmanager

@@ -1,0 +1,67 @@
+"""`reconcile apply [PLAN]`: one pass that carries out a plan a person has looked at, and nothing else.
+
+A saved plan names by its digest what it would do; where the plan made now has another digest, it is refused as stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from reconciler.cli.options import GlobalOptions
+from reconciler.errors import ConfigurationError, ExitCode, StalePlanError, worst
+
+_EPILOG = """\
+\b
+Examples:
+  reconcile plan ./watchers.d --out plan.json && reconcile apply plan.json
+  reconcile apply ./watchers.d --yes             plan, and carry out what the plan says, withheld changes too
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PLAN | DIR...]")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool) -> None:
+    """Carry out PLAN, as `reconcile plan --out` saved it; or plan over DIR, show it, ask, and carry it out."""
+    if len(paths) == 1 and paths[0].is_file():
+        saved = _read(paths[0])
+        directories, digest = tuple(Path(each) for each in saved["directories"]), str(saved["digest"])
+    else:
+        from reconciler.cli.plan import show_plan
+
+        directories = paths
+        digest = show_plan(options, directories, "table").digest
+        if not yes:
+            click.confirm("Carry this plan out?", abort=True, err=True)
+    raise SystemExit(asyncio.run(_apply(options, directories, digest)))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["format_version"] == 1 and saved["digest"] and isinstance(saved["directories"], list):
+            return dict(saved)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} is no saved plan", remedy="make one with `reconcile plan --out`") from error
+    raise ConfigurationError(f"{path} is a plan of another version", remedy="make it again with `reconcile plan --out`")
+
+
+async def _apply(options: GlobalOptions, directories: tuple[Path, ...], digest: str) -> ExitCode:
+    from reconciler import app  # saves start-up time: it knows every class
+
+    settings = app.load_settings(options.config)
+    async with app.engine(settings, directories) as engine:
+        plan = await engine.controller.preview(approve=digest)
+        if plan.digest() != digest:
+            raise StalePlanError(
+                "the plan is no longer true: files, jobs or watchers have changed since it was made",
+                remedy="look at `reconcile plan` again",
+            )
+        report = await engine.once.run(approve=digest)
+    return worst(report.codes())
