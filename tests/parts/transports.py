@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
+from parts.sshd import Sshd
 from reconciler.model import LOCALHOST
 from reconciler.protocols import Transport
 from reconciler.transports.local import LocalTransport
@@ -26,15 +27,37 @@ async def _local(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
         await transport.close()
 
 
-MAKERS: Mapping[str, Maker] = {"local": _local}
-_MARKS = {"ssh": [pytest.mark.ssh]}
+def _ssh(*lookouts: str) -> Maker:
+    @asynccontextmanager
+    async def make(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
+        sshd: Sshd = request.getfixturevalue("sshd")
+        async with sshd.transport(lookouts=lookouts) as made:
+            yield made
+
+    return make
 
 
-@pytest.fixture(params=[pytest.param(name, marks=_MARKS.get(name, ())) for name in MAKERS])
+MAKERS: Mapping[str, Maker] = {
+    "local": _local,
+    "ssh": _ssh("python3"),
+    "ssh-perl": _ssh("perl"),
+    "ssh-sftp": _ssh("sftp"),
+}
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.ssh] if name.startswith("ssh") else ()) for name in MAKERS]
+)
 async def transport(request: pytest.FixtureRequest) -> AsyncIterator[Transport]:
     """A transport to this machine."""
     async with MAKERS[request.param](request) as made:
         yield made
+
+
+@pytest.fixture
+def grain(request: pytest.FixtureRequest) -> int:
+    """The least difference in nanoseconds that the transport of this test sees between two modification times."""
+    return {"ssh-perl": 1_000, "ssh-sftp": 1_000_000_000}.get(request.node.callspec.params["transport"], 1)
 
 
 @pytest.fixture
