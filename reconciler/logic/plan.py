@@ -77,14 +77,17 @@ class Plan:
         lines = sorted(f"{c.kind}\0{c.name}\0{c.job}\0{c.after.digest if c.after else ''}" for c in self.pending)
         return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
+    def approved(self) -> Plan:
+        """Return the plan with nothing withheld: a person looked at it and said yes."""
+        return replace(self, changes=tuple(replace(change, withheld="") for change in self.changes))
+
     def raise_if_unsafe(self) -> None:
         """Raise UnsafePlanError where something waits for approval or a source is gone or empty."""
         reasons = [*self.alarms, *sorted({change.withheld for change in self.withheld})]
         if reasons:
-            raise UnsafePlanError(
-                "; ".join(reasons),
-                remedy=f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`",
-            )
+            yes = "" if self.alarms else f"={self.digest()}"
+            remedy = f"look at `reconcile plan`, then `reconcile --once --approve{yes}`"
+            raise UnsafePlanError("; ".join(reasons), remedy=remedy)
 
 
 def make_plan(
