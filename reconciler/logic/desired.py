@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import orjson
+
 from reconciler.errors import Problem
+from reconciler.logic.selecting import dangerous
 from reconciler.model import Origin, StoredSpec, WatcherName
 from reconciler.spec.watcher import WatcherSpec
 
@@ -84,13 +87,14 @@ class Resolution:
     """The set of specs in force, and how it came about.
 
     `vanished`: specs to drop now. `alarms`: sources that are empty or gone though they gave specs before; nothing of
-    theirs is dropped, and the pass ends with exit 5.
+    theirs is dropped, and the pass ends with exit 5. `tame`: edited specs that could not change jobs before.
     """
 
     desired: Mapping[WatcherName, Desired]
     vanished: tuple[Vanished, ...] = ()
     alarms: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    tame: frozenset[WatcherName] = frozenset()
 
 
 Revive = Callable[[StoredSpec], WatcherSpec | None]
@@ -123,11 +127,21 @@ def resolve(
         if isinstance(verdict, Vanished):
             vanished.append(verdict)
         elif (spec := revive(verdict.stored)) is not None:
-            kept = verdict.stored
-            desired[name] = Desired(
-                spec, kept.digest, kept.body, kept.origin, verdict.binds, kept.missing_since, verdict.note
-            )
-    return Resolution(desired, tuple(vanished), alarms, problems)
+            desired[name] = verdict.desired(spec)
+    return Resolution(desired, tuple(vanished), alarms, problems, _tame(desired.values(), before, revive))
+
+
+def _tame(given: Iterable[Desired], before: Mapping[WatcherName, StoredSpec], revive: Revive) -> frozenset[WatcherName]:
+    """Return which edited specs could not change jobs before; a renamed one is looked up under its old name."""
+    found = set()
+    for spec in given:
+        old = before.get(spec.name) or before.get(WatcherName(spec.spec.renamed_from or ""))
+        if old is None or old.digest == spec.digest or not dangerous(spec.spec):
+            continue
+        was = revive(old)
+        if was is None or not dangerous(was):
+            found.add(spec.name)
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,10 @@ class _Kept:
     stored: StoredSpec
     binds: bool
     note: str
+
+    def desired(self, spec: WatcherSpec) -> Desired:
+        kept = self.stored
+        return Desired(spec, kept.digest, kept.body, kept.origin, self.binds, kept.missing_since, self.note)
 
 
 def _given(
@@ -221,14 +239,25 @@ def _absent(
         return _Kept(replace(old, missing_since=None), True, "its file is invalid; the last good version is in force")
     if renamed:
         return Vanished(old, True, "renamed")
+    if orjson.loads(old.body).get("prune") == "disabled":
+        return _Kept(old, False, f"gone from {old.origin.file}; prune: disabled keeps it")
+    yes = _decided(old, reading, approved, file_gone=file is None)
+    if yes:
+        return Vanished(old, True, yes)
+    return _fading(old, now, grace) if reading.files else _Kept(old, True, "its source is empty")
+
+
+def _decided(old: StoredSpec, reading: Reading, approved: bool, *, file_gone: bool) -> str:
+    """Say which decision of a person took the spec away (empty: none that is known)."""
     if reading.deliberate:
-        return Vanished(old, True, f"deleted in {reading.revision[:12]}")
-    if file is None and old.origin.file in reading.deleted:
-        return Vanished(old, True, "deleted by a commit")
-    if approved:
-        return Vanished(old, True, "gone from its directory, approved")
-    if not reading.files:
-        return _Kept(old, True, "its source is empty")
+        return f"deleted in {reading.revision[:12]}"
+    if file_gone and old.origin.file in reading.deleted:
+        return "deleted by a commit"
+    return "gone from its directory, approved" if approved else ""
+
+
+def _fading(old: StoredSpec, now: float, grace: float) -> Vanished | _Kept:
+    """A mere disappearance must last for the grace, and be seen twice."""
     since = old.missing_since if old.missing_since is not None else now
     if old.missing_since is None or now - since < grace:
         left = max(0.0, grace - (now - since))

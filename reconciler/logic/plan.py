@@ -7,7 +7,7 @@ at once is marked `withheld` and waits for a person's yes; the rest of the plan 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -100,69 +100,99 @@ def make_plan(
 ) -> Plan:
     """Return the Plan of one pass. `approved`: a person said yes, nothing is withheld."""
     known = {job.now.key: job for job in jobs}
-    existing = _by_name_and_job(watchers, known)
-    changes = [*_bound(resolution, known, existing), *_unwanted(resolution, existing, known)]
+    existing, earlier = _by_name_and_job(watchers, known)
+    changes = [*_bound(resolution, known, existing), *_unwanted(resolution, existing, known), *_outlived(earlier)]
     if not approved:
         running = sum(watcher.phase.live for watcher in existing.values())
-        changes = _withhold(changes, policy, running)
+        changes = _withhold(changes, policy, running, resolution.tame)
     return Plan(tuple(changes), resolution, resolution.alarms, resolution.problems)
 
 
 Existing = Mapping[tuple[WatcherName, JobKey], Watcher]
+#: Nothing more becomes of these by itself.
+_OVER = (WatcherState.COMPLETED, WatcherState.STOPPED)
 
 
-def _by_name_and_job(watchers: Iterable[Watcher], known: Mapping[JobKey, KnownJob]) -> Existing:
-    """Return the watchers of present jobs; those of an earlier job that had the same id are history."""
+def _by_name_and_job(
+    watchers: Iterable[Watcher], known: Mapping[JobKey, KnownJob]
+) -> tuple[Existing, tuple[Watcher, ...]]:
+    """Return the watchers of present jobs, and the live ones of earlier jobs that had the same ids."""
     found: dict[tuple[WatcherName, JobKey], Watcher] = {}
+    earlier = []
     for watcher in watchers:
         job = known.get(watcher.job)
         if job is None or watcher.job_submitted in (None, job.first.submitted):
             found[watcher.name, watcher.job] = watcher
-    return found
+        elif watcher.phase.live:
+            earlier.append(watcher)
+    return found, tuple(earlier)
 
 
 def _bound(resolution: Resolution, known: Mapping[JobKey, KnownJob], existing: Existing) -> list[Change]:
-    changes: list[Change] = []
+    """Return what becomes of every spec on every job; on jobs that are done with only where something still can."""
+    present = [job for job in known.values() if not job.finished]
+    done = [job for job in known.values() if job.finished]
+    kept: dict[WatcherName, list[KnownJob]] = {}
+    for (name, key), watcher in existing.items():
+        if watcher.phase not in _OVER and key in known and known[key].finished:
+            kept.setdefault(name, []).append(known[key])
+    changes = []
     for desired in resolution.desired.values():
-        for job in known.values():
-            change = _for_pair(desired, job, existing)
+        for job in (*present, *(done if desired.spec.jobs.ids else kept.get(desired.name, ()))):
+            change = _for_pair(desired, job, existing, resolution)
             if change is not None:
                 changes.append(change)
     return changes
 
 
-def _for_pair(desired: Desired, job: KnownJob, existing: Existing) -> Change | None:
+def _for_pair(desired: Desired, job: KnownJob, existing: Existing, resolution: Resolution) -> Change | None:
     """Return what one spec means for one job; None where they have nothing to do with each other."""
     watcher = existing.get((desired.name, job.now.key))
     if watcher is not None and watcher.phase is not WatcherState.STOPPED:
         return _for_existing(desired, job, watcher)
     if not desired.binds or not fits(desired.spec.jobs, job.first):
         return None
-    renamed = desired.spec.renamed_from
-    previous = existing.get((WatcherName(renamed), job.now.key)) if renamed else None
-    if previous is not None and previous.phase is not WatcherState.STOPPED and renamed not in (None, desired.name):
-        return _change(ChangeKind.REPLACE, desired, job, f"renamed from {renamed!r}", previous)
+    previous, unclear = _previous(desired, job, existing, resolution)
+    if unclear:
+        return None
+    if previous is not None:
+        return _change(ChangeKind.REPLACE, desired, job, f"renamed from {previous.name!r}", previous)
     if watcher is not None:
-        return (
-            None
-            if job.finished
-            else _change(ChangeKind.RESUME, desired, job, "wanted again; goes on from its checkpoint", watcher)
-        )
+        reason = "wanted again; goes on from its checkpoint"
+        return None if job.finished else _change(ChangeKind.RESUME, desired, job, reason, watcher)
     if not job.finished:
         return _change(ChangeKind.CREATE, desired, job, "fits the job")
     if desired.spec.jobs.ids:
-        return _change(
-            ChangeKind.CREATE, desired, job, "named by ids; the job had ended, so it fires on request only", static=True
-        )
+        reason = "named by ids; the job had ended, so it fires on request only"
+        return _change(ChangeKind.CREATE, desired, job, reason, static=True)
     return None
+
+
+def _previous(
+    desired: Desired, job: KnownJob, existing: Existing, resolution: Resolution
+) -> tuple[Watcher | None, bool]:
+    """Return the watcher under the old name of a renamed spec, and whether it cannot be told if that name is free.
+
+    A name that some file still gives is not taken over; one that is merely kept (its file is bad or not read) is
+    waited for.
+    """
+    if desired.spec.renamed_from in (None, desired.name):
+        return None, False
+    old = WatcherName(str(desired.spec.renamed_from))
+    watcher = existing.get((old, job.now.key))
+    holder = resolution.desired.get(old)
+    if watcher is None or (holder is not None and not holder.note):
+        return None, False
+    if holder is not None:
+        return None, True
+    return (None if job.finished and watcher.phase is WatcherState.STOPPED else watcher), False
 
 
 def _for_existing(desired: Desired, job: KnownJob, watcher: Watcher) -> Change:
     if watcher.phase is WatcherState.COMPLETED:
         if not job.finished and not job.now.state.ended:
-            return _change(
-                ChangeKind.RESUME, desired, job, "the job was requeued; goes on from its checkpoint", watcher
-            )
+            reason = "the job was requeued; goes on from its checkpoint"
+            return _change(ChangeKind.RESUME, desired, job, reason, watcher)
         return _change(ChangeKind.NO_OP, desired, job, "the job has ended", watcher)
     if watcher.spec_digest == desired.digest:
         return _change(ChangeKind.NO_OP, desired, job, desired.note or "as declared", watcher)
@@ -196,36 +226,41 @@ def _unwanted(resolution: Resolution, existing: Existing, known: Mapping[JobKey,
         job = known.get(watcher.job)
         if heir is not None and job is not None and fits(heir.spec.jobs, job.first):
             continue
-        origin = vanished.stored.origin
-        if _prune_disabled(vanished.stored.body):
-            changes.append(_stop(watcher, origin, f"{vanished.reason}; prune: disabled", ChangeKind.NO_OP, True))
-        else:
-            changes.append(_stop(watcher, origin, vanished.reason, ChangeKind.STOP, vanished.deliberate))
+        changes.append(_stop(watcher, vanished.stored.origin, vanished.reason, vanished.deliberate))
     return changes
 
 
-def _prune_disabled(body: str) -> bool:
-    return '"prune":"disabled"' in body
+def _outlived(earlier: Iterable[Watcher]) -> list[Change]:
+    """Return the stops of watchers whose job's id was given to another job before they were completed."""
+    return [_stop(each, each.origin, "its job is gone; the id was given to another job", True) for each in earlier]
 
 
-def _stop(watcher: Watcher, origin: Origin, reason: str, kind: ChangeKind, deliberate: bool) -> Change:
+def _stop(watcher: Watcher, origin: Origin, reason: str, deliberate: bool) -> Change:
+    kind = ChangeKind.STOP
     return Change(kind, watcher.name, watcher.job, watcher.job_name, reason, origin, watcher, deliberate=deliberate)
 
 
-def _withhold(changes: Sequence[Change], policy: PolicySettings, running: int) -> list[Change]:
+def _withhold(
+    changes: Sequence[Change], policy: PolicySettings, running: int, tame: Container[WatcherName]
+) -> list[Change]:
     """Mark what waits for approval: mass stops that nobody committed, mass bindings of dangerous actions."""
     stops = [c for c in changes if c.kind is ChangeKind.STOP and not c.deliberate]
     mass_stop = len(stops) > policy.max_stops or (
         len(stops) >= 5 and len(stops) * 100 > policy.max_stop_percent * running
     )
-    bindings = [
-        c for c in changes if c.kind in (ChangeKind.CREATE, ChangeKind.RESUME) and c.after and dangerous(c.after.spec)
-    ]
-    mass_binding = len(bindings) > policy.max_new_bindings
+    bindings = [c for c in changes if _binds_danger(c, tame)]
     stop_text = f"would stop {len(stops)} of {running} watchers that nobody committed to delete"
-    bind_text = (
-        f"would bind actions that change jobs {len(bindings)} times at once (more than {policy.max_new_bindings})"
-    )
+    most = policy.max_new_bindings
+    bind_text = f"would bind actions that change jobs {len(bindings)} times at once (more than {most})"
     held = {id(c): stop_text for c in stops} if mass_stop else {}
-    held |= {id(c): bind_text for c in bindings} if mass_binding else {}
+    held |= {id(c): bind_text for c in bindings} if len(bindings) > most else {}
     return [replace(c, withheld=held[id(c)]) if id(c) in held else c for c in changes]
+
+
+def _binds_danger(change: Change, tame: Container[WatcherName]) -> bool:
+    """Tell whether the change lets a dangerous action loose on a job that had it not; an edit may do so too."""
+    if change.after is None or change.static or not dangerous(change.after.spec):
+        return False
+    return change.kind in (ChangeKind.CREATE, ChangeKind.RESUME) or (
+        change.kind in (ChangeKind.UPDATE, ChangeKind.REPLACE) and change.name in tame
+    )
