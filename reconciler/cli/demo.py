@@ -20,7 +20,7 @@ import click
 
 from reconciler.cli.metrics import draw
 from reconciler.cli.text import paint, safe
-from reconciler.errors import ExitCode, ReconcilerError
+from reconciler.errors import ExitCode, ReconcilerError, UsageError
 from reconciler.events import Event, EventType
 from reconciler.model import LOCALHOST, JobId, JobKey
 from reconciler.protocols import Scheduler, Submission
@@ -34,7 +34,7 @@ JOB_NAME = "demo-training"
 #: After so many seconds something is wrong with this machine.
 PATIENCE = 60.0
 _NEXT = """
-What you saw: four watchers, bound to the job by its name. Each line counted once, also the last, which has no end.
+What you saw: five watchers, bound to the job by its name. Each line counted once, also the last, which has no end.
 
 What next:
   reconcile init ./watchers.d        a first directory of your own
@@ -62,6 +62,8 @@ _COLOURS = {
 def command(keep: Path | None) -> ExitCode:
     """See it work: a small training job with watchers, here and now, in about 10 seconds."""
     if keep is not None:
+        if keep.exists() and any(keep.iterdir()):
+            raise UsageError(f"{keep} is not empty", remedy="name a directory that is still to come")
         keep.mkdir(parents=True, exist_ok=True)
         return asyncio.run(run(keep.absolute(), sys.stdout))
     with tempfile.TemporaryDirectory(prefix="reconcile-demo-") as directory:
@@ -77,9 +79,9 @@ class Screen:
         self._open = 0
         self.done = asyncio.Event()
 
-    def position(self) -> int | None:
-        """Return None: new events only."""
-        return None
+    def position(self) -> int:
+        """Return 0: every event of this state, which is a new one."""
+        return 0
 
     async def write(self, events: Sequence[Event]) -> None:
         """Show these."""

@@ -210,12 +210,8 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str, stream: T
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        justify = "right" if column.form is Form.NUMBER else "left"
-        table.add_column(
-            column.key.replace("_", " ").upper() if column.title is None else column.title,
-            justify=justify,
-            overflow="fold",
-        )  # type: ignore[arg-type]
+        title = column.key.replace("_", " ").upper() if column.title is None else column.title
+        table.add_column(title, justify="right" if column.form is Form.NUMBER else "left", overflow="fold")
     for row in rows:
         cells = [(shown(row.get(column.key), column.form, now), column.form) for column in columns]
         table.add_row(

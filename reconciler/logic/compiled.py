@@ -105,11 +105,14 @@ def compile_spec(spec: WatcherSpec, digest: str, kinds: Mapping[str, ActionKind]
 def _actions(spec: WatcherSpec, kinds: Mapping[str, ActionKind]) -> tuple[CompiledAction, ...]:
     compiled = []
     leading = True
+    # What another action asks about must stand in the ledger, where its outcome can be looked up.
+    asked_about = {other for action in spec.actions for other in (*action.needs, *action.on_failure)}
     for index, action in enumerate(spec.actions):
         kind = kinds.get(action.type) or ActionKind(
             ActionTraits(), missing=f"action type {action.type!r} cannot run here"
         )
-        leading = leading and kind.state is not None and not action.needs and not action.on_failure
+        alone = not action.needs and not action.on_failure and index not in asked_about
+        leading = leading and kind.state is not None and alone
         compiled.append(
             CompiledAction(
                 index=index,

@@ -32,7 +32,7 @@ def jobs_under(directory: Path) -> list[int]:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The directory and the output of one run."""
-    directory = tmp_path_factory.mktemp("demo")
+    directory = tmp_path_factory.mktemp("demo") / "kept"
     done = subprocess.run(
         [*DEMO, "--keep", str(directory)],
         capture_output=True,
@@ -51,11 +51,12 @@ def test_events_appear_in_the_order_in_which_things_happened(kept: tuple[Path, s
         told.index(text)
         for text in (
             "created",
-            "train_loss = 1.8",
+            "train_loss = 1.9122 at step 1\n",
             "train_loss = 0.1592 at step 16",
             "GPU 0 is nearly full: 7820 of 8000 MB",
             "this run cannot go on: OutOfMemoryError",
             "cancel_job",
+            "its last line, which has no end, says JOB CANCELLED",
             "demo-training has ended: cancelled",
         )
     ]
@@ -69,7 +70,7 @@ def test_every_value_was_stored_once_and_the_curve_is_drawn(kept: tuple[Path, st
     assert "┤" in told
     with closing(sqlite3.connect(directory / "state.db")) as database:
         variables = dict(database.execute("SELECT variable_name, variable_value FROM watcher_variables").fetchall())
-    assert variables["loss"] == "0.1592"
+    assert (variables["loss"], variables["epoch"]) == ("0.1592", "16")
 
 
 def test_the_last_line_without_an_end_was_matched(kept: tuple[Path, str]) -> None:
@@ -82,6 +83,13 @@ def test_the_last_line_without_an_end_was_matched(kept: tuple[Path, str]) -> Non
 
 def test_the_memory_alert_kept_still_below_its_limit(kept: tuple[Path, str]) -> None:
     assert len(re.findall("nearly full", kept[1])) == 1
+
+
+def test_a_directory_that_holds_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    done = subprocess.run([*DEMO, "--keep", str(tmp_path)], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 64
+    assert "is not empty" in done.stderr
 
 
 def test_it_says_what_to_do_next(kept: tuple[Path, str]) -> None:
