@@ -81,14 +81,16 @@ def _minutes(limit: str | None) -> str | None:
     try:
         seconds = round(TypeAdapter(Duration).validate_python(limit))
     except ValidationError as error:
-        raise click.BadParameter(f"{limit!r} is no duration; write 30 (minutes), 90s, 2h", param_hint="--time") from error
+        raise click.BadParameter(
+            f"{limit!r} is no duration; write 30 (minutes), 90s, 2h", param_hint="--time"
+        ) from error
     return f"{seconds // 60}:{seconds % 60:02}"
 
 
 async def _run(settings: Settings, submission: Submission, *, wait: bool, parsable: bool) -> int:
     from reconciler.app import make_host
 
-    host = await make_host(LOCALHOST, _with_local_jobs(settings))
+    host = make_host(LOCALHOST, _with_local_jobs(settings))
     try:
         job_id = await host.scheduler.submit(submission)
         job = await _look(host.scheduler, job_id)

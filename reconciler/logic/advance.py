@@ -140,6 +140,7 @@ class WatcherTick:
             self.after = replace(self.after, checkpoints={**self.after.checkpoints, **positions})
         if self.after == self._before and not self._events and not self._pending:
             return None
+        self.after = replace(self.after, last_check=self._now)
         return Advance(
             self._before,
             self.after,

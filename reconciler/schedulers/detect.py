@@ -9,8 +9,8 @@ from __future__ import annotations
 from reconciler.protocols import Transport
 from reconciler.schedulers.calls import answer
 
-# SLURM's commands may be installed where no cluster is configured; only asking tells. The words are those of SLURM 20.11
-# and newer, and of older ones.
+# SLURM's commands may be installed where no cluster is configured; only asking tells. The words are those of SLURM
+# 20.11 and newer, and of older ones.
 _WHICH = """
 command -v sbatch >/dev/null && command -v squeue >/dev/null || { echo local; exit 0; }
 case $(scontrol ping 2>&1) in
