@@ -149,11 +149,11 @@ def _section(plugin: Plugin, raw: Mapping[str, Any], model: type[BaseModel] | No
         problems = [
             Problem(
                 "settings", 0, 0, "invalid-setting", f"{where}.{'.'.join(map(str, e['loc']))}: {e['msg']}",
-                f"see the settings of {plugin.name}", str(e["input"])[:80],
+                f"see the settings of {plugin.name}",
             )
             for e in error.errors()
         ]  # fmt: skip
-        raise SpecError(problems) from error
+        raise SpecError(problems) from None  # neither shows what was written: it may be a secret
 
 
 def _chosen(plugins: Mapping[str, Plugin], name: str, where: str) -> Plugin:

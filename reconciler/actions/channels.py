@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, SecretStr, StringConstraints, TypeAdapter, model_validator
+from pydantic import BaseModel, Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, model_validator
 
-from reconciler.errors import PermanentActionError
+from reconciler.errors import ConfigurationError, PermanentActionError
 from reconciler.settings import Duration, Section
 
 #: No dash in front (an option of a mail program), no blanks, commas or `$`: nobody's output picks recipients.
@@ -81,13 +81,18 @@ class AppriseChannel(Section):
 Channel = Annotated[SlackChannel | EmailChannel | AppriseChannel, Field(discriminator="type")]
 Channels = Mapping[str, SlackChannel | EmailChannel | AppriseChannel]
 
-#: For `app`: validates the raw `channels` of the settings, and gives their JSON Schema.
+#: Validates the raw `channels` of the settings, and gives their JSON Schema.
 CHANNELS: TypeAdapter[dict[str, SlackChannel | EmailChannel | AppriseChannel]] = TypeAdapter(dict[ChannelName, Channel])
 
 
 def read_channels(raw: Mapping[str, Any]) -> Channels:
-    """Return the channels of the settings. Raises pydantic.ValidationError (never print its input)."""
-    return CHANNELS.validate_python(dict(raw))
+    """Return the channels of the settings, raw or read already. Raises ConfigurationError, which shows no value."""
+    try:
+        return CHANNELS.validate_python(dict(raw))
+    except ValidationError as error:
+        wrong = [f"channels.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        # `from None`: the exception holds what was written, which may be a secret.
+        raise ConfigurationError("; ".join(wrong), remedy="see the channels in the README of the actions") from None
 
 
 def pick(channels: Channels, kind: type[BaseModel], name: str | None, word: str) -> tuple[str, Any]:

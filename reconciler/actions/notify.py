@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from reconciler.actions._message import MessageParams, body, one_line
 from reconciler.actions._rendered import read
-from reconciler.actions.channels import AppriseChannel, ChannelName, Channels, pick, quiet, reveal
+from reconciler.actions.channels import AppriseChannel, ChannelName, Channels, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
 from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
 from reconciler.registry import Plugin
@@ -77,13 +77,13 @@ def _sender(name: str, addresses: list[str]) -> Any:
 
 def make(section: BaseModel | None, channels: Mapping[str, Any]) -> Notify:
     """Return the action with these channels."""
-    return Notify(channels)
+    return Notify(read_channels(channels))
 
 
 def check(params: BaseModel, section: BaseModel | None, channels: Mapping[str, Any], source: str) -> tuple[str, ...]:
     """Return that the channel is not known, where it is not."""
     try:
-        pick(channels, AppriseChannel, getattr(params, "channel", None), "apprise")
+        pick(read_channels(channels), AppriseChannel, getattr(params, "channel", None), "apprise")
     except PermanentActionError as error:
         return (error.message,)
     return ()

@@ -18,7 +18,16 @@ from pydantic import BaseModel, BeforeValidator, Field
 from reconciler.actions._lineage import digest
 from reconciler.actions._message import REPEAT, MessageParams, body, one_line
 from reconciler.actions._rendered import read
-from reconciler.actions.channels import Address, ChannelName, Channels, EmailChannel, Secret, pick, reveal
+from reconciler.actions.channels import (
+    Address,
+    ChannelName,
+    Channels,
+    EmailChannel,
+    Secret,
+    pick,
+    read_channels,
+    reveal,
+)
 from reconciler.errors import HostUnreachableError, PermanentActionError, TemporaryActionError
 from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
 from reconciler.registry import Plugin
@@ -175,7 +184,7 @@ def _refusal(code: int, said: str) -> TemporaryActionError | PermanentActionErro
 
 def make(section: BaseModel | None, channels: Mapping[str, Any]) -> NotifyEmail:
     """Return the action under these settings, with these channels."""
-    return NotifyEmail(_settings(section), channels)
+    return NotifyEmail(_settings(section), read_channels(channels))
 
 
 def _settings(section: BaseModel | None) -> NotifyEmailSettings:
@@ -187,7 +196,7 @@ def check(params: BaseModel, section: BaseModel | None, channels: Mapping[str, A
     if not isinstance(params, NotifyEmailParams):
         return ()
     try:
-        recipients(params, _settings(section), channels)
+        recipients(params, _settings(section), read_channels(channels))
     except PermanentActionError as error:
         return (error.message,)
     return ()

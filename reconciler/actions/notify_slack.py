@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from reconciler.actions._message import MessageParams, body
 from reconciler.actions._rendered import read
-from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, reveal
+from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
 from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
 from reconciler.registry import Plugin
@@ -89,13 +89,13 @@ def _judge(name: str, status: int, retry_after: str, said: str) -> None:
 
 def make(section: BaseModel | None, channels: Mapping[str, Any]) -> NotifySlack:
     """Return the action with these channels."""
-    return NotifySlack(channels)
+    return NotifySlack(read_channels(channels))
 
 
 def check(params: BaseModel, section: BaseModel | None, channels: Mapping[str, Any], source: str) -> tuple[str, ...]:
     """Return that the channel is not known, where it is not."""
     try:
-        pick(channels, SlackChannel, getattr(params, "channel", None), "slack")
+        pick(read_channels(channels), SlackChannel, getattr(params, "channel", None), "slack")
     except PermanentActionError as error:
         return (error.message,)
     return ()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from parts.acting import ME, MemoryScheduler, a_context, a_job, a_watcher
+from parts.waiting import eventually
 from pydantic import ValidationError
 
 from reconciler.actions.run_command import PLUGIN, RunCommandParams, RunCommandSettings, check, make
@@ -113,7 +115,7 @@ async def test_the_environment_is_ours_to_choose_and_no_capture_enters_it(
     )
     shown = dict(line.split("=", 1) for line in told.splitlines()[1:])
     assert shown["PATH"] == settings.path
-    assert shown["HOME"] == os.path.expanduser(f"~{ME}")
+    assert shown["HOME"] == pwd.getpwnam(ME).pw_dir
     assert (shown["USER"], shown["LANG"], shown["PROJECT"]) == (ME, "C.UTF-8", "demo")
     assert (shown["RECONCILER_JOB_ID"], shown["RECONCILER_JOB_NAME"]) == ("123", "train")
     assert shown["RECONCILER_WATCHER"] == "Watch"
@@ -248,9 +250,7 @@ async def test_a_lost_host_is_tried_again_only_where_that_is_safe(workdir: Path)
 async def test_cancelling_the_action_ends_its_processes(this_machine: LocalTransport, workdir: Path) -> None:
     os.mkfifo(workdir / "fifo")
     task = asyncio.create_task(ran(this_machine, workdir, "echo started > flag; cat fifo"))
-    async with asyncio.timeout(10):
-        while not (workdir / "flag").exists():
-            await asyncio.sleep(0.01)
+    await eventually((workdir / "flag").exists)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -28,7 +28,7 @@ def test_log_event_says_its_message() -> None:
 def test_log_event_puts_a_level_other_than_info_in_front() -> None:
     assert effect_of(log_event, {"message": "hot", "level": "warning"}).result == "warning: hot"
     with pytest.raises(ValidationError):
-        log_event.LogEventParams(message="x", level="loud")  # type: ignore[arg-type]  # that is the test
+        log_event.LogEventParams(message="x", level="loud")
 
 
 def test_log_event_cuts_what_a_capture_made_too_long() -> None:

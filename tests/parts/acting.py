@@ -110,10 +110,11 @@ def a_watcher(source: str = "directory:/etc/watchers.d", name: str = "Watch") ->
     )
 
 
-def a_trigger(text: str = "loss 5.73", **variables: str | None) -> Trigger:
+def a_trigger(values: Mapping[str, str | None] | None = None) -> Trigger:
     """Return a match trigger with these captures."""
-    match = Match(text, 3, 40, captures=variables)
-    return Trigger(TriggerKind.MATCH, 2000.0, {"0": text, **variables}, match)
+    text = "loss 5.73"
+    match = Match(text, 3, 40, captures=values or {})
+    return Trigger(TriggerKind.MATCH, 2000.0, {"0": text, **(values or {})}, match)
 
 
 def a_context(
@@ -135,7 +136,7 @@ def a_context(
     return ActionContext(
         watcher=watcher,
         job=job,
-        trigger=a_trigger(**(values or {})),
+        trigger=a_trigger(values),
         params=render_params(params, known),
         template=params,
         values=known,

@@ -1,0 +1,73 @@
+"""notify by Apprise, against a real HTTP listener that its `json://` addresses reach."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+from parts.acting import a_context
+from test_notify_slack import Webhook, webhook  # noqa: F401 - a fixture
+
+from reconciler.actions.channels import read_channels
+from reconciler.actions.notify import NotifyParams, check, make
+from reconciler.errors import PermanentActionError, TemporaryActionError
+from reconciler.transports.local import LocalTransport
+
+#: Apprise asks for a module that newer Pythons have not; the message is Python's.
+pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
+
+def channels(*addresses: str, **more: Any) -> dict[str, Any]:
+    return dict(read_channels({"phone": {"type": "apprise", "urls": list(addresses), **more}}))
+
+
+def apprise_address(hook: Webhook) -> str:
+    return hook.address.replace("http://", "json://")
+
+
+async def test_a_message_arrives(this_machine: LocalTransport, webhook: Webhook) -> None:  # noqa: F811
+    context = a_context(
+        {"title": "$x\nand ${JOB_ID}", "message": "loss $x", "level": "failure"}, {"x": "5.73"}, transport=this_machine
+    )
+    assert await make(None, channels(apprise_address(webhook))).run(context) == "sent to phone"
+    ((_, got),) = webhook.got
+    assert (got["title"], got["message"], got["type"]) == ("5.73 and 123", "loss 5.73", "failure")
+
+
+async def test_a_failure_is_worth_another_try_and_shows_no_address(
+    this_machine: LocalTransport,
+    webhook: Webhook,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    webhook.answers = [(500, {}, b"")]
+    known = channels(apprise_address(webhook))
+    with pytest.raises(TemporaryActionError, match="phone did not take") as caught:
+        await make(None, known).run(a_context({"message": "m"}, transport=this_machine))
+    secret = webhook.address.rsplit("/", 1)[-1]
+    assert secret not in str(caught.value) + repr(known)
+    assert secret not in "".join(
+        record.getMessage() for record in caplog.records if record.name != "urllib3.connectionpool"
+    )
+
+
+async def test_an_address_that_apprise_does_not_know_is_named_by_its_number(this_machine: LocalTransport) -> None:
+    with pytest.raises(PermanentActionError, match="address 2 of phone") as caught:
+        await make(None, channels("json://127.0.0.1:1", "secret-nonsense")).run(a_context({}, transport=this_machine))
+    assert "nonsense" not in str(caught.value)
+
+
+async def test_without_apprise_it_says_what_to_install(
+    this_machine: LocalTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    with pytest.raises(PermanentActionError) as caught:
+        await make(None, channels("json://x")).run(a_context({}, transport=this_machine))
+    assert "reconciler[notify]" in caught.value.remedy
+
+
+def test_check_knows_the_channels() -> None:
+    assert check(NotifyParams(channel="phone"), None, {}, "git:x")
+    assert check(NotifyParams(channel="phone"), None, channels("json://x"), "git:x") == ()

@@ -1,0 +1,284 @@
+"""notify_email: into a real SMTP server, and by a real `mail` with a sendmail of the test's own."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import stat
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from parts.acting import a_context, a_job
+from parts.presence import program
+from pydantic import ValidationError
+
+from reconciler.actions.channels import read_channels
+from reconciler.actions.notify_email import NotifyEmailParams, NotifyEmailSettings, check, make
+from reconciler.errors import PermanentActionError, TemporaryActionError
+from reconciler.transports.local import LocalTransport
+
+PASSWORD = "correct horse"
+
+
+@dataclass
+class Postbox:
+    """What a mail server got, and what it answers next to DATA."""
+
+    port: int = 0
+    got: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    refused: tuple[str, ...] = ()
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused:
+            return "550 no such person"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        answer = self.answers.pop(0) if self.answers else "250 OK"
+        if answer.startswith("250"):
+            assert isinstance(envelope.content, bytes)
+            message = message_from_bytes(envelope.content, policy=policy.default)
+            assert isinstance(message, EmailMessage)
+            self.got.append((list(envelope.rcpt_tos), message))
+        return answer
+
+
+def serving(box: Postbox, **options: Any) -> Iterator[Postbox]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        box.port = free.getsockname()[1]
+    controller = Controller(box, hostname="127.0.0.1", port=box.port, **options)
+    controller.start()
+    yield box
+    controller.stop()
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    """A real SMTP server without TLS."""
+    yield from serving(Postbox())
+
+
+@pytest.fixture
+def locked_postbox(tmp_path: Path) -> Iterator[tuple[Postbox, Path]]:
+    """A real SMTP server that wants STARTTLS and a password; with its certificate."""
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
+        known = isinstance(data, LoginPassword) and data.password == PASSWORD.encode()
+        return AuthResult(success=known, handled=known)  # not handled: the server says 535
+
+    box = Postbox()
+    options = {"tls_context": context, "require_starttls": True, "authenticator": authenticate, "auth_required": True}
+    for served in serving(box, **options):
+        yield served, certificate
+
+
+def said(message: EmailMessage) -> str:
+    return str(message.get_content()).replace("\r\n", "\n")
+
+
+def smtp(postbox: Postbox, **more: Any) -> NotifyEmailSettings:
+    server = {"host": "127.0.0.1", "port": postbox.port, "security": "plain", "timeout": 5, **more}
+    return NotifyEmailSettings.model_validate({"smtp": server, "sender": "watch@example.org"})
+
+
+async def test_a_mail_arrives_with_its_captures(this_machine: LocalTransport, postbox: Postbox) -> None:
+    context = a_context(
+        {
+            "to": ["ada@example.org", "bob"],
+            "subject": "Job ${JOB_ID} cancelled - $error",
+            "message": "Error: $error\n~!x",
+        },
+        {"error": "CUDA öm"},
+        transport=this_machine,
+    )
+    assert await make(smtp(postbox), {}).run(context) == "sent to ada@example.org, bob"
+    ((to, message),) = postbox.got
+    assert to == ["ada@example.org", "bob"]
+    assert message["Subject"] == "Job 123 cancelled - CUDA öm"
+    assert message["From"] == "watch@example.org"
+    assert said(message) == "Error: CUDA öm\n~!x\n"
+    assert message["Message-ID"].endswith("@reconciler.invalid>")
+
+
+async def test_a_capture_adds_no_header_and_no_recipient(this_machine: LocalTransport, postbox: Postbox) -> None:
+    evil = "x\r\nBcc: eve@example.org\n\nDear all\u2028y"
+    context = a_context({"to": "ada", "subject": "$x", "message": "$x\n.\nQUIT"}, {"x": evil}, transport=this_machine)
+    await make(smtp(postbox), {}).run(context)
+    ((to, message),) = postbox.got
+    assert to == ["ada"]
+    assert message["Bcc"] is None
+    assert message["Subject"] == "x Bcc: eve@example.org Dear all y"
+    assert said(message).endswith("\n.\nQUIT\n")
+
+
+async def test_a_repeat_says_so_and_has_the_same_message_id(this_machine: LocalTransport, postbox: Postbox) -> None:
+    for repeat in (False, True):
+        context = a_context({"to": "ada", "subject": "s"}, transport=this_machine, repeat=repeat)
+        await make(smtp(postbox), {}).run(context)
+    first, second = (message for _, message in postbox.got)
+    assert first["Message-ID"] == second["Message-ID"]
+    assert "may be a repeat" in second["Subject"]
+    assert "may be a repeat" in said(second)
+    assert "repeat" not in first["Subject"] + said(first)
+
+
+async def test_a_mail_can_end_with_the_last_lines(this_machine: LocalTransport, postbox: Postbox) -> None:
+    async def tail(lines: int) -> str:
+        return "\n".join(f"line {number}" for number in range(lines))
+
+    await make(smtp(postbox), {}).run(a_context({"to": "ada", "tail_lines": 3}, transport=this_machine, tail=tail))
+    content = said(postbox.got[0][1])
+    assert content == "Watch: job 123 (train) on localhost: loss 5.73\n\nline 0\nline 1\nline 2\n"
+
+
+async def test_recipients_come_from_the_file_the_channel_the_settings_or_the_job(
+    this_machine: LocalTransport, postbox: Postbox
+) -> None:
+    known = read_channels({"ops": {"type": "email", "to": ["ops@example.org"]}})
+    everyone = smtp(postbox).model_copy(update={"to": ("all@example.org",)})
+    for settings, params in (
+        (everyone, {"to": "ada"}),
+        (everyone, {"channel": "ops"}),
+        (everyone, {}),
+        (smtp(postbox), {}),
+    ):
+        await make(settings, known).run(a_context(params, transport=this_machine, job=a_job(user="carol")))
+    assert [to for to, _ in postbox.got] == [["ada"], ["ops@example.org"], ["all@example.org"], ["carol"]]
+
+
+async def test_the_settings_say_whom_a_watcher_may_write_to(this_machine: LocalTransport, postbox: Postbox) -> None:
+    settings = smtp(postbox).model_copy(update={"allow_to": ("*@example.org",)})
+    with pytest.raises(PermanentActionError, match=r"eve@evil\.org") as caught:
+        await make(settings, {}).run(a_context({"to": ["ada@example.org", "eve@evil.org"]}, transport=this_machine))
+    assert caught.value.refused
+    assert postbox.got == []
+    assert check(NotifyEmailParams(to="eve@evil.org"), settings, {}, "git:x")
+    assert check(NotifyEmailParams(channel="nobody"), settings, {}, "git:x")
+    assert check(NotifyEmailParams(), settings, {}, "git:x") == ()
+
+
+@pytest.mark.parametrize(
+    "address", ["-S sendmail=/tmp/x", "$x", "a b", "a,b@c", "|cat", "a@b\nBcc: c", "", "/tmp/box", "a@-x"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError):
+        NotifyEmailParams.model_validate({"to": address})
+
+
+@pytest.mark.parametrize("answer", ["451 try later", "421 shutting down", "452 full"])
+async def test_a_server_that_is_busy_is_tried_again(
+    this_machine: LocalTransport, postbox: Postbox, answer: str
+) -> None:
+    postbox.answers = [answer]
+    with pytest.raises(TemporaryActionError, match=answer[:3]):
+        await make(smtp(postbox), {}).run(a_context({"to": "ada"}, transport=this_machine))
+    await make(smtp(postbox), {}).run(a_context({"to": "ada"}, transport=this_machine))
+    assert len(postbox.got) == 1
+
+
+async def test_a_server_that_says_no_is_not_asked_again(this_machine: LocalTransport, postbox: Postbox) -> None:
+    postbox.answers = ["554 spam"]
+    with pytest.raises(PermanentActionError, match="554: spam"):
+        await make(smtp(postbox), {}).run(a_context({"to": "ada"}, transport=this_machine))
+    postbox.refused = ("ada",)
+    with pytest.raises(PermanentActionError, match="550"):
+        await make(smtp(postbox), {}).run(a_context({"to": "ada"}, transport=this_machine))
+
+
+async def test_a_server_that_is_away_is_tried_again(this_machine: LocalTransport) -> None:
+    away = smtp(Postbox(port=1))
+    with pytest.raises(TemporaryActionError, match=r"127\.0\.0\.1 was not reached"):
+        await make(away, {}).run(a_context({"to": "ada"}, transport=this_machine))
+
+
+async def test_it_speaks_tls_and_gives_a_password(
+    this_machine: LocalTransport, locked_postbox: tuple[Postbox, Path], tmp_path: Path
+) -> None:
+    box, certificate = locked_postbox
+    (tmp_path / "password").write_text(PASSWORD)
+    settings = smtp(
+        box, security="starttls", ca_file=str(certificate), user="watch", password={"file": str(tmp_path / "password")}
+    )
+    await make(settings, {}).run(a_context({"to": "ada"}, transport=this_machine))
+    assert len(box.got) == 1
+    assert "starttls" in repr(settings)
+
+
+async def test_a_certificate_that_nobody_vouches_for_gets_no_password(
+    this_machine: LocalTransport, locked_postbox: tuple[Postbox, Path]
+) -> None:
+    box, _ = locked_postbox
+    settings = smtp(box, security="starttls", user="watch", password=PASSWORD)
+    with pytest.raises(TemporaryActionError, match="not reached"):
+        await make(settings, {}).run(a_context({"to": "ada"}, transport=this_machine))
+    assert box.got == []
+
+
+async def test_a_wrong_password_shows_nowhere(
+    this_machine: LocalTransport, locked_postbox: tuple[Postbox, Path]
+) -> None:
+    box, certificate = locked_postbox
+    settings = smtp(box, security="starttls", ca_file=str(certificate), user="watch", password="wrong-secret")
+    with pytest.raises(PermanentActionError, match="535") as caught:
+        await make(settings, {}).run(a_context({"to": "ada"}, transport=this_machine))
+    assert "wrong-secret" not in str(caught.value) + repr(caught.value) + repr(settings)
+
+
+@pytest.fixture
+def sendmail(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Debian mail program, told to hand its mail to a script that keeps arguments and text."""
+    program("mail", "bsd-mailx")
+    script = home / "sendmail"
+    script.write_text(f"#!/bin/sh\ncat > {home}/mail.tmp\nmv {home}/mail.tmp {home}/mail\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    (home / ".mailrc").write_text(f"set sendmail={script} sendwait\n")
+    monkeypatch.setenv("MAILRC", str(home / ".mailrc"))
+    return home
+
+
+def canaries(*directories: Path) -> list[Path]:
+    return [path for directory in directories for path in directory.glob("**/canary")]
+
+
+async def test_without_a_server_the_hosts_own_mail_takes_it(this_machine: LocalTransport, sendmail: Path) -> None:
+    context = a_context(
+        {"to": "ada", "subject": "-s $x", "message": "$x\n~!touch canary\n~r /etc/passwd"},
+        {"x": "$(touch canary)\n~|touch canary"},
+        transport=this_machine,
+    )
+    assert await make(None, {}).run(context) == "sent to ada"
+    text = (sendmail / "mail").read_text()
+    assert "Subject: -s $(touch canary) ~|touch canary\n" in text
+    assert "~!touch canary" in text
+    assert "root:" not in text
+    assert "To: ada\n" in text
+    assert canaries(sendmail, Path.cwd()) == []
+
+
+async def test_a_host_without_mail_says_what_to_do(
+    this_machine: LocalTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PermanentActionError, match="no `mail`") as caught:
+        await make(None, {}).run(a_context({"to": "ada"}, transport=this_machine))
+    assert "smtp" in caught.value.remedy
