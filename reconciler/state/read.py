@@ -126,10 +126,12 @@ class StateReader:
             variables: dict[int, dict[str, str | None]] = defaultdict(dict)
             if rows:
                 ids = select(_WATCHERS.c.id).where(*wanted)
-                for row in connection.execute(_of(select(_CHECKPOINTS), _CHECKPOINTS.c.watcher_id, ids, wanted)):
+                for row in connection.execute(_of(select(_CHECKPOINTS), _CHECKPOINTS.c.watcher_id, ids, wanted)).all():
                     positions[row[0]][StreamName(row[1])] = position_from(row)
                 names = select(_VARIABLES.c.watcher_id, _VARIABLES.c.variable_name, _VARIABLES.c.variable_value)
-                for watcher_id, name, value in connection.execute(_of(names, _VARIABLES.c.watcher_id, ids, wanted)):
+                for watcher_id, name, value in connection.execute(
+                    _of(names, _VARIABLES.c.watcher_id, ids, wanted)
+                ).all():
                     variables[watcher_id][name] = value
         return tuple(watcher_from(row, positions.get(row.id, {}), variables.get(row.id, {})) for row in rows)
 
