@@ -20,12 +20,13 @@ from pydantic import BaseModel, ValidationError
 from reconciler.engine.parts import Host, ParsedFile, ParsedSpec, Parts
 from reconciler.errors import ConfigurationError, Problem, SpecError, UsageError
 from reconciler.logic.compiled import ActionKind
-from reconciler.model import LOCALHOST, HostName, StoredSpec
+from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
 from reconciler.registry import Plugin, discover
 from reconciler.settings import HostSettings, Settings
 from reconciler.spec.canonical import digest_of, from_json, to_json
 from reconciler.spec.load import Loaded, cache_key, dump_loaded, load_file, load_loaded
+from reconciler.spec.testfile import SampleJob
 from reconciler.spec.union import watcher_model as join_specs
 from reconciler.spec.watcher import WatcherSpec
 
@@ -95,6 +96,19 @@ def _revive(stored: StoredSpec) -> WatcherSpec | None:
     except ConfigurationError:
         log.error("%s: the stored spec cannot be read by this version; edit its file to mend it", stored.name)
         return None
+
+
+def default_settings() -> Settings:
+    """Return settings as they are where nobody wrote any: what tests of watchers run with."""
+    return Settings()
+
+
+def job_of(test: SampleJob) -> Job:
+    """Return the job that a watcher's test speaks of."""
+    from reconciler.schedulers.slurm_states import job_state  # one table of the words for states
+
+    raw = (test.state or "running").upper()
+    return Job(HostName(test.host), JobId(test.id), test.name, test.user, job_state(raw), raw_state=raw)
 
 
 # --- places ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,259 @@
+"""`reconcile test`: runs the tests that stand beside watchers; no action runs, no host is reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from reconciler.cli.output import Column, Form, emit, output_option
+from reconciler.cli.text import safe
+from reconciler.errors import ExitCode, Problem, SpecError, UsageError
+
+if TYPE_CHECKING:
+    from reconciler.logic.simulate import Simulation
+    from reconciler.spec.testfile import Expected, WatcherTest
+    from reconciler.spec.watcher import WatcherSpec
+
+COLUMNS = (Column("result", form=Form.STATE), Column("file"), Column("test"), Column("watcher"), Column("difference"))
+_EPILOG = """\
+\b
+Examples:
+  reconcile test ./watchers.d
+  reconcile test ./watchers.d/examples --junit report.xml
+  reconcile test ./watchers.d/loss.yaml --from-log slurm-4711.out > ./watchers.d/loss.test.yaml
+"""
+
+
+@dataclass(slots=True)
+class Result:
+    """One test: `differences` empty where it passed."""
+
+    file: str
+    test: str
+    watcher: str
+    differences: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
+@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Also write a JUnit report.")
+@click.option(
+    "--from-log", type=click.Path(exists=True, path_type=Path), help="Print a first test of PATH from this output."
+)
+@output_option()
+def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, output: str) -> None:
+    """Run `*.test.yaml` files (all of a directory, or those named): an output, and what watchers must make of it."""
+    if from_log is not None:
+        click.echo(_first_test(paths[0], from_log), nl=False)
+        return
+    files = _test_files(paths)
+    if not files:
+        raise UsageError(
+            "there is no *.test.yaml here", remedy="`reconcile test FILE --from-log OUTPUT` writes a first one"
+        )
+    results = [result for file in files for result in _run_file(file)]
+    failed = [result for result in results if result.differences]
+    emit(
+        [_row(r) for r in results],
+        COLUMNS,
+        output,
+        name="tests",
+        extra={"failed": len(failed), "untested": _untested(paths, results)},
+    )
+    if output == "table":
+        _tell(paths, results, failed)
+    if junit is not None:
+        junit.write_bytes(_junit(results))
+    raise SystemExit(ExitCode.ERROR if failed else ExitCode.OK)
+
+
+def _test_files(paths: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted([*path.glob("*.test.yaml"), *path.glob("*.test.yml")])
+        elif ".test." in path.name:
+            found.append(path)
+        else:
+            found += [each for each in (path.with_suffix(f".test{path.suffix}"),) if each.exists()]
+    return found
+
+
+def _run_file(path: Path) -> Iterator[Result]:
+    from reconciler.spec.faults import Places
+    from reconciler.spec.load import validated
+    from reconciler.spec.testfile import WatcherTests
+    from reconciler.spec.yaml import parse
+
+    parsed = parse(path.read_bytes())
+    problems = [Problem(str(path), f.line, f.column, f.code, f.message, f.remedy, f.value) for f in parsed.flaws]
+    if problems or not parsed.documents:
+        raise SpecError(
+            problems or [Problem(str(path), 0, 0, "empty", "no test stands here", "write one, or delete the file")]
+        )
+    document = parsed.documents[0]
+    places = Places(document.place)
+    tests, faults = validated(document.value, places, WatcherTests, document.written)
+    if faults:
+        raise SpecError([places.problem(fault, file=str(path)) for fault in faults])
+    specs = _specs(path.parent / (tests.watchers or path.name.replace(".test.", ".")))
+    for test in tests.tests:
+        yield _run_test(path, test, specs)
+
+
+def _specs(path: Path) -> dict[str, WatcherSpec]:
+    from reconciler import app  # saves start-up time: it knows every class
+
+    if not path.is_file():
+        raise UsageError(f"there is no {path} to test", remedy="name it with `watchers:` in the test file")
+    loaded = app.parse(path.read_bytes(), str(path))
+    if not loaded.good:
+        raise SpecError(loaded.problems)
+    return {located.spec.name: located.spec for located in loaded.specs}
+
+
+def _run_test(path: Path, test: WatcherTest, specs: dict[str, WatcherSpec]) -> Result:
+    started = time.perf_counter()
+    name = test.watcher or (next(iter(specs)) if len(specs) == 1 else "")
+    result = Result(str(path), test.name, name)
+    if name not in specs:
+        result.differences.append(f"there is no watcher {name!r}" if name else "which watcher? name it with `watcher:`")
+        return result
+    simulation = _simulate(path, test, specs[name])
+    result.differences += differences(test.expect, simulation)
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def _simulate(path: Path, test: WatcherTest, spec: WatcherSpec) -> Simulation:
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.logic.compiled import compile_spec
+    from reconciler.logic.simulate import simulate
+
+    output = (test.output or "").encode()
+    if test.file is not None:
+        place = (path.parent / test.file).resolve()
+        if not place.is_relative_to(path.parent.resolve()):
+            raise UsageError(
+                f"{path}: {test.file} lies outside of its directory", remedy="keep outputs beside the tests"
+            )
+        output = place.read_bytes()
+    kinds, _ = app.make_actions(app.default_settings())
+    return simulate(compile_spec(spec, "test", kinds), app.job_of(test.job), output, (test.errors or "").encode())
+
+
+def differences(expect: Expected, got: Simulation) -> list[str]:
+    """Return what is not as expected, in words."""
+    found = []
+    if expect.triggers is not None and got.watcher.trigger_count != expect.triggers:
+        found.append(f"triggers: expected {expect.triggers}, got {got.watcher.trigger_count}")
+    if expect.state is not None and got.watcher.state != expect.state:
+        found.append(f"state: expected {expect.state}, got {got.watcher.state}")
+    for name, value in (expect.variables or {}).items():
+        if got.watcher.variables.get(name) != value:
+            found.append(f"variable {name}: expected {value!r}, got {got.watcher.variables.get(name)!r}")
+    if expect.matches is not None:
+        found += _compare("match", [_wanted(m) for m in expect.matches], [_seen(m) for m in got.matches])
+    if expect.actions is not None:
+        wanted = [{"type": a.type, **a.params} for a in expect.actions]
+        found += _compare("action", wanted, [{"type": a.type, **a.params} for a in got.actions])
+    return found
+
+
+def _wanted(match: Any) -> dict[str, Any]:
+    fields = {"text": match.text, "line": match.line}
+    return {key: value for key, value in fields.items() if value is not None} | dict(match.captures)
+
+
+def _seen(match: Any) -> dict[str, Any]:
+    groups = {str(number): value for number, value in enumerate(match.groups, 1)}
+    return {"text": match.text, "line": match.line, **groups, **match.captures}
+
+
+def _compare(what: str, wanted: list[dict[str, Any]], got: list[dict[str, Any]]) -> list[str]:
+    """Compare two lists, of each pair only the keys that are expected."""
+    found = [
+        f"{what} {number}: {key}: expected {value!r}, got {have.get(key)!r}"
+        for number, (want, have) in enumerate(zip(wanted, got, strict=False), 1)
+        for key, value in want.items()
+        if have.get(key) != value
+    ]
+    if len(wanted) != len(got):
+        found.append(f"{what} list: expected {len(wanted)}, got {len(got)}")
+    return found
+
+
+def _row(result: Result) -> dict[str, Any]:
+    return {
+        "result": "failed" if result.differences else "ok",
+        "file": result.file,
+        "test": result.test,
+        "watcher": result.watcher,
+        "difference": "; ".join(result.differences),
+        "seconds": round(result.seconds, 4),
+    }
+
+
+def _untested(paths: Sequence[Path], results: Sequence[Result]) -> list[str]:
+    """Return the watchers of the directories that no test runs."""
+    from reconciler.sources.directory import accepted
+
+    tested = {result.watcher for result in results}
+    files = [each for path in paths if path.is_dir() for each in sorted(path.iterdir()) if accepted(each.name)]
+    return [name for file in files for name in _specs(file) if name not in tested]
+
+
+def _tell(paths: Sequence[Path], results: Sequence[Result], failed: Sequence[Result]) -> None:
+    for result in failed:
+        for difference in result.differences:
+            click.echo(safe(f"  {result.test}: {difference}"), err=True)
+    untested = _untested(paths, results)
+    click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    if untested:
+        click.echo(safe(f"without a test: {', '.join(untested)}"), err=True)
+
+
+def _junit(results: Sequence[Result]) -> bytes:
+    """Return JUnit XML (https://github.com/testmoapp/junitxml describes the shape that CI systems read)."""
+    from xml.etree import ElementTree as xml
+
+    suite = xml.Element("testsuite", name="reconcile test", tests=str(len(results)))
+    suite.set("failures", str(sum(bool(result.differences) for result in results)))
+    for result in results:
+        case = xml.SubElement(suite, "testcase", classname=result.file, name=result.test, time=f"{result.seconds:.4f}")
+        if result.differences:
+            xml.SubElement(case, "failure", message=result.differences[0]).text = "\n".join(result.differences)
+    root = xml.Element("testsuites")
+    root.append(suite)
+    return bytes(xml.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _first_test(path: Path, log: Path) -> str:
+    """Return a test file that holds what the watchers of `path` make of an output now, for a person to read and keep."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.logic.compiled import compile_spec
+    from reconciler.logic.simulate import simulate
+    from reconciler.spec.testfile import SampleJob
+
+    kinds, _ = app.make_actions(app.default_settings())
+    tests = []
+    for name, spec in _specs(path).items():
+        got = simulate(compile_spec(spec, "test", kinds), app.job_of(SampleJob(state="completed")), log.read_bytes())
+        expect: dict[str, Any] = {"triggers": got.watcher.trigger_count, "state": str(got.watcher.state)}
+        expect["matches"] = [{"text": m.text, "line": m.line, "captures": dict(m.captures)} for m in got.matches[:20]]
+        expect |= {} if len(got.matches) <= 20 else {"matches": None}
+        body = {"name": f"{name} on {log.name}", "watcher": name, "file": log.name, "job": {"state": "completed"}}
+        tests.append({**body, "expect": {key: value for key, value in expect.items() if value is not None}})
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump({"watchers": path.name, "tests": tests}, text)
+    return f"# copy {log.name} beside this file\n{text.getvalue()}"
