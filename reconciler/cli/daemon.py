@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 _EPILOG = """\
 \b
 Examples:
-  reconcile ./watchers.d                  watch until stopped
-  reconcile ./watchers.d --once           one pass, for cron, scrontab or CI
-  reconcile --once --dry-run ./watchers.d show what a pass would change
-  reconcile --once --approve ./watchers.d stop or bind as much as the plan says
+  reconcile ./watchers.d                    watch until stopped
+  reconcile ./watchers.d --once             one pass, for cron, scrontab or CI
+  reconcile ./watchers.d --once --dry-run   show what a pass would change
+  reconcile ./watchers.d --once --approve   stop or bind as much as the plan says
 """
 
 

@@ -33,7 +33,7 @@ def global_options() -> list[click.Option]:
             ["--config", "-c"],
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             envvar="RECONCILER_CONFIG",
-            help="Settings file (default: config.yaml in $XDG_CONFIG_HOME/reconciler, then in /etc/reconciler).",
+            help="Settings file (default: reconciler.yaml in $XDG_CONFIG_HOME/reconciler, then in /etc/reconciler).",
             expose_value=False,
             callback=_remember("config"),
         ),
