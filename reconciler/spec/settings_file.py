@@ -22,7 +22,15 @@ from reconciler.spec.yaml import parse
 
 PREFIX = "RECONCILER_"
 #: Variables with our prefix that are no settings.
-RESERVED = frozenset({"RECONCILER_CONFIG", "RECONCILER_DEBUG", "RECONCILER_CAMPAIGN"})
+RESERVED = frozenset(
+    {
+        "RECONCILER_CONFIG",
+        "RECONCILER_DEBUG",
+        "RECONCILER_CAMPAIGN",
+        "RECONCILER_JOB_ID",  # in the environment of local jobs and of run_command
+        "RECONCILER_JOB_NAME",
+    }
+)
 FILE = "reconciler.yaml"
 
 
