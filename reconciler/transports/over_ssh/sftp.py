@@ -1,7 +1,7 @@
 """Looking at files through sftp-server, for hosts without python3 and Perl. `looks.py` owns it.
 
 Requests are pipelined, and still one or more for each file: a hundred times the work of a program at the far end.
-SFTP knows no device and no inode (both are 0: unknown) and times in whole seconds: a file is told by its bytes alone.
+SFTP knows no device and no inode and gives times in whole seconds: a file is told by its size and its bytes alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ U = TypeVar("U")
 
 #: Requests on their way at once.
 PIPELINE = 128
+UNKNOWN_INODE = 1
 _NANOSECONDS = 1_000_000_000
 _IRREGULAR = Glimpse(Sight.FAILED, reason="not a regular file")
 
@@ -133,7 +134,8 @@ class SftpLookout:
 
 
 def _identity(seen: asyncssh.SFTPAttrs) -> FileStat:
-    return FileStat(0, 0, seen.size or 0, (seen.mtime or 0) * _NANOSECONDS)
+    # Not 0: that would be a file that nobody has seen yet.
+    return FileStat(0, UNKNOWN_INODE, seen.size or 0, (seen.mtime or 0) * _NANOSECONDS)
 
 
 def _untold(error: asyncssh.SFTPError) -> Glimpse:

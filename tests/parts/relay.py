@@ -1,0 +1,113 @@
+"""A line between a client and a server that a test can slow down, delay, hold and cut: a TCP relay on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+#: Bytes that are passed on at once.
+PIECE = 16 * 1024
+
+
+class Relay:
+    """Passes on what comes. `delay`: seconds each way. `rate`: bytes a second to the client, None: as they come."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self.delay = 0.0
+        self.rate: float | None = None
+        #: Bytes to the client after which the line is cut; None: never.
+        self.cut_after: int | None = None
+        self.to_client = 0
+        self.through = asyncio.Event()
+        self.through.set()
+        self._target = port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def hold(self) -> None:
+        """Let nothing through, and close nothing."""
+        self.through.clear()
+
+    def cut(self) -> None:
+        """End every line now."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            self._writers.add(far_writer)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass(reader, far_writer, to_client=False))
+                group.create_task(self._pass(far_reader, writer, to_client=True))
+        except (OSError, ExceptionGroup):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def close(self) -> None:
+        """End every line and wait for that."""
+        self.through.set()
+        self.cut()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_client: bool) -> None:
+        loop = asyncio.get_running_loop()
+        line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1000)
+
+        async def deliver() -> None:
+            while True:
+                due, data = await line.get()
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                await self.through.wait()
+                writer.write(data)
+                await writer.drain()
+                if not data:
+                    writer.close()
+                    return
+                await self._count(len(data), to_client)
+
+        task = asyncio.create_task(deliver())
+        try:
+            while data := await reader.read(PIECE):
+                await line.put((loop.time() + self.delay, data))
+            await line.put((loop.time() + self.delay, b""))
+            await task
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await task
+
+    async def _count(self, length: int, to_client: bool) -> None:
+        if not to_client:
+            return
+        self.to_client += length
+        if self.cut_after is not None and self.to_client >= self.cut_after:
+            self.cut_after = None
+            self.cut()
+        if self.rate is not None:
+            await asyncio.sleep(length / self.rate)
+
+
+@contextlib.asynccontextmanager
+async def relay_to(port: int) -> AsyncIterator[Relay]:
+    """A relay to a port of this machine; `relay.port` is where to connect to."""
+    relay = Relay(port)
+    server = await asyncio.start_server(relay.accept, "127.0.0.1", 0)
+    relay.port = server.sockets[0].getsockname()[1]
+    try:
+        yield relay
+    finally:
+        server.close()
+        await relay.close()
+        await server.wait_closed()
