@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from reconciler.engine.parts import Host, Parts
@@ -183,8 +183,9 @@ class JobTask:
             results = self._feed(glimpses, ticks, final)
             grew = any(result.grew for result in results.values())
             more = any(result.more for result in results.values())
+            blind = any(glimpse.sight is Sight.FAILED for glimpse in glimpses.values())
             for tick in ticks.values():
-                tick.deadlines()
+                tick.deadlines(blind=blind)
             finished = final and not more and all(r.settled for r in results.values())
             waits = any(tick.waits for tick in ticks.values())
             if finished and not waits and not any(self._blocked(i) for i in ticks):

@@ -95,8 +95,11 @@ class WatcherTick:
         if self._compiled.spec.silence is not None:
             self._remember(grown_at=self._now, silence_fired=False)
 
-    def deadlines(self) -> None:
-        """Deal with every due deadline: timer, silence, time left. Several overdue timer ticks are one."""
+    def deadlines(self, *, blind: bool = False) -> None:
+        """Deal with every due deadline: timer, silence, time left. Several overdue timer ticks are one.
+
+        `blind`: an output could not be looked at, so nobody knows whether it is silent.
+        """
         if self.after.state is not WatcherState.ACTIVE or self._job.state is not JobState.RUNNING:
             return
         spec, memory = self._compiled.spec, self.after.memory
@@ -104,7 +107,7 @@ class WatcherTick:
             self._remember(timer_due=self._now + spec.timer_interval_seconds)
             self._trigger(TriggerKind.TIMER)
         due = silence_due(self._compiled, self.after, self._job)
-        if due is not None and self._now >= due and self.after.state is WatcherState.ACTIVE:
+        if due is not None and self._now >= due and not blind and self.after.state is WatcherState.ACTIVE:
             self._remember(silence_fired=True)
             self._trigger(TriggerKind.SILENCE)
         due = time_left_due(self._compiled, self.after, self._job)
@@ -126,9 +129,12 @@ class WatcherTick:
         how = self._job.raw_state or self._job.state.value
         self._event(EventType.WATCHER_COMPLETED, result=f"its job ended: {how}", data={"job_state": how})
 
-    def manual(self) -> bool:
-        """A person asked: act once on the newest match, or on none. Return whether the condition held."""
-        return self._trigger(TriggerKind.MANUAL, self.after.memory.newest)
+    def manual(self, data: Mapping[str, Any] = {}) -> bool:
+        """A person asked: act once on the newest match, or on none. Return whether the condition held.
+
+        `data`: what the trigger's event says beside (who asked).
+        """
+        return self._trigger(TriggerKind.MANUAL, self.after.memory.newest, data)
 
     # --- what comes of it ---
 
@@ -166,7 +172,7 @@ class WatcherTick:
             self.after = replace(self.after, timer_active=True)
             self._remember(timer_due=self._now + spec.timer_interval_seconds)
 
-    def _trigger(self, kind: TriggerKind, match: Match | None = None) -> bool:
+    def _trigger(self, kind: TriggerKind, match: Match | None = None, data: Mapping[str, Any] = {}) -> bool:
         """Make a trigger if the condition holds, and everything that belongs into its transaction."""
         variables = dict(self.after.variables)
         if match is not None:
@@ -178,9 +184,8 @@ class WatcherTick:
         self.after = replace(
             self.after, variables=variables, trigger_count=self.after.trigger_count + 1, last_trigger=self._now
         )
-        self._event(
-            EventType.WATCHER_TRIGGERED, trigger, data={"trigger": kind, "trigger_count": self.after.trigger_count}
-        )
+        told = {"trigger": kind, "trigger_count": self.after.trigger_count, **data}
+        self._event(EventType.WATCHER_TRIGGERED, trigger, data=told)
         for action in self._compiled.actions:
             self._act(action, trigger)
         limit = self._compiled.spec.max_triggers
