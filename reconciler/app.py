@@ -224,7 +224,10 @@ def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]
     writable = api_directory(settings)
     if writable.is_dir():
         layers.append(writable)
-    sources: list[Source] = [DirectorySource(path, layers[number + 1 :]) for number, path in enumerate(layers)]
+    sources: list[Source] = [
+        DirectorySource(path, layers[number + 1 :], "api" if path == writable else "directory")
+        for number, path in enumerate(layers)
+    ]
     if not named:
         plugins = discover("reconciler.sources", "reconciler.sources")
         for number, raw in enumerate(settings.sources):
@@ -262,13 +265,16 @@ async def engine(
     from reconciler.sinks.jsonl import JsonLines, JsonlSpec
     from reconciler.state import StateThread, open_state
 
-    sources = [] if named is None else make_sources(settings, named)
     kinds, actions = make_actions(settings)
     clock = SystemClock()
     state = StateThread(open_state(state_path(settings), settings.state, clock=clock))
     hosts: dict[HostName, Host] = {}
+    sources: list[Source] = []
     every_sink: list[Sink] = []
     try:
+        if named is not None:
+            api_directory(settings).mkdir(mode=0o700, exist_ok=True)
+            sources = make_sources(settings, named)
         for name in settings.hosts:
             hosts[HostName(name)] = make_host(HostName(name), settings)
         identity, exported, newest = await state.run(

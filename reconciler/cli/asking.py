@@ -25,10 +25,12 @@ from reconciler.protocols import EventFilter, StateReading
 PATIENCE = 10.0
 
 
-def chosen(state: StateReading, names: Sequence[str], job: str | None, labels: Sequence[str]) -> list[Watcher]:
+def chosen(
+    state: StateReading, names: Sequence[str], job: str | None, labels: Sequence[str], *, stopped: bool = False
+) -> list[Watcher]:
     """Return the watchers that are meant: by id or name, narrowed by job and by labels `key=value`.
 
-    UsageError if none is.
+    `stopped`: tombstones too. Raises UsageError where none is meant.
     """
     wanted = dict(label.split("=", 1) for label in labels if "=" in label)
     labelled = {s.name for s in state.specs() if wanted and _has_labels(s.body, wanted)}
@@ -38,7 +40,7 @@ def chosen(state: StateReading, names: Sequence[str], job: str | None, labels: S
         if (not names or w.name in names or str(w.id) in names)
         and (not job or w.job.id == job or str(w.job) == job)
         and (not wanted or w.name in labelled)
-        and w.phase != "stopped"
+        and (stopped or w.phase != "stopped")
     ]
     if not found:
         raise UsageError(

@@ -235,7 +235,7 @@ def _junit(results: Sequence[Result]) -> bytes:
 
 
 def _first_test(path: Path, log: Path) -> str:
-    """Return a test file that holds what the watchers of `path` make of an output now, for a person to read and keep."""
+    """Return a test file with what the watchers of `path` make of an output now, for a person to read."""
     import io
 
     from ruamel.yaml import YAML

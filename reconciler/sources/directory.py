@@ -69,9 +69,9 @@ class _Look:
 class DirectorySource:
     """`protocols.Source` over one directory; a file name found in one of `above` replaces or masks the file here."""
 
-    def __init__(self, path: Path, above: Sequence[Path] = ()) -> None:
+    def __init__(self, path: Path, above: Sequence[Path] = (), kind: str = "directory") -> None:
         self.path = Path(os.path.abspath(path))
-        self.name = f"directory:{self.path}"
+        self.name = f"{kind}:{self.path}"
         self._above = tuple(above)
         self._said: set[str] = set()
         self._inotify: Inotify | None = None
