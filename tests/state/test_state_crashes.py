@@ -29,11 +29,10 @@ def pour_and_kill(path: Path, lines: int) -> int:
     """Let a process commit, kill it in the midst of that, return the last number it said to be committed."""
     with subprocess.Popen([sys.executable, str(PROGRAM), "pour", str(path), "30"], stdout=subprocess.PIPE) as process:
         assert process.stdout
-        for _ in range(lines):
-            process.stdout.readline()
+        said = [process.stdout.readline() for _ in range(lines)]
         process.kill()
-        said = process.stdout.read().split()
-    return int(said[-1]) if said else 0
+        said += process.stdout.read().splitlines()
+    return int(said[-1])
 
 
 def test_killed_at_any_instant_a_batch_is_there_whole_or_not_at_all(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Older schemas are brought up to date in place. `version_1.sql` is a state as the first release wrote it; it is never edited."""
+"""Older schemas are brought up to date in place. `version_1.sql` is a state as version 1 wrote it, never edited."""
 
 from __future__ import annotations
 
