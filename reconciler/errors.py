@@ -1,6 +1,7 @@
 """Every error of the house, and the policy each one carries by its type.
 
-Nothing anywhere decides by a message's text. Foreign exceptions are translated at the edge where they arise, `raise ... from`.
+Nothing anywhere decides by a message's text. Foreign exceptions are translated at the edge where they arise, `raise
+... from`.
 
     ReconcilerError
     ├── ConfigurationError      what a person wrote is wrong: settings or watchers   (exit 4)
@@ -66,8 +67,8 @@ def worst(codes: Sequence[ExitCode]) -> ExitCode:
 class Problem:
     """One thing wrong in a file that a person wrote.
 
-    `line` and `column` start at 1; 0 means that the whole file is meant. `code` is stable and documented. `value` is the
-    offending value as written, cut short. `remedy` says what to do.
+    `line` and `column` start at 1; 0 means that the whole file is meant. `code` is stable and documented. `value` is
+    the offending value as written, cut short. `remedy` says what to do.
     """
 
     file: str

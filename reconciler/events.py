@@ -1,6 +1,7 @@
 """What happened, as records: the types of events, and their form as CloudEvents 1.0 objects.
 
-An event is made by the engine, kept as a row of `watcher_events`, and written as one JSON line. Its `seq` is given by the
+An event is made by the engine, kept as a row of `watcher_events`, and written as one JSON line. Its `seq` is given by
+the
 state when it is committed and has no gaps. Format: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 """
 
@@ -58,7 +59,8 @@ class EventType(StrEnum):
 class Event:
     """One thing that happened at `at` (seconds since the epoch, time of observation).
 
-    `subject` names what it happened to: `<watcher>/<job>@<host>`, `<job>@<host>`, a host, a file. The fields below it are
+    `subject` names what it happened to: `<watcher>/<job>@<host>`, `<job>@<host>`, a host, a file. The fields below it
+    are
     columns of `watcher_events`; `data` holds what else there is to say. `seq` is 0 until the state has committed it.
     """
 

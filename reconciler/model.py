@@ -1,6 +1,7 @@
 """The nouns of the house as frozen values: jobs, watchers, positions in streams, matches, triggers, actions.
 
-Everybody imports this; it imports nothing but the standard library. A change of a value returns a new one (`dataclasses.replace`).
+Everybody imports this; it imports nothing but the standard library. A change of a value returns a new one
+(`dataclasses.replace`).
 Times are seconds since the epoch (float, UTC), durations are seconds, offsets are bytes from the start of a file,
 line numbers start at 1.
 """
@@ -39,9 +40,7 @@ class JobState(StrEnum):
         return self in _END_STATES
 
 
-_END_STATES = frozenset(
-    {JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.CANCELLED, JobState.UNKNOWN}
-)
+_END_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.CANCELLED, JobState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +113,10 @@ class Position:
     `offset` is the first byte not dealt with; `line` counts the lines before it (from where reading began).
     `pending_cr`: the byte before `offset` is a `\\r` whose line is dealt with, so a `\\n` at `offset` belongs to it.
     `cut`: `offset` stands inside a line that was cut; the rest up to its end is skipped.
-    `head` are up to `HEAD_BYTES` first bytes of the file (of the dealt part), `tail` up to `TAIL_BYTES` bytes before `offset`:
-    the fingerprint that tells a rewritten file from one that grew. `window`: the last dealt lines (text), where a multiline
-    pattern may still need them. A watcher's checkpoint on a stream is one Position.
+    `head` are up to `HEAD_BYTES` first bytes of the file (of the dealt part), `tail` up to `TAIL_BYTES` bytes before
+    `offset`:
+    the fingerprint that tells a rewritten file from one that grew. `window`: the last dealt lines (text), where a
+    multiline pattern may still need them. A watcher's checkpoint on a stream is one Position.
     """
 
     device: int = 0
@@ -139,7 +139,8 @@ class Match:
     """A pattern met a line.
 
     `groups` are groups 1..N, None where a group took no part; `captures` the named values (from `captures:` and
-    `(?P<name>)`). `offset` is the byte where the match begins in the file (where its line begins, if colour codes before it make that uncertain).
+    `(?P<name>)`). `offset` is the byte where the match begins in the file (where its line begins, if colour codes
+    before it make that uncertain).
     """
 
     text: str
@@ -318,7 +319,8 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an action. `result` is text for people; `retry_after` (seconds) where a failure is worth another try."""
+    """What became of an action. `result` is text for people; `retry_after` (seconds) where a failure is worth another
+    try."""
 
     kind: OutcomeKind
     result: str = ""

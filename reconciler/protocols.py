@@ -1,6 +1,7 @@
 """Every seam of the house. A docstring here is the contract that the conformance suites in tests/ check.
 
-The engine knows plugins and the state only by these; `app` gives it the real ones, tests give it real classes that live in memory.
+The engine knows plugins and the state only by these; `app` gives it the real ones, tests give it real classes that
+live in memory.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ class Source(Protocol):
     name: str
 
     async def snapshot(self) -> Snapshot:
-        """Return the present content; raise UnavailableError where it cannot be told (vanished, unreadable, in motion)."""
+        """Return the present content; raise UnavailableError where it cannot be told (vanished, unreadable, in
+        motion)."""
         ...
 
     async def changed(self) -> None:
@@ -174,8 +176,8 @@ class Transport(Protocol):
         """Run one program with exactly these arguments and return when it has ended.
 
         `env` None: the transport's own environment; otherwise exactly this one. `limit`: bytes kept of each output.
-        After `timeout` seconds its process group is killed and TimeoutError raised. Raises HostUnreachableError where the
-        host cannot be reached; a program that is not there is status 127.
+        After `timeout` seconds its process group is killed and TimeoutError raised. Raises HostUnreachableError where
+        the host cannot be reached; a program that is not there is status 127.
         """
         ...
 
@@ -184,7 +186,8 @@ class Transport(Protocol):
         ...
 
     def watch(self, paths: Sequence[str], wake: Callable[[str], None]) -> None:
-        """Call `wake(path)` soon after one of exactly these files grows, where the host can tell (a hint, may do nothing).
+        """Call `wake(path)` soon after one of exactly these files grows, where the host can tell (a hint, may do
+        nothing).
 
         Replaces the set of an earlier call.
         """
@@ -197,7 +200,8 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What to submit: a script and its arguments, sbatch-style options merged over those of the script, and a comment."""
+    """What to submit: a script and its arguments, sbatch-style options merged over those of the script, and a
+    comment."""
 
     script: bytes
     arguments: tuple[str, ...] = ()
@@ -213,14 +217,16 @@ class Scheduler(Protocol):
     host: HostName
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
-        """Return every job of the configured users that is not ended, and those that ended after `since`, as far as is known.
+        """Return every job of the configured users that is not ended, and those that ended after `since`, as far as
+        is known.
 
         A constant number of calls to the scheduler, however many jobs there are.
         """
         ...
 
     async def lookup(self, ids: Sequence[JobId]) -> Mapping[JobId, Job]:
-        """Return what is known of these jobs now, in few calls. An id left out is one the scheduler says it does not know."""
+        """Return what is known of these jobs now, in few calls. An id left out is one the scheduler says it does not
+        know."""
         ...
 
     async def cancel(self, job: Job, reason: str) -> str:
@@ -304,8 +310,10 @@ class StateAction(Protocol):
 class ActionContext:
     """What an action with an outside effect gets.
 
-    `params` are rendered (every `$name` replaced), `template` the params as written, `values` what there was to replace with: an action
-    that must keep captured text apart from trusted text (run_command) renders for itself. `mark` is unique to this action of this trigger, over
+    `params` are rendered (every `$name` replaced), `template` the params as written, `values` what there was to
+    replace with: an action
+    that must keep captured text apart from trusted text (run_command) renders for itself. `mark` is unique to this
+    action of this trigger, over
     crashes and retries. `repeat`: an earlier attempt was interrupted, so this may be a repeat.
     """
 
@@ -326,7 +334,8 @@ class OutsideAction(Protocol):
     """An action with an effect outside the state."""
 
     async def run(self, context: ActionContext) -> str:
-        """Do it and return what was done, for people. Raises TemporaryActionError, PermanentActionError, UnavailableError."""
+        """Do it and return what was done, for people. Raises TemporaryActionError, PermanentActionError,
+        UnavailableError."""
         ...
 
 
@@ -360,8 +369,8 @@ class ActionChange:
 class Batch:
     """One transaction. Everything in it is written, or nothing is."""
 
-    create: tuple[Watcher, ...] = ()  # with id 0; `events` of created watchers are made by the state's caller via `create_events`
-    create_events: tuple[Event, ...] = ()  # one for each of `create`, watcher_id filled in by the state
+    create: tuple[Watcher, ...] = ()  # with id 0
+    create_events: tuple[Event, ...] = ()  # one for each of `create`; the state fills in its watcher_id
     advances: tuple[Advance, ...] = ()
     actions: tuple[ActionChange, ...] = ()
     put_specs: tuple[StoredSpec, ...] = ()
@@ -371,8 +380,10 @@ class Batch:
     checked: Mapping[WatcherId, float] = field(default_factory=dict)  # last_check, in batches
     requests_done: tuple[int, ...] = ()
     events: tuple[Event, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict)  # small named facts that must survive (last listing per host, ...)
-    parsed: Mapping[str, str] = field(default_factory=dict)  # cache of parsed files: key (digest and schema version) -> JSON
+    #: Small named facts that must survive: the last listing of a host, ...
+    facts: Mapping[str, str] = field(default_factory=dict)
+    #: The cache of parsed files: key (digest and schema version) -> JSON.
+    parsed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +414,8 @@ class EventFilter:
 class KnownJob:
     """A job as the state remembers it: as it was first seen (binding is decided on that), and as it is now.
 
-    `finished`: its streams were read to their end and its watchers completed; `last_seen` by a listing of its scheduler.
+    `finished`: its streams were read to their end and its watchers completed; `last_seen` by a listing of its
+    scheduler.
     """
 
     first: Job
@@ -423,15 +435,24 @@ class StateReading(Protocol):
         """Tell whether nothing was ever recorded here (a first run)."""
         ...
 
-    def specs(self) -> tuple[StoredSpec, ...]: ...
-
-    def watchers(self, *, live: bool = False, job: JobKey | None = None, name: str | None = None) -> tuple[Watcher, ...]:
-        """Return watchers with checkpoints, memory and variables, by id; `live`: those that have an engine task's work."""
+    def specs(self) -> tuple[StoredSpec, ...]:
+        """Return the specs in force as they were last applied, by name."""
         ...
 
-    def watcher(self, watcher_id: int) -> Watcher | None: ...
+    def watchers(
+        self, *, live: bool = False, job: JobKey | None = None, name: str | None = None
+    ) -> tuple[Watcher, ...]:
+        """Return watchers with checkpoints, memory and variables, by id; `live`: those that have an engine task's
+        work."""
+        ...
 
-    def jobs(self, *, unfinished: bool = False) -> tuple[KnownJob, ...]: ...
+    def watcher(self, watcher_id: int) -> Watcher | None:
+        """Return one watcher; None where there is none of this id."""
+        ...
+
+    def jobs(self, *, unfinished: bool = False) -> tuple[KnownJob, ...]:
+        """Return the jobs that were seen; `unfinished`: those whose output is not read to its end."""
+        ...
 
     def pending(self) -> tuple[PendingAction, ...]:
         """Return actions without an outcome, in the order they are to run: by watcher, group, index."""
@@ -445,15 +466,25 @@ class StateReading(Protocol):
         """Return when rate-limited actions of this watcher were begun after `since`."""
         ...
 
-    def events(self, wanted: EventFilter) -> tuple[Event, ...]: ...
+    def events(self, wanted: EventFilter) -> tuple[Event, ...]:
+        """Return events in ascending order of seq."""
+        ...
 
-    def last_seq(self) -> int: ...
+    def last_seq(self) -> int:
+        """Return the seq of the newest event, 0 where there is none."""
+        ...
 
-    def metrics(self, job: JobKey, name: str | None = None) -> tuple[MetricPoint, ...]: ...
+    def metrics(self, job: JobKey, name: str | None = None) -> tuple[MetricPoint, ...]:
+        """Return the points of a job's metrics in the order they were stored."""
+        ...
 
-    def requests(self) -> tuple[Request, ...]: ...
+    def requests(self) -> tuple[Request, ...]:
+        """Return what people asked for and nobody has carried out, oldest first."""
+        ...
 
-    def fact(self, name: str) -> str | None: ...
+    def fact(self, name: str) -> str | None:
+        """Return a named fact."""
+        ...
 
     def parsed(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Return what the cache of parsed files holds under these keys, in one query."""
@@ -461,7 +492,8 @@ class StateReading(Protocol):
 
 
 class StateWriting(StateReading, Protocol):
-    """The one writer. Every write checks the lease's fencing number and raises LeaseLostError where it was taken over."""
+    """The one writer. Every write checks the lease's fencing number and raises LeaseLostError where it was taken
+    over."""
 
     def commit(self, batch: Batch) -> Committed:
         """Write the batch in one transaction. Raises StateError (disk full, locked): then nothing was written."""
@@ -496,11 +528,14 @@ class Sink(Protocol):
     """Where events go, in the order of their seq."""
 
     def position(self) -> int | None:
-        """Return the seq of the last event this sink has safely, None where it keeps none (then it gets new ones only)."""
+        """Return the seq of the last event this sink has safely, None where it keeps none (then it gets new ones
+        only)."""
         ...
 
     async def write(self, events: Sequence[Event]) -> None:
         """Take these; on an exception the same events are offered again later."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of the file or the subscribers."""
+        ...

@@ -19,9 +19,10 @@ from reconciler.errors import ConfigurationError
 class Plugin:
     """One plugin.
 
-    `name` is the word users write as `type:`. `spec` is the pydantic model of what they write with it. `factory(settings)` makes
-    the working object, `settings` being an instance of the model `settings` (None: it has none). `traits` tell the engine how
-    to treat it (`protocols.ActionTraits` for actions). `check(params, settings,
+    `name` is the word users write as `type:`. `spec` is the pydantic model of what they write with it.
+    `factory(settings)` makes
+    the working object, `settings` being an instance of the model `settings` (None: it has none). `traits` tell the
+    engine how to treat it (`protocols.ActionTraits` for actions). `check(params, settings,
     channels, source)` tells, before anything runs, what the settings forbid in one use of it, in words for its author
     (actions; `source` as in `model.Origin`).
     """

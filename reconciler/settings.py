@@ -1,8 +1,8 @@
 """What the operator decides, outside `watchers.d`: policy, hosts, channels, limits, retention.
 
 Models only: the file is read by `app`, with the same loader (file, line, column) as watchers. Plugins' own sections
-(`hosts.*.transport`, `hosts.*.scheduler`, `actions`, `channels`, `sources`, `sinks`) stay raw here; `app` validates them against
-the plugins' models.
+(`hosts.*.transport`, `hosts.*.scheduler`, `actions`, `channels`, `sources`, `sinks`) stay raw here; `app` validates
+them against the plugins' models.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def _seconds(value: object) -> object:
 
 #: Seconds as a float, written as a number of seconds or as `30s`, `5m`, `1h30m`, `90d`.
 Duration = Annotated[
-    float, BeforeValidator(_seconds, json_schema_input_type=float | str), Field(ge=0, le=10 * 366 * 86400, allow_inf_nan=False)
+    float,
+    BeforeValidator(_seconds, json_schema_input_type=float | str),
+    Field(ge=0, le=10 * 366 * 86400, allow_inf_nan=False),
 ]
 HostNameText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")]
 
@@ -52,7 +54,7 @@ class StateSettings(Section):
     path: Path | None = Field(None, description="default: $XDG_STATE_HOME/reconciler/state.db")
     durability: Durability = Durability.NORMAL
     busy_timeout: Duration = Field(10.0, description="how long a locked database is waited for")
-    lease: Duration = Field(30.0, description="after so long without a sign of life another host may take the state over")
+    lease: Duration = Field(30.0, description="after so long without a sign of life another may take the state over")
     retain_events: Duration = Field(90 * 86400.0, description="events and finished actions")
     retain_metrics: Duration = 90 * 86400.0
     retain_watchers: Duration = Field(30 * 86400.0, description="ended and stopped watchers, and their jobs")
@@ -70,7 +72,9 @@ class HostSettings(Section):
     """One host. `transport` and `scheduler` are the plugins' own sections; `type` in them names the plugin."""
 
     transport: Mapping[str, Any] = Field(default_factory=dict, description="default: ssh, for localhost: local")
-    scheduler: Mapping[str, Any] = Field(default_factory=dict, description="default: slurm where sbatch is there, else local")
+    scheduler: Mapping[str, Any] = Field(
+        default_factory=dict, description="default: auto: slurm where a cluster is configured, else local jobs"
+    )
     users: tuple[str, ...] | None = Field(None, description="overrides policy.users on this host")
     network_file_system: bool | None = Field(
         None, description="jobs write to NFS, Lustre, ...; default: found out on this machine, no on others"
@@ -80,14 +84,16 @@ class HostSettings(Section):
 class PolicySettings(Section):
     """What watchers may do, whoever writes them."""
 
-    users: tuple[str, ...] = Field((), description="whose jobs may be watched; empty: our own account's; `*`: everybody's")
+    users: tuple[str, ...] = Field((), description="whose jobs may be watched; empty: our own; `*`: everybody's")
     actions: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict,
-        description="action types by kind of source (directory, git, api, script); a kind that is not named may use all",
+        description="action types by kind of source (directory, git, api, script); a kind not named may use all",
     )
-    max_new_bindings: int = Field(100, ge=1, description="jobs at once that a dangerous action may be bound to without approval")
+    max_new_bindings: int = Field(
+        100, ge=1, description="jobs at once that a dangerous action may be bound to without approval"
+    )
     max_stops: int = Field(20, ge=0, description="watchers that one pass may stop for vanished specs without approval")
-    max_stop_percent: float = Field(50.0, ge=0, le=100, description="likewise, of the watchers that run; counted from 5 on")
+    max_stop_percent: float = Field(50.0, ge=0, le=100, description="likewise, of those that run; from 5 on")
     prune_grace: Duration = Field(120.0, description="a spec that vanished from a plain directory stops after this")
 
 
@@ -128,6 +134,8 @@ class Settings(Section):
     policy: PolicySettings = PolicySettings()
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
-    actions: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="settings of action types, by type")
+    actions: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict, description="settings of action types, by type"
+    )
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="named ways to notify people")
     sinks: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 GRID = 1.0
 #: The longest wait (seconds) before a host that did not answer is looked at again.
 MAX_RETRY = 60.0
+#: The wait (seconds) before an output that could not be looked at is looked at again, where something is due.
+BLIND_WAIT = 1.0
 
 
 class Reader:
@@ -87,7 +89,8 @@ class Reader:
             return
         regular = math.ceil((now + task.interval) / GRID) * GRID
         due = task.due()
-        self.arm(task.job.key, min(regular, max(due, now + 0.05)) if due is not None else regular)
+        soonest = now + (BLIND_WAIT if task.problem else 0.05)  # what cannot be seen stays due
+        self.arm(task.job.key, min(regular, max(due, soonest)) if due is not None else regular)
 
     async def run(self) -> None:
         """Look whenever something is due. Ends by cancellation."""
