@@ -96,6 +96,7 @@ def show_plan(
     else:
         emit(rows, COLUMNS, output, name="changes", extra=extra, empty="No changes: all is as declared.")
     if output == "table":
+        _tell_fields(rows)
         _tell(plan, unreachable, drift, counts)
     return Shown(rows, plan.digest(), _code(plan, unreachable, drift, detailed))
 
@@ -164,6 +165,7 @@ def row_of(change: Change) -> dict[str, Any]:
         "commit": change.origin.commit,
         "reason": change.reason,
         "withheld": change.withheld,
+        "fields": [{"path": f.path, "old": f.old, "new": f.new} for f in change.fields],
     }
 
 
@@ -177,6 +179,21 @@ def _counts(plan: Plan) -> dict[str, int]:
     for change in plan.pending:
         counts[str(change.kind)] = counts.get(str(change.kind), 0) + 1
     return counts
+
+
+def _tell_fields(rows: list[dict[str, Any]]) -> None:
+    """Say once for each edited spec what the edit changed."""
+    told = set()
+    for row in rows:
+        if row["fields"] and row["watcher"] not in told:
+            told.add(row["watcher"])
+            click.echo(safe(f"~ {row['watcher']}  {row['where']}"))
+            for field in row["fields"]:
+                click.echo(safe(f"    {field['path']}: {_shown(field['old'])} -> {_shown(field['new'])}"))
+
+
+def _shown(value: Any) -> str:
+    return "(default)" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _tell(plan: Plan, unreachable: Mapping[str, str], drift: list[dict[str, Any]], counts: Mapping[str, int]) -> None:

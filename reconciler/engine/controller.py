@@ -136,7 +136,8 @@ class Controller:
             approved=approved,
         )
         jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.settings.hosts]
-        return make_plan(resolution, jobs, watchers, policy, approved=approved)
+        applied = {str(spec.name): spec.body for spec in stored}
+        return make_plan(resolution, jobs, watchers, policy, approved=approved, applied=applied)
 
     def _source_events(self, readings: Sequence[Reading], plan: Plan) -> list[Event]:
         """Tell once what was applied from which revision, and what was wrong."""

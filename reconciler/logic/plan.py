@@ -10,9 +10,11 @@ import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from reconciler.errors import Problem, UnsafePlanError
 from reconciler.logic.desired import Desired, Resolution
+from reconciler.logic.fields import FieldChange, field_changes
 from reconciler.logic.selecting import dangerous, fits
 from reconciler.model import JobKey, Origin, Watcher, WatcherName, WatcherState
 from reconciler.protocols import KnownJob
@@ -46,6 +48,7 @@ class Change:
     static: bool = False
     withheld: str = ""
     deliberate: bool = True
+    fields: tuple[FieldChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +100,28 @@ def make_plan(
     policy: PolicySettings,
     *,
     approved: bool = False,
+    applied: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Return the Plan of one pass. `approved`: a person said yes, nothing is withheld."""
+    """Return the Plan of one pass.
+
+    `approved`: a person said yes, nothing is withheld. `applied`: name -> canonical JSON of each spec as it was last
+    applied, to tell which fields an edit changed.
+    """
     known = {job.now.key: job for job in jobs}
     existing, earlier = _by_name_and_job(watchers, known)
     changes = [*_bound(resolution, known, existing), *_unwanted(resolution, existing, known), *_outlived(earlier)]
+    changes = [_with_fields(change, applied) for change in changes]
     if not approved:
         running = sum(watcher.phase.live for watcher in existing.values())
         changes = _withhold(changes, policy, running, resolution.tame)
     return Plan(tuple(changes), resolution, resolution.alarms, resolution.problems)
+
+
+def _with_fields(change: Change, applied: Mapping[str, str]) -> Change:
+    old = applied.get(change.before.name) if change.before else None
+    if change.kind not in (ChangeKind.UPDATE, ChangeKind.REPLACE) or change.after is None or old is None:
+        return change
+    return replace(change, fields=field_changes(old, change.after.body))
 
 
 Existing = Mapping[tuple[WatcherName, JobKey], Watcher]
