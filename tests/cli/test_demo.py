@@ -16,6 +16,8 @@ import psutil
 import pytest
 from parts.waiting import soon
 
+from reconciler.cli.commands import present
+
 DEMO = [sys.executable, "-m", "reconciler", "demo"]
 SECONDS = 25.0
 
@@ -92,8 +94,10 @@ def test_a_directory_that_holds_something_is_refused(tmp_path: Path) -> None:
     assert "is not empty" in done.stderr
 
 
-def test_it_says_what_to_do_next(kept: tuple[Path, str]) -> None:
-    assert "reconcile init ./watchers.d" in kept[1]
+def test_it_says_what_to_do_next_with_commands_that_are_here(kept: tuple[Path, str]) -> None:
+    named = re.findall(r"^  reconcile ([a-z]+|\./)", kept[1], re.MULTILINE)
+    assert len(named) >= 3
+    assert set(named) - {"./"} <= set(present())
 
 
 def test_nothing_is_left_running(kept: tuple[Path, str]) -> None:
