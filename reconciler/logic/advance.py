@@ -375,7 +375,7 @@ def next_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None
     until = [hold.until for hold in watcher.holds if hold.until is not None]
     if watcher.holds:
         return min(until, default=None)
-    if watcher.phase is not WatcherState.ACTIVE:
+    if watcher.phase is not WatcherState.ACTIVE or job.state is not JobState.RUNNING:
         return None
     dues = [silence_due(compiled, watcher, job), time_left_due(compiled, watcher, job)]
     if watcher.timer_active:

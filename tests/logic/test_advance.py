@@ -263,6 +263,13 @@ def test_a_timer_holds_still_while_the_job_or_the_watcher_does() -> None:
     assert life.triggers == ["match"]
 
 
+def test_a_suspended_job_makes_nothing_due() -> None:
+    life = timed()
+    life.tick(loss("1"))
+    life.job = replace(life.job, state=JobState.SUSPENDED)
+    assert next_due(life.spec, life.watcher, life.job) is None
+
+
 def test_max_triggers_ends_a_timer() -> None:
     life = timed(max_triggers=2)
     life.tick(loss("1"))
