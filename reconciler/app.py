@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.engine.parts import Host, ParsedFile, ParsedSpec, Parts
 from reconciler.errors import ConfigurationError, Problem, SpecError, UsageError
 from reconciler.logic.compiled import ActionKind
+from reconciler.logic.lint import check
 from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
 from reconciler.registry import Plugin, discover
@@ -63,7 +64,7 @@ def watcher_model() -> type[WatcherSpec]:
 
 def parse(content: bytes, path: str) -> Loaded:
     """Return what a watcher file says: its specs, or everything that is wrong with it."""
-    return load_file(content, path, watcher_model())
+    return load_file(content, path, watcher_model(), (check,))
 
 
 def parse_key(file: SourceFile) -> str:
