@@ -114,8 +114,8 @@ class JsonLines:
     def _opened(self) -> int:
         """Return the open file: opened at first, and again where somebody moved or deleted it.
 
-        Where it is not as long as we left it, somebody emptied it, or another process wrote on while this one was stopped
-        and taken for dead: what that one wrote is not written again.
+        Where it is not as long as we left it, somebody emptied it, or another process wrote on while this one was
+        stopped and taken for dead: what that one wrote is not written again.
         """
         if self._file is not None and self._moved(self._file):
             self._close()

@@ -19,6 +19,7 @@ class StateTable(SQLModel):
     """The base: tables of the state, kept apart from whatever else in the process uses SQLModel."""
 
     metadata: ClassVar[MetaData] = MetaData()
+    model_config = {"defer_build": True}  # nobody validates rows, and the validators cost start-up time
 
 
 def table(model: type[StateTable]) -> Table:

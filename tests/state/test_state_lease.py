@@ -65,6 +65,11 @@ def test_a_second_process_leaves_with_exit_status_6_and_says_who_holds_the_state
     assert "since 20" in refused
 
 
+def test_of_processes_that_start_at_once_on_a_new_state_one_gets_it(path: Path, start: Start) -> None:
+    answers = [answer(process) for process in [start(path, 30) for _ in range(5)]]
+    assert sorted(each.split()[0] for each in answers) == ["StateHeldError"] * 4 + ["held"], answers
+
+
 def test_a_killed_holder_is_taken_over_at_once(path: Path, start: Start) -> None:
     first = start(path, 3600)
     assert answer(first) == "held"
