@@ -1,4 +1,4 @@
-"""How fast the state commits and answers. Run it with a directory on the disk in question; it prints, and checks nothing."""
+"""How fast the state commits and answers. Run it with a directory on the disk in question; it only prints."""
 
 from __future__ import annotations
 
