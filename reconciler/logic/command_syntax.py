@@ -169,10 +169,11 @@ class _Reader:
         if node.type != "file_redirect":
             raise self._refusal(node)
         children = self._children(node)
-        descriptor = int(self._text(children.pop(0))) if children[0].type == "file_descriptor" else None
+        number = self._text(children.pop(0)) if children[0].type == "file_descriptor" else None
         operator, *targets = children
-        if len(targets) != 1 or descriptor not in (None, 0, 1, 2):
+        if len(targets) != 1 or number not in (None, "0", "1", "2"):
             raise self._refusal(node)
+        descriptor = None if number is None else int(number)
         if operator.type == ">&":
             if self._text(targets[0]) not in ("1", "2"):
                 raise self._refusal(node)
