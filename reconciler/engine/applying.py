@@ -16,8 +16,19 @@ from reconciler.engine.parts import Parts
 from reconciler.events import Event, EventType
 from reconciler.logic.advance import watcher_event
 from reconciler.logic.plan import Change, ChangeKind, Plan
-from reconciler.model import Hold, HoldKind, JobKey, StoredSpec, Watcher, WatcherId, WatcherName, WatcherState
-from reconciler.protocols import Advance, Batch, Committed, KnownJob, StateWriting
+from reconciler.model import (
+    Hold,
+    HoldKind,
+    JobKey,
+    Outcome,
+    OutcomeKind,
+    StoredSpec,
+    Watcher,
+    WatcherId,
+    WatcherName,
+    WatcherState,
+)
+from reconciler.protocols import ActionChange, Advance, Batch, Committed, KnownJob, StateWriting
 from reconciler.spec.watcher import Suspend, WatcherSpec
 
 _EVENTS = {
@@ -95,7 +106,9 @@ class Applier:
                 self._fleet.put(watcher, known[change.job], change.after.spec)
 
     def _changed_specs(self, plan: Plan) -> tuple[StoredSpec, ...]:
-        stored = {d.name: d.stored() for d in plan.resolution.desired.values()}
+        """Return the specs to store; one that waits for approval is not applied, so the version before stays."""
+        waiting = {change.name for change in plan.withheld if change.after is not None}
+        stored = {d.name: d.stored() for d in plan.resolution.desired.values() if d.name not in waiting}
         return tuple(spec for name, spec in stored.items() if self._stored.get(name) != spec)
 
     def remember(self, specs: Sequence[StoredSpec]) -> None:
@@ -139,7 +152,7 @@ class Applier:
         events += _hold_events(before, after, now)
         advance = Advance(before, after, events=tuple(events))
         if task is not None:
-            await task.write([advance])
+            await task.write([advance], actions=self._skipped(change, after, now))
             return after
 
         def work(state: StateWriting) -> Committed:
@@ -147,6 +160,14 @@ class Applier:
 
         await self._parts.state.run(work)
         return after
+
+    def _skipped(self, change: Change, after: Watcher, now: float) -> tuple[ActionChange, ...]:
+        """Return the outcomes of what a stopped watcher had waiting; an action that runs gets its own."""
+        if after.phase is not WatcherState.STOPPED:
+            return ()
+        outcome = Outcome(OutcomeKind.SKIPPED, "the watcher was stopped")
+        waiting = self._fleet.dispatchers[change.job].waiting(after.id)
+        return tuple(ActionChange(action.id, now, outcome=outcome) for action in waiting)
 
     def _settle(self, change: Change, after: Watcher, known: dict[JobKey, KnownJob]) -> None:
         """Let the fleet run the new value, or let go of a watcher that stopped."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reconciler.engine.applying import Applier
 from reconciler.engine.discovery import Discovery, Seen
-from reconciler.engine.fleet import Fleet
+from reconciler.engine.fleet import Fleet, Versions
 from reconciler.engine.parts import Parts
 from reconciler.engine.sourcing import Sourcing
 from reconciler.errors import ExitCode, Problem
@@ -32,6 +32,7 @@ class PassReport:
     applied: int = 0
     seen: Seen = field(default_factory=Seen)
     failed_actions: int = 0
+    events_waiting: bool = False  # the events file took not all of them; they are kept in the state
 
     @property
     def problems(self) -> Sequence[Problem]:
@@ -45,6 +46,8 @@ class PassReport:
             codes.append(ExitCode.REFUSED)
         if any(problem.severity == "error" for problem in self.problems):
             codes.append(ExitCode.INVALID)
+        if self.events_waiting:
+            codes.append(ExitCode.ERROR)
         if self.seen.unreachable or self.failed_actions:
             codes.append(ExitCode.PARTIAL)
         return codes
@@ -62,6 +65,7 @@ class Controller:
         self._loaded = False
         self._before: tuple[object, ...] = ()
         self._told: tuple[Problem, ...] | None = None
+        self._stored: tuple[StoredSpec, ...] = ()
         self.plan: Plan | None = None
 
     async def pass_(self, *, approve: str = "", list_jobs: bool = True) -> PassReport:
@@ -71,12 +75,14 @@ class Controller:
         report = PassReport()
         if list_jobs:
             report.seen = await self.discovery.look()
+            self._refresh_jobs(report.seen)
         readings = await self._sourcing.read()
         if not self._anything_new(readings, report.seen, approve):
             report.plan = self.plan
         else:
+            self._before = ()  # until all of it is applied: a pass that breaks off is made again
             await self._plan_and_apply(readings, report, approve)
-        self._refresh_jobs(report.seen)
+            self._before = () if report.applied else _content_of(readings)
         await self._finish_unwatched()
         return report
 
@@ -89,25 +95,30 @@ class Controller:
 
     def _anything_new(self, readings: Sequence[Reading], seen: Seen, approve: str) -> bool:
         """Tell whether planning can find anything: other content, other jobs, a grace that runs, an approval."""
-        now = tuple((r.source, r.revision, r.failed, r.problems) for r in readings)
         waiting = self.plan is not None and (
             self.plan.withheld or any(d.missing_since is not None for d in self.plan.resolution.desired.values())
         )
-        new = bool(now != self._before or seen.changed or waiting or approve or self.plan is None)
-        self._before = now
-        return new
+        changed = _content_of(readings) != self._before
+        return bool(changed or seen.changed or waiting or approve or self.plan is None)
 
     async def _plan_and_apply(self, readings: Sequence[Reading], report: PassReport, approve: str) -> None:
         plan = report.plan = self.plan = await self._plan(readings, approve)
         if not self._loaded:
+            await self.fleet.load(self.discovery.known, self._versions(plan))
             self._loaded = True
-            await self.fleet.load(self.discovery.known, {str(n): d for n, d in plan.resolution.desired.items()})
         parsed, self._sourcing.unsaved = self._sourcing.unsaved, {}
         events = self._source_events(readings, plan)
         report.applied = await self._applier.apply(plan, self.discovery.known, events=events, parsed=parsed)
         self.fleet.prune_compiled(d.digest for d in plan.resolution.desired.values())
-        if report.applied:
-            self._before = ()  # the next pass plans again, and finds nothing
+
+    def _versions(self, plan: Plan) -> Versions:
+        """Return every version of a spec that a watcher may be running: those in force, and those applied before."""
+        desired = plan.resolution.desired
+        known = {each.digest: each.spec for each in desired.values()}
+        for stored in self._stored:
+            if stored.digest not in known and (spec := self._parts.revive(stored)) is not None:
+                known[stored.digest] = spec
+        return Versions(known, {str(name): each.digest for name, each in desired.items()})
 
     async def _plan(self, readings: Sequence[Reading], approve: str) -> Plan:
         def look_up(state: StateReading) -> tuple[tuple[StoredSpec, ...], tuple[Watcher, ...]]:
@@ -115,6 +126,7 @@ class Controller:
 
         stored, watchers = await self._parts.state.run(look_up)
         self._applier.remember(stored)
+        self._stored = stored
         plan = self._make(readings, stored, watchers, approved=approve == "yes")
         if approve in ("", "yes"):
             return plan
@@ -160,8 +172,7 @@ class Controller:
         for key in seen.changed:
             task = self.fleet.tasks.get(key)
             if task is not None:
-                task.job = self.discovery.known[key].now
-                task.fresh = True
+                task.meet(self.discovery.known[key].now)
         self._note_shared()
 
     def _note_shared(self) -> None:
@@ -195,6 +206,11 @@ class Controller:
     def unreachable(self) -> dict[str, str]:
         """Return which hosts do not answer, and why."""
         return {str(host): reason for host, reason in self.discovery.unreachable.items()}
+
+
+def _content_of(readings: Sequence[Reading]) -> tuple[object, ...]:
+    """Return what tells one look at all sources from another."""
+    return tuple((r.source, r.revision, r.failed, r.problems, r.deleted) for r in readings)
 
 
 def _rejected(problem: Problem, now: float) -> Event:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from reconciler.engine.controller import Controller, PassReport
 from reconciler.engine.housekeeping import Housekeeping
 from reconciler.engine.jobtask import TickResult
+from reconciler.engine.lease import kept
 from reconciler.engine.parts import Parts
 from reconciler.engine.pump import Pump
 from reconciler.engine.reader import Reader
@@ -34,7 +36,8 @@ class Daemon:
 
     def __init__(self, parts: Parts, controller: Controller, pump: Pump) -> None:
         self._parts, self._controller, self._pump = parts, controller, pump
-        self._requests = Requests(parts, controller)
+        self._requests = Requests(parts, controller, drains=False)
+        self._leaving: list[Worker] = []
         self._workers: dict[JobKey, Worker] = {}
         self._readers = {name: Reader(parts, host) for name, host in parts.hosts.items()}
         self._again = asyncio.Event()
@@ -55,7 +58,25 @@ class Daemon:
 
     async def run(self, *, approve: str = "") -> None:
         """Run; raises LeaseLostError where another reconciler took the state over."""
-        await self._pass(approve)
+        async with kept(self._parts, self.fatal):
+            await self._until_stopped(self._pass(approve))
+            if not self._stopping.is_set():
+                await self._keep_going()
+        if self._error is not None:
+            raise self._error
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await the work, or break it off when told to stop: the next process finds what is left to do."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if working.done():
+            await working
+        working.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+    async def _keep_going(self) -> None:
         chores = {
             "sources": (self._parts.settings.engine.source_interval, self._look_at_sources),
             "jobs": (self._parts.settings.engine.discovery_interval, self._look_at_jobs),
@@ -72,8 +93,6 @@ class Daemon:
             if not isinstance(self._error, LeaseLostError):
                 await keeping.record_checks()
                 await self._pump.flush()
-        if self._error is not None:
-            raise self._error
 
     def _loops(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [("pump", self._pump.run), ("passes", self._passes)]
@@ -134,8 +153,6 @@ class Daemon:
             if key not in self._workers:
                 worker = Worker(self._parts, task, self._controller.fleet.dispatchers[key], self._ready, self.fatal)
                 self._workers[key] = worker
-                worker.start()
-                worker.nudged = True
                 reader.follow(worker)
             elif task.fresh:
                 reader.refresh(self._workers[key])
@@ -145,13 +162,14 @@ class Daemon:
 
     def _ready(self, worker: Worker, result: TickResult | None) -> None:
         self._pump.wake()
-        if not worker.done.is_set():
+        if not worker.done:
             self._readers[worker.task.job.host].ready(worker, result)
 
     def _part(self, key: JobKey) -> None:
         worker = self._workers.pop(key)
         self._readers[key.host].forget(key)
-        worker.cancel()
+        worker.leave()
+        self._leaving = [each for each in (*self._leaving, worker) if each.acting]
 
     async def _carry_out(self) -> None:
         await self._finish_done()
@@ -162,6 +180,7 @@ class Daemon:
         if await self._parts.state.run(look_up):
             async with self._passing:
                 await self._requests.carry_out()
+            self._meet_fleet()
             for key, worker in self._workers.items():
                 worker.nudged = True
                 self._readers[key.host].arm(key, self._parts.clock.now())
@@ -169,7 +188,7 @@ class Daemon:
 
     async def _finish_done(self) -> None:
         """Record jobs whose work is done; their workers have ended by themselves."""
-        for key in [key for key, worker in self._workers.items() if worker.done.is_set()]:
+        for key in [key for key, worker in self._workers.items() if worker.done]:
             self._part(key)
             await self._controller.finished(key)
             self._pump.wake()
@@ -178,5 +197,5 @@ class Daemon:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        await asyncio.gather(*(worker.stop(STOP_GRACE) for worker in self._workers.values()))
+        await asyncio.gather(*(worker.stop(STOP_GRACE) for worker in (*self._workers.values(), *self._leaving)))
         await self._finish_done()

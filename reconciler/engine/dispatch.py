@@ -6,6 +6,7 @@ This is the one place where an action's exceptions become an Outcome. It decides
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from reconciler.logic.advance import action_event, apply_state_action, count_fai
 from reconciler.logic.compiled import CompiledAction
 from reconciler.logic.substitution import render_params
 from reconciler.model import (
+    ActionId,
     MetricPoint,
     Outcome,
     OutcomeKind,
@@ -52,12 +54,28 @@ class _Verdict:
 class Dispatcher:
     """Dispatches the pending actions of the watchers of one job task."""
 
+    __slots__ = ("_host", "_identity", "_parts", "_recent", "_task")
+
     def __init__(self, parts: Parts, host: Host, task: JobTask, identity: str) -> None:
         self._parts, self._host, self._task, self._identity = parts, host, task, identity
         self._recent: dict[WatcherId, list[float]] = {}
+        self._turns: dict[WatcherId, asyncio.Lock] = {}
+        self._running: dict[WatcherId, ActionId] = {}
 
     async def drain(self, watcher_id: WatcherId) -> None:
-        """Run every action of this watcher that may run now; what must wait keeps its place in the queue."""
+        """Run every action of this watcher that may run now; what must wait keeps its place in the queue.
+
+        Callers take turns, so that no action is run by two of them.
+        """
+        async with self._turns.setdefault(watcher_id, asyncio.Lock()):
+            await self._drain(watcher_id)
+
+    def waiting(self, watcher_id: WatcherId) -> tuple[PendingAction, ...]:
+        """Return the actions of a watcher that have not begun."""
+        running = self._running.get(watcher_id)
+        return tuple(action for action in self._task.pending.get(watcher_id, ()) if action.id != running)
+
+    async def _drain(self, watcher_id: WatcherId) -> None:
         dropped: list[PendingAction] = []
         waiting: set[tuple[int, int]] = set()
         for action in list(self._task.pending.get(watcher_id, ())):
@@ -172,8 +190,13 @@ class Dispatcher:
             params = render_params(action.params, self._values(action))
             await self._finish(action, Outcome(OutcomeKind.WOULD_RUN, f"would have run with {dict(params)}"))
         else:
-            started = await self._begin(action, compiled)
-            await self._finish(started, await self._outcome(started, compiled))
+            watcher = self._task.watchers[action.watcher_id]
+            self._running[action.watcher_id] = action.id
+            try:
+                started = await self._begin(action, compiled)
+                await self._end(started, watcher, await self._outcome(started, compiled))
+            finally:
+                del self._running[action.watcher_id]
 
     async def _begin(self, action: PendingAction, compiled: CompiledAction) -> PendingAction:
         now = self._parts.clock.now()
@@ -237,6 +260,16 @@ class Dispatcher:
         await self._finish(action, Outcome(OutcomeKind.SUCCEEDED, result), effect=(watcher, after, metrics))
 
     # --- recording ---
+
+    async def _end(self, action: PendingAction, watcher: Watcher, outcome: Outcome) -> None:
+        """Record what became of an action that ran; its watcher may have been stopped meanwhile."""
+        if action.watcher_id in self._task.watchers:
+            await self._finish(action, outcome)
+            return
+        now = self._parts.clock.now()
+        change = ActionChange(action.id, now, outcome=replace(outcome, retry_after=None), attempts=action.attempts)
+        async with self._task.lock:
+            await self._task.write([], (self._event(watcher, action, outcome, now),), actions=(change,))
 
     async def _finish(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from reconciler.engine.dispatch import Dispatcher
 from reconciler.engine.jobtask import JobTask
@@ -16,12 +16,34 @@ from reconciler.errors import ConfigurationError
 from reconciler.events import Event
 from reconciler.logic.advance import action_event
 from reconciler.logic.compiled import ActionKind, CompiledSpec, compile_spec
-from reconciler.logic.desired import Desired
 from reconciler.model import ActionStatus, JobKey, Outcome, OutcomeKind, PendingAction, Watcher, WatcherId, WatcherState
 from reconciler.protocols import ActionChange, Batch, KnownJob, StateReading, StateWriting
 from reconciler.spec.watcher import WatcherSpec
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Specs by digest, and the digest in force of each name."""
+
+    specs: Mapping[str, WatcherSpec]
+    in_force: Mapping[str, str]
+
+    def of(self, watcher: Watcher) -> str | None:
+        """Return the digest of the version that a watcher runs: its own where that is known, else the one in force."""
+        return watcher.spec_digest if watcher.spec_digest in self.specs else self.in_force.get(watcher.name)
+
+
+def _repeatable(task: JobTask, action: PendingAction) -> bool:
+    compiled = task.compiled[action.watcher_id].actions
+    return action.index < len(compiled) and compiled[action.index].repeatable
+
+
+def _never(begun: bool) -> Outcome:
+    if begun:
+        return Outcome(OutcomeKind.INTERRUPTED, "begun before a crash; nobody knows whether it was done")
+    return Outcome(OutcomeKind.SKIPPED, "the watcher is stopped")
 
 
 class Fleet:
@@ -55,11 +77,11 @@ class Fleet:
             self.dispatchers[key] = Dispatcher(self._parts, host, self.tasks[key], self._identity)
         return self.tasks[key]
 
-    def put(self, watcher: Watcher, known: KnownJob, spec: WatcherSpec) -> JobTask | None:
-        """Let a watcher be run by the task of its job."""
+    def put(self, watcher: Watcher, known: KnownJob, spec: WatcherSpec, digest: str = "") -> JobTask | None:
+        """Let a watcher be run by the task of its job. `digest`: of the spec, where it is not the watcher's own."""
         task = self.task(known)
         if task is not None:
-            task.put(watcher, self.compiled(spec, watcher.spec_digest))
+            task.put(watcher, self.compiled(spec, digest or watcher.spec_digest))
         return task
 
     def forget(self, key: JobKey) -> None:
@@ -72,8 +94,11 @@ class Fleet:
         running = {c.digest for task in self.tasks.values() for c in task.compiled.values()} | set(wanted)
         self._compiled = {digest: spec for digest, spec in self._compiled.items() if digest in running}
 
-    async def load(self, known: Mapping[JobKey, KnownJob], desired: Mapping[str, Desired]) -> None:
-        """Take up what an earlier process left: live watchers, and actions without an outcome."""
+    async def load(self, known: Mapping[JobKey, KnownJob], versions: Versions) -> None:
+        """Take up what an earlier process left: live watchers, and actions without an outcome.
+
+        Each goes on with the very version of its spec that was applied to it, until the plan says otherwise.
+        """
 
         def look_up(state: StateReading) -> tuple[tuple[Watcher, ...], tuple[PendingAction, ...]]:
             pending = state.pending()
@@ -85,30 +110,29 @@ class Fleet:
 
         watchers, pending = await self._parts.state.run(look_up)
         for watcher in watchers:
-            job, spec = known.get(watcher.job), desired.get(watcher.name)
-            if job is not None and spec is not None:
-                self.put(watcher, job, spec.spec)
-        await self._take_up(pending)
+            job, digest = known.get(watcher.job), versions.of(watcher)
+            if job is not None and digest is not None and watcher.phase is not WatcherState.STOPPED:
+                self.put(watcher, job, versions.specs[digest], digest)
+        await self._take_up(pending, {watcher.id: watcher for watcher in watchers})
 
-    async def _take_up(self, pending: Iterable[PendingAction]) -> None:
+    async def _take_up(self, pending: Iterable[PendingAction], watchers: Mapping[WatcherId, Watcher]) -> None:
         """Report actions that were begun and have no outcome; those that may be repeated run again."""
         changes: list[ActionChange] = []
         events: list[Event] = []
         now = self._parts.clock.now()
         for action in pending:
             task = next((t for t in self.tasks.values() if action.watcher_id in t.watchers), None)
-            if task is None:
-                continue
-            repeat = True
-            if action.status is ActionStatus.STARTED:
-                compiled = task.compiled[action.watcher_id].actions
-                repeat = action.index < len(compiled) and compiled[action.index].repeatable
-                events.append(self._interrupted(task.watchers[action.watcher_id], action, repeat, now))
-            if repeat:
+            watcher = watchers.get(action.watcher_id)
+            if watcher is None or (task is None and watcher.phase is not WatcherState.STOPPED):
+                continue  # its host is not among those of this process, which says nothing about it
+            begun = action.status is ActionStatus.STARTED
+            repeat = task is not None and (not begun or _repeatable(task, action))
+            if begun:
+                events.append(self._interrupted(watcher, action, repeat, now))
+            if repeat and task is not None:
                 task.pending.setdefault(action.watcher_id, []).append(action)
             else:
-                outcome = Outcome(OutcomeKind.INTERRUPTED, "begun before a crash; nobody knows whether it was done")
-                changes.append(ActionChange(action.id, now, outcome=outcome))
+                changes.append(ActionChange(action.id, now, outcome=_never(begun)))
         if changes or events:
             batch = Batch(actions=tuple(changes), events=tuple(events))
 

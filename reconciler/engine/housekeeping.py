@@ -1,4 +1,4 @@
-"""What is done by the clock, beside the watching: looking at sources and jobs again, health, retention, the lease.
+"""What is done by the clock, beside the watching: looking at sources and jobs again, health, retention.
 
 APScheduler 3.x drives it, with its memory store and inside the running loop: nothing here must survive a restart, since
 every due time of a watcher stands in the state.
@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from reconciler.engine.controller import Controller
 from reconciler.engine.parts import Parts
+from reconciler.engine.retention import purge
 from reconciler.engine.worker import Worker
 from reconciler.errors import LeaseLostError, StateError
 from reconciler.model import JobKey
-from reconciler.protocols import Batch, KnownJob, StateWriting
+from reconciler.protocols import Batch, StateWriting
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ class Housekeeping:
         engine = parts.settings.engine
         self._chores: dict[str, tuple[float, Chore]] = {
             **chores,
-            "lease": (parts.settings.state.lease / 3, self.renew),
             "checks": (15.0, self.record_checks),
             "health": (engine.health_interval, self.check_health),
             "retention": (engine.retention_interval, self.purge),
@@ -48,7 +48,7 @@ class Housekeeping:
             AsyncIOScheduler,
         )  # only a daemon needs it, `--once` starts sooner without
 
-        logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it tells every run of every chore
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells every run of every chore
         scheduler = AsyncIOScheduler(timezone="UTC")
         for name, (seconds, chore) in self._chores.items():
             scheduler.add_job(
@@ -77,15 +77,6 @@ class Housekeeping:
         except StateError as error:
             log.error("%s: %s; done again later", name, error.message)
 
-    async def renew(self) -> None:
-        """Keep the lease."""
-        now = self._parts.clock.now()
-
-        def work(state: StateWriting) -> None:
-            state.renew(now)
-
-        await self._parts.state.run(work)
-
     async def record_checks(self) -> None:
         """Write when watchers were last checked, all of them in one transaction."""
         checked = {}
@@ -107,22 +98,8 @@ class Housekeeping:
             since = worker.busy_since
             if since is not None and now - since > self._parts.settings.engine.stall_after:
                 log.error("job %s: no sign of life for %.0f s; restarted", key, now - since)
-                await worker.stop(0)
-                worker.task.forget_scans()
-                worker.start()
-                worker.nudged = True
+                worker.restart()
 
     async def purge(self) -> None:
         """Delete what is older than its retention."""
-        kept, now = self._parts.settings.state, self._parts.clock.now()
-
-        def work(state: StateWriting) -> tuple[int, tuple[KnownJob, ...]]:
-            gone = state.purge(
-                now, events=kept.retain_events, metrics=kept.retain_metrics, watchers=kept.retain_watchers
-            )
-            return gone, state.jobs()
-
-        gone, jobs = await self._parts.state.run(work)
-        if gone:
-            log.info("%d rows were older than their retention", gone)
-        self._controller.discovery.forget({job.now.key: job for job in jobs})
+        await purge(self._parts, self._controller)

@@ -56,6 +56,11 @@ class JobTask:
     complete.
     """
 
+    __slots__ = (
+        "_cohorts", "_host", "_network", "_parts", "_placed", "_quiet_since", "_skip", "_stats", "checked", "compiled",
+        "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
+    )  # fmt: skip
+
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
         self._parts, self._host = parts, host
         self.job = job
@@ -74,6 +79,13 @@ class JobTask:
         self._skip: set[WatcherId] = set()
         self._network: bool | None = None
         self.shared_with: tuple[str, ...] = ()  # other jobs that write the same file
+
+    def meet(self, job: Job) -> None:
+        """Take note of what became of the job."""
+        self.job = job
+        self.fresh = True
+        if not job.state.ended:
+            self._quiet_since = None  # also of a job that was requeued: its end is yet to come
 
     # --- the set of watchers ---
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from reconciler.engine.controller import Controller, PassReport
 from reconciler.engine.jobtask import JobTask
+from reconciler.engine.lease import kept
 from reconciler.engine.parts import Host, Parts
 from reconciler.engine.pump import Pump
 from reconciler.engine.requests import Requests
+from reconciler.engine.retention import purge_when_due
 from reconciler.errors import HostUnreachableError
 from reconciler.events import EventType
 from reconciler.model import StreamName
 from reconciler.protocols import Batch, EventFilter, Glimpse, Sight, StateReading, StateWriting, Want
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
 #: An ended job whose output becomes stable within so many seconds is waited for; otherwise the next pass completes it.
 PATIENCE = 5.0
+#: Jobs of one host whose actions run at the same time.
+AT_ONCE = 16
+#: Bytes that one look at a host may bring, and those that each stream may bring in any case.
+LOOK_BUDGET, LEAST = 64 * 1024 * 1024, 64 * 1024
 
 
 class Once:
@@ -24,17 +36,19 @@ class Once:
 
     def __init__(self, parts: Parts, controller: Controller, pump: Pump) -> None:
         self._parts, self._controller, self._pump = parts, controller, pump
-        self._requests = Requests(parts, controller)
+        self._requests = Requests(parts, controller, drains=False)
 
     async def run(self, *, approve: str = "") -> PassReport:
         """Return what the pass came to; failed actions of this pass are counted."""
-        first = await self._parts.state.run(_last_seq)
-        report = await self._controller.pass_(approve=approve)
-        await self._requests.carry_out()
-        await asyncio.gather(*(self._host(host, report) for host in self._parts.hosts.values()))
-        await self._record_checks()
-        report.failed_actions = await self._parts.state.run(lambda state: _failures(state, first))
-        await self._pump.flush()
+        async with kept(self._parts, _lost):
+            first = await self._parts.state.run(_last_seq)
+            report = await self._controller.pass_(approve=approve)
+            await self._requests.carry_out()
+            await _all_of(self._host(host, report) for host in self._parts.hosts.values())
+            await self._record_checks()
+            report.failed_actions = await self._parts.state.run(lambda state: _failures(state, first))
+            report.events_waiting = not await self._pump.flush()
+            await purge_when_due(self._parts, self._controller)
         return report
 
     async def _record_checks(self) -> None:
@@ -55,20 +69,19 @@ class Once:
         try:
             while tasks:
                 glimpses = await look(host, tasks)
-                again = []
-                for task, seen in zip(tasks, glimpses, strict=True):
-                    if await self._step(task, seen):
-                        again.append(task)
-                tasks = again
+                gate = asyncio.Semaphore(AT_ONCE)
+                more = await _all_of(self._step(*each, gate) for each in zip(tasks, glimpses, strict=True))
+                tasks = [task for task, again in zip(tasks, more, strict=True) if again]
         except HostUnreachableError as error:
             report.seen.unreachable[host.name] = error.message
 
-    async def _step(self, task: JobTask, seen: Mapping[StreamName, Glimpse]) -> bool:
+    async def _step(self, task: JobTask, seen: Mapping[StreamName, Glimpse], gate: asyncio.Semaphore) -> bool:
         """One tick and its actions; return whether to look again."""
-        result = await task.tick(seen)
-        dispatcher = self._controller.fleet.dispatchers[task.job.key]
-        for watcher_id in list(task.pending):
-            await dispatcher.drain(watcher_id)
+        async with gate:
+            result = await task.tick(seen)
+            dispatcher = self._controller.fleet.dispatchers[task.job.key]
+            for watcher_id in list(task.pending):
+                await dispatcher.drain(watcher_id)
         if result.finished and not any(task.pending.values()):
             await self._controller.finished(task.job.key)
             return False
@@ -91,7 +104,10 @@ class Once:
 
 
 async def look(host: Host, tasks: Sequence[JobTask]) -> list[dict[StreamName, Glimpse]]:
-    """Return what one look at a host saw of every due stream of these tasks, a mapping for each task."""
+    """Return what one look at a host saw of every due stream of these tasks, a mapping for each task.
+
+    Many streams share `LOOK_BUDGET`: what does not fit is there at the next look.
+    """
     wants: list[Want] = []
     places: list[tuple[int, StreamName]] = []
     for number, task in enumerate(tasks):
@@ -99,6 +115,8 @@ async def look(host: Host, tasks: Sequence[JobTask]) -> list[dict[StreamName, Gl
             wants.append(want)
             places.append((number, stream))
     seen: list[dict[StreamName, Glimpse]] = [{} for _ in tasks]
+    share = max(LEAST, LOOK_BUDGET // max(1, len(wants)))
+    wants = [replace(want, limit=share) if want.limit > share else want for want in wants]
     if wants:
         for (number, stream), glimpse in zip(places, await host.transport.look(wants), strict=True):
             seen[number][stream] = glimpse
@@ -108,6 +126,20 @@ async def look(host: Host, tasks: Sequence[JobTask]) -> list[dict[StreamName, Gl
 def interesting(seen: Mapping[StreamName, Glimpse]) -> bool:
     """Tell whether a look saw anything that a tick should deal with."""
     return any(glimpse.sight in (Sight.READ, Sight.FAILED) for glimpse in seen.values())
+
+
+async def _all_of(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all of them to their end, also where one fails; then raise the first error."""
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def _lost(error: BaseException) -> None:
+    """The next commit of this pass is refused, which ends it."""
+    log.error("%s", error)
 
 
 def _last_seq(state: StateReading) -> int:

@@ -20,10 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Requests:
-    """Takes the request rows in their order. Each verb of `reconcile` that acts on watchers is one method here."""
+    """Takes the request rows in their order. Each verb of `reconcile` that acts on watchers is one method here.
 
-    def __init__(self, parts: Parts, controller: Controller) -> None:
-        self._parts, self._controller = parts, controller
+    `drains`: triggered actions are run here; otherwise whoever runs the job tasks finds them pending.
+    """
+
+    def __init__(self, parts: Parts, controller: Controller, *, drains: bool = True) -> None:
+        self._parts, self._controller, self._drains = parts, controller, drains
         self._verbs: dict[str, Callable[[Request, Watcher, JobTask | None], Any]] = {
             "trigger": self._trigger,
             "suspend": self._suspend,
@@ -65,15 +68,21 @@ class Requests:
         refusal = manual_refusal(watcher)
         task = task or self._ended(watcher)
         if refusal or task is None:
-            event = self._event(watcher, EventType.ACTION_REFUSED, request, refusal or "its spec is gone")
-            await self._commit(Batch(events=(replace(event, action_type="trigger", success=False),)))
+            await self._refuse(watcher, request, refusal or "its spec is gone")
             return
 
         def fire(tick: WatcherTick) -> bool:
-            return tick.manual()
+            return tick.manual({"by": request.by, "request": request.id})
 
-        await task.change(watcher.id, fire)
-        await self._controller.fleet.dispatchers[watcher.job].drain(watcher.id)
+        fired, watcher = await task.change(watcher.id, fire)
+        if not fired:
+            await self._refuse(watcher, request, "its condition is false for the newest match")
+        elif self._drains:
+            await self._controller.fleet.dispatchers[watcher.job].drain(watcher.id)
+
+    async def _refuse(self, watcher: Watcher, request: Request, why: str) -> None:
+        event = self._event(watcher, EventType.ACTION_REFUSED, request, why)
+        await self._commit(Batch(events=(replace(event, action_type="trigger", success=False),)))
 
     def _ended(self, watcher: Watcher) -> JobTask | None:
         """Return a task for the watcher of an ended job, which has none of its own any more."""

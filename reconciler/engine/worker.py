@@ -22,9 +22,15 @@ RETRY_COMMIT = 2.0
 class Worker:
     """Runs one job's ticks, one after the other; actions of its watchers run beside them, each watcher's in order.
 
-    `ready(worker, result)` is called after each tick, `finished(worker)` when the job's work is done, `fatal(error)`
-    when nothing more may be written.
+    It has an asyncio task only while there is something to do, so an idle job costs a few hundred bytes.
+    `ready(worker, result)` is called after each tick, `fatal(error)` when nothing more may be written. `done`: the
+    job's work is done.
     """
+
+    __slots__ = (
+        "_dispatcher", "_drains", "_fatal", "_parts", "_ready", "_ticking",
+        "busy_since", "done", "look_again", "nudged", "task",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,55 +42,63 @@ class Worker:
     ) -> None:
         self._parts, self.task, self._dispatcher = parts, task, dispatcher
         self._ready, self._fatal = ready, fatal
-        self._inbox: asyncio.Queue[Mapping[StreamName, Glimpse]] = asyncio.Queue(1)
-        self._drains: dict[WatcherId, asyncio.Task[None]] = {}
-        self._loop: asyncio.Task[None] | None = None
+        self._drains: dict[WatcherId, asyncio.Task[None]] | None = None
+        self._ticking: asyncio.Task[None] | None = None
         self.busy_since: float | None = None
         self.look_again = False
-        self.nudged = False
-        self.done = asyncio.Event()
+        self.nudged = True  # a first look is due
+        self.done = False
 
     @property
     def busy(self) -> bool:
         """True from the moment it was given something until its tick is committed."""
         return self.busy_since is not None
 
-    def start(self) -> None:
-        """Begin, or begin again after a stall."""
-        self.busy_since = None
-        self._inbox = asyncio.Queue(1)
-        self._loop = asyncio.create_task(self._run(), name=f"job {self.task.job.key}")
-
     def offer(self, seen: Mapping[StreamName, Glimpse]) -> None:
         """Hand over what a look saw; only while it is not busy."""
         self.busy_since = self._parts.clock.monotonic()
         self.nudged = False
-        self._inbox.put_nowait(seen)
+        self._ticking = asyncio.create_task(self._run(seen), name=f"job {self.task.job.key}")
 
-    def cancel(self) -> None:
-        """End at once; nothing of it is waited for (its work is done, or nobody wants it)."""
-        for task in [*self._drains.values(), *([self._loop] if self._loop else [])]:
-            task.cancel()
+    def restart(self) -> None:
+        """After a stall: break the tick off; the next look begins where the last commit left the streams."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+        self.busy_since, self._ticking, self.nudged = None, None, True
+        self.task.forget_scans()
+        self._ready(self, TickResult(more=True))
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        tasks = [*(self._drains or {}).values(), *([self._ticking] if self._ticking else [])]
+        return [task for task in tasks if not task.done()]
+
+    @property
+    def acting(self) -> bool:
+        """True while an action runs."""
+        return any(not task.done() for task in (self._drains or {}).values())
+
+    def leave(self) -> None:
+        """Tick no more (its work is done, or nobody wants it); an action that runs is let run to its end."""
+        if self._ticking is not None:
+            self._ticking.cancel()
 
     async def stop(self, grace: float) -> None:
         """End after the present tick and running actions; after `grace` seconds they stay recorded as begun."""
-        running = [task for task in self._drains.values() if not task.done()]
+        running = self._running()
         if running:
             await asyncio.wait(running, timeout=grace)
-        for task in [*running, *([self._loop] if self._loop else [])]:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*running, *([self._loop] if self._loop else []), return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
-    async def _run(self) -> None:
-        while True:
-            seen = await self._inbox.get()
-            result = await self._tick(seen)
-            self.busy_since = None
-            if result is not None and result.finished and self._idle():
-                self.done.set()
-                return
-            again, self.look_again = self.look_again, False
-            self._ready(self, TickResult(more=True) if again else result)
+    async def _run(self, seen: Mapping[StreamName, Glimpse]) -> None:
+        result = await self._tick(seen)
+        self.busy_since, self._ticking = None, None
+        if result is not None and result.finished and self._idle():
+            self.done = True
+            return
+        again, self.look_again = self.look_again, False
+        self._ready(self, TickResult(more=True) if again else result)
 
     async def _tick(self, seen: Mapping[StreamName, Glimpse]) -> TickResult | None:
         try:
@@ -102,14 +116,15 @@ class Worker:
         return None
 
     def _idle(self) -> bool:
-        return not any(self.task.pending.values()) and all(task.done() for task in self._drains.values())
+        return not any(self.task.pending.values()) and all(task.done() for task in (self._drains or {}).values())
 
     def dispatch(self) -> None:
         """See that every watcher with pending actions has somebody to run them."""
-        self._drains = {i: task for i, task in self._drains.items() if not task.done()}
+        drains = {i: task for i, task in (self._drains or {}).items() if not task.done()}
         for watcher_id, queue in self.task.pending.items():
-            if queue and watcher_id not in self._drains:
-                self._drains[watcher_id] = asyncio.create_task(self._drain(watcher_id), name=f"actions {watcher_id}")
+            if queue and watcher_id not in drains:
+                drains[watcher_id] = asyncio.create_task(self._drain(watcher_id), name=f"actions {watcher_id}")
+        self._drains = drains or None
 
     async def _drain(self, watcher_id: WatcherId) -> None:
         try:
@@ -120,5 +135,5 @@ class Worker:
             log.error("actions of watcher %s: %s; tried again", watcher_id, error.message)
             await self._parts.clock.sleep(RETRY_COMMIT)
         self.nudged = True
-        self._drains.pop(watcher_id, None)
+        (self._drains or {}).pop(watcher_id, None)
         self._ready(self, TickResult(more=not self.task.pending.get(watcher_id)))
