@@ -116,5 +116,5 @@ def _warning(path: Path, code: str, message: str, name: str, known: frozenset[st
     guess = nearest(name, known)
     remedy = f"did you mean {guess}?" if guess else f"known: {', '.join(sorted(known))}"
     if code == "unknown-variable":
-        remedy += " Write $$ for a dollar"
+        remedy += "; write $$ for a dollar"
     return Fault(path, code, message, remedy, text, severity="warning")

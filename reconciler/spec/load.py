@@ -136,6 +136,20 @@ def _lax(text: bytes, model: type[M]) -> tuple[M | None, list[Any]]:
         return None, list(error.errors(include_url=False))
 
 
+def load_document(content: bytes, path: str, model: type[M]) -> tuple[M | None, list[Problem]]:
+    """Return the only document of a file as an instance of `model`, or None and every problem."""
+    parsed = parse(content)
+    problems = [_problem(flaw, path) for flaw in parsed.flaws]
+    if not problems and (len(parsed.documents) != 1 or not isinstance(parsed.documents[0].value, dict)):
+        problems.append(Problem(path, 1, 1, "wrong-type", "the file should be one mapping", "write `key: value` lines"))
+    if problems:
+        return None, problems
+    document = parsed.documents[0]
+    places = Places(document.place)
+    value, faults = validated(document.value, places, model, document.written)
+    return value, [places.problem(fault, file=path) for fault in faults]
+
+
 def _no_mapping(value: object) -> Fault:
     if value is None or value == [] or value == {}:
         return Fault((), "empty", "no watcher stands here", _EMPTY_REMEDY)

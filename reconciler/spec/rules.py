@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from reconciler.spec.faults import Fault
 
 MAX_PARAMS_BYTES = 10_240
-_TRIGGERS = ("pattern", "patterns", "preset", "silence", "time_left", "trigger_on_job_end")
+#: What can make a watcher trigger; it needs one of them.
+TRIGGERS = ("pattern", "patterns", "preset", "silence", "time_left", "trigger_on_job_end")
 _PATTERNS = ("pattern", "patterns", "preset")
 
 
@@ -36,7 +37,7 @@ def _triggers(watcher: Mapping[str, object]) -> Iterator[Fault]:
             key=True,
         )
     # 0 counts as given: `silence: 0s` is a fault of its own, not a missing trigger
-    if all(watcher.get(name) is None or watcher.get(name) is False for name in _TRIGGERS):
+    if all(watcher.get(name) is None or watcher.get(name) is False for name in TRIGGERS):
         yield Fault(
             (),
             "no-trigger",

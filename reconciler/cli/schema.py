@@ -1,0 +1,61 @@
+"""`reconcile schema`: prints the JSON Schemas of watchers, settings and tests, or writes all into a directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from reconciler.cli.output import note
+from reconciler.cli.text import safe
+from reconciler.errors import UsageError
+
+_EPILOG = """\
+\b
+Examples:
+  reconcile schema > watcher.schema.json
+  reconcile schema settings
+  reconcile schema --write ./schemas
+\b
+An editor with the YAML language server reads it from the first line of a file:
+  # yaml-language-server: $schema=./watcher.schema.json
+"""
+KINDS = ("watcher", "settings", "tests")
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("kind", type=click.Choice(KINDS), default="watcher")
+@click.option(
+    "--write",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write all of them into DIR instead.",
+)
+def command(kind: str, write: Path | None) -> None:
+    """Print the JSON Schema of a watcher (default), of the settings, or of tests; every installed action type is in it."""
+    if write is None:
+        click.echo(makers()[kind](), nl=False)
+        return
+    for name, make in makers().items():
+        path = write / f"{name}.schema.json"
+        try:
+            write.mkdir(parents=True, exist_ok=True)
+            path.write_text(make(), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another directory") from error
+        note(f"{safe(str(path))} written")
+
+
+def makers() -> Mapping[str, Callable[[], str]]:
+    """Return what makes the text of each schema."""
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.spec.schema import DIALECT, as_text, settings_schema, watcher_schema
+    from reconciler.spec.testfile import WatcherTests
+
+    own = {name: plugin.settings for name, plugin in app.action_plugins().items() if plugin.settings is not None}
+    return {
+        "watcher": lambda: as_text(watcher_schema(app.watcher_model())),
+        "settings": lambda: as_text(settings_schema(own)),
+        "tests": lambda: as_text({"$schema": DIALECT, **WatcherTests.model_json_schema()}),
+    }
