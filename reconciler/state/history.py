@@ -13,6 +13,7 @@ from reconciler.state.tables import WatcherEvent, table
 
 _EVENTS = table(WatcherEvent)
 _LARGEST_ID = 2**63 - 1
+_FEW = 50_000  # entries of an index, read in some milliseconds
 
 #: The newest seq ever given, whatever retention has taken since.
 LAST_SEQ = select(text("seq")).select_from(text("sqlite_sequence")).where(text("name = 'watcher_events'"))
@@ -45,14 +46,15 @@ def _equalities(wanted: EventFilter) -> list[ColumnElement[bool]]:
 def _bounds(connection: Connection, wanted: EventFilter) -> list[ColumnElement[bool]]:
     """Return the bounds on seq and time.
 
-    Times follow the seq only nearly, so both are asked. The index on time finds the least seq that can pass and is not
-    used beyond that (`+timestamp`): walking by it would sort everything since then for one page.
+    Times follow the seq only nearly, so both are asked. Where few events are that young, the index on time finds the
+    least seq of theirs; where many are, walking by seq soon meets them. The index is not used beyond that
+    (`+timestamp`): SQLite would sort everything since then for one page.
     """
     after = wanted.after_seq
     if wanted.since is None:
         return [_EVENTS.c.id > after]
-    first = select(_EVENTS.c.timestamp).where(_EVENTS.c.id > after).order_by(_EVENTS.c.id).limit(1)
-    if wanted.newest or (connection.execute(first).scalar() or 0.0) < wanted.since:
-        least = connection.execute(select(func.min(_EVENTS.c.id)).where(_EVENTS.c.timestamp >= wanted.since)).scalar()
+    young = select(_EVENTS.c.id).where(_EVENTS.c.timestamp >= wanted.since).limit(_FEW + 1).subquery()
+    number, least = connection.execute(select(func.count(), func.min(young.c.id))).one()
+    if number <= _FEW:
         after = max(after, _LARGEST_ID if least is None else least - 1)
     return [_EVENTS.c.id > after, literal_column("+timestamp") >= to_iso(wanted.since)]
