@@ -78,7 +78,7 @@ def render_command(text: str, policy: CommandPolicy, values: Mapping[str, str | 
     line = read_command(text)
 
     def lookup(captured: Captured) -> str:
-        return substitution.render(captured.written, values)
+        return substitution.render(captured.written, values).replace(HOLE, "\ufffd")  # no argument can hold it
 
     judge = _Judge(policy, lookup)
     for problem in _problems(line, judge):

@@ -49,9 +49,11 @@ def _components(seen: Seen) -> Iterator[tuple[str, str]]:
 
 
 def _judge_component(seen: Seen, component: str, marks: str) -> None:
+    if any(c == HOLE and m == Source.CAPTURED for c, m in zip(component, marks, strict=True)):
+        return  # judged again when the value is known
     fixed = component.replace(HOLE, "")
-    # A hole may turn out empty, so dots around it count as neighbours. What fills it cannot be dots alone: a captured
-    # value is judged again when it is known, and the output of $(...) is looked at by the script before it is used.
+    # The output of $(...) may turn out empty, so dots around it count as neighbours. It cannot be dots alone: the
+    # script looks at it before it is used.
     if len(fixed) >= 2 and not fixed.strip("."):
         raise CommandRefusedError(f"{shown(seen)} leads out of its directory: `..` is not allowed")
     globbing = any(c in GLOBS and m == Source.WRITTEN for c, m in zip(component, marks, strict=True))

@@ -31,9 +31,9 @@ FORBIDDEN = sorted(names("rm sh bash env xargs lsof sudo forbidden perl tee x ou
 
 PIECES = sorted(
     names(
-        "a.txt b/c *.pt $x ${x} -l -n -- 2>&1 .$x $x* [$x] -t -t$x .. /tmp/canary ../canary ( ) `forbidden` || & $$x =$x"
-        " --target-directory=$x ! $(cat_$x)/.. .$(echo)/x ? [a-z]* *$x ~ - ${x:-y} # {a,b} é -p2>&1 $(forbidden) <<<x ; |"
-        " <(forbidden) && > >> < $ -delete -exec -c A=1 if fi { } $(("
+        "a.txt b/c *.pt $x ${x} -l -n -- 2>&1 .$x $x* [$x] -t -t$x .. /tmp/canary ../canary ( ) `forbidden` || & $$x"
+        " =$x --target-directory=$x ! $(cat_$x)/.. .$(echo)/x ? [a-z]* *$x ~ - ${x:-y} # {a,b} é -p2>&1 $(forbidden)"
+        " <<<x ; | <(forbidden) && > >> < $ -delete -exec -c A=1 if fi { } $(("
     )
 )
 heads = st.sampled_from(

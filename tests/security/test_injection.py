@@ -210,6 +210,12 @@ async def test_captured_text_is_one_argument_and_arrives_as_it_was(
     assert ground.canaries() == []
 
 
+async def test_a_zero_byte_is_shown_as_what_it_is(ground: Ground, this_machine: Transport) -> None:
+    assert (
+        await attempt(ground, this_machine, "echo $x", {"x": "a\0; forbidden"}) == "exit status 0\na\ufffd; forbidden"
+    )
+
+
 #: Where a captured value names a file.
 PATHS = [
     "cp log.txt $x",
