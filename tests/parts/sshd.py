@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,11 @@ MaxStartups 100
 LoginGraceTime 30
 PrintMotd no
 Subsystem sftp internal-sftp
+SetEnv {env}
 """
+
+#: What programs at the far end find. HOME is the server's own directory: no start-up files of this machine's account.
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 HOST = HostName("far")
 
@@ -57,10 +61,14 @@ class Sshd:
         self.client_key = home / "client_key"
         self._server: subprocess.Popen[bytes] | None = None
         self._more = ""
+        self._env: Mapping[str, str] = {}
 
     def start(self) -> None:
         """Return when it listens."""
-        (self.home / "sshd_config").write_text(self._more + CONF.format(port=self.port, home=self.home))
+        env = {"HOME": str(self.home), "PATH": PATH, **self._env}
+        words = " ".join(f'"{name}={value}"' for name, value in env.items())
+        text = self._more + CONF.format(port=self.port, home=self.home, env=words)
+        (self.home / "sshd_config").write_text(text)
         with (self.home / "sshd.out").open("ab") as out:
             self._server = subprocess.Popen(
                 [program("sshd", "openssh-server"), "-D", "-e", "-f", str(self.home / "sshd_config")],
@@ -83,10 +91,10 @@ class Sshd:
         server.kill()
         server.wait()
 
-    def restart(self, more: str = "") -> None:
-        """Start again on the same port, with these lines in front of the configuration."""
+    def restart(self, more: str = "", **env: str) -> None:
+        """Start again on the same port, with these lines in front of the configuration, and these variables set."""
         self.stop()
-        self._more = more and f"{more}\n"
+        self._more, self._env = more and f"{more}\n", env
         self.start()
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ssh.corpus import words
+from parts.hostile import words
 
 from reconciler.transports.over_ssh.commands import LONGEST, MARK, Preface, kill, wrap
 

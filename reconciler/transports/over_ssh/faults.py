@@ -20,13 +20,16 @@ def unreachable(
 ) -> HostUnreachableError:
     """Return the error to raise `from` this one. `target` and `port` are where the connection was to go."""
     return HostUnreachableError(
-        f"{host}: {_what(error)}", remedy=_remedy(error, target=target, port=port, known_hosts=known_hosts)
+        f"{host}: {_what(error, f'{target}:{port}')}",
+        remedy=_remedy(error, target=target, port=port, known_hosts=known_hosts),
     )
 
 
-def _what(error: BaseException) -> str:
+def _what(error: BaseException, place: str) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return f"connection refused by {place}"
     text = str(getattr(error, "reason", "") or getattr(error, "strerror", "") or error)
     return text or type(error).__name__
 

@@ -1,7 +1,7 @@
 """The one connection to a host: made when first needed, shared by all, made again after a failure and a pause.
 
-`ssh.py` owns one; `running.py` and `looks.py` open sessions on it. Whoever finds it broken says so with `broken`, which
-begins the pause: until it is over every caller is refused at once.
+`ssh.py` owns one; `running.py` and `looks.py` open sessions on it. Whoever finds it broken says so with `broken`. Where
+connecting fails, or a connection breaks before it was of any use, a pause begins: every caller is refused at once.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Link:
         self._way: Way | None = None
         self._lock = asyncio.Lock()
         self._last = HostUnreachableError(f"{host}: not tried yet")
+        self._of_use = False
         self._closed = False
 
     async def connection(self) -> asyncssh.SSHClientConnection:
@@ -78,17 +79,22 @@ class Link:
             raise await self.broken(connection, error) from error
 
     async def broken(self, connection: asyncssh.SSHClientConnection, error: BaseException) -> HostUnreachableError:
-        """Give up a connection, begin the pause, return what to raise. Several may say so of one: it counts once."""
+        """Give up a connection and return what to raise. Several may say so of one: it counts once.
+
+        One that had been of use is made again at once, since servers restart and lines drop; no other.
+        """
         self._refuse_when_closed()
         fault = self._fault(error)
         refused = isinstance(error, asyncssh.ChannelOpenError) and not connection.is_closed()
         if not refused and self._way is not None and self._way.connection is connection:
-            self._failed(fault)
+            if not self._of_use:
+                self._failed(fault)
             await self._drop()
         return fault
 
     def worked(self) -> None:
         """Say that the host answered: the next failure begins with the shortest pause."""
+        self._of_use = self._way is not None
         self._backoff.succeeded()
 
     async def close(self) -> None:
@@ -131,7 +137,7 @@ class Link:
         self._backoff.failed()
 
     async def _drop(self) -> None:
-        way, self._way = self._way, None
+        way, self._way, self._of_use = self._way, None, False
         if way is not None:
             await way.close()
 

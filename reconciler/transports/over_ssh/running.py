@@ -45,11 +45,13 @@ class Running:
         self._link = link
         self._sessions: set[Session] = set()
         self._killing = asyncio.Lock()
+        self._over = False
 
     async def run(self, command: str, *, stdin: bytes, timeout: float, limit: int) -> Completed:
         """Run a text of `commands.wrap`. See `protocols.Transport.run`; the time limit begins with the program."""
         outputs = _Outputs(limit)
         async with self._link.places:
+            self._refuse_when_over()
             session = await self._link.session(command, outputs.take)
             self._sessions.add(session)
             try:
@@ -58,14 +60,20 @@ class Running:
             finally:
                 self._sessions.discard(session)
                 session.end()
+        self._refuse_when_over()  # killed by `end`: its status says nothing of the program
         self._link.worked()
         return Completed(status, bytes(outputs.kept[False]), bytes(outputs.kept[True]), outputs.cut)
 
     async def end(self) -> None:
-        """Kill every program that runs, as far as the host answers."""
+        """Kill every program that runs, as far as the host answers; no other begins."""
+        self._over = True
         for session in tuple(self._sessions):
             with contextlib.suppress(HostUnreachableError):
                 await self._kill(session)
+
+    def _refuse_when_over(self) -> None:
+        if self._over:
+            raise HostUnreachableError(f"{self._link.host}: the transport is closed")
 
     async def _ended(self, session: Session, timeout: float) -> int:
         try:
