@@ -21,7 +21,6 @@ from typing import Any
 import pytest
 
 from parts.core import LOG
-from parts.listed import ListedJobs
 from parts.waiting import eventually
 from reconciler import app
 from reconciler.engine.controller import Controller, PassReport
@@ -29,7 +28,7 @@ from reconciler.engine.daemon import Daemon
 from reconciler.engine.once import Once
 from reconciler.engine.parts import Host
 from reconciler.engine.pump import Pump
-from reconciler.errors import ReconcilerError
+from reconciler.errors import PermanentActionError, ReconcilerError
 from reconciler.events import Event
 from reconciler.model import LOCALHOST, HostName, Job, JobId, JobState, MetricPoint, Watcher
 from reconciler.protocols import EventFilter, OutsideAction, StateReading, Submission
@@ -59,11 +58,12 @@ class SteppedClock:
         await asyncio.sleep(0)
 
 
-class Jobs(ListedJobs):
-    """A list of jobs with output files, and a scheduler that fails or forgets when it is told to."""
+class Jobs:
+    """A list of jobs with output files, as a scheduler that fails or forgets when it is told to."""
 
     def __init__(self, home: Path, clock: SteppedClock | None = None, host: HostName = LOCALHOST) -> None:
-        super().__init__(host, ())
+        self.host = host
+        self.listed: dict[JobId, Job] = {}
         self._home, self._clock = home, clock
         self.failing: ReconcilerError | None = None
         self.cancelled: list[str] = []
@@ -95,18 +95,41 @@ class Jobs(ListedJobs):
         del self.listed[JobId(job_id)]
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
-        if self.failing is not None:
-            raise self.failing
-        return await super().jobs(since)
+        self._answer()
+        return tuple(self.listed.values())
 
     async def lookup(self, ids: Sequence[JobId]) -> Mapping[JobId, Job]:
+        self._answer()
+        return {job_id: self.listed[job_id] for job_id in ids if job_id in self.listed}
+
+    def _answer(self) -> None:
         if self.failing is not None:
             raise self.failing
-        return await super().lookup(ids)
 
     async def cancel(self, job: Job, reason: str) -> str:
+        self._answer()
         self.cancelled.append(job.id)
-        return await super().cancel(job, reason)
+        self.finish(job.id, JobState.CANCELLED)
+        return f"job {job.id} was cancelled"
+
+    async def signal(self, job: Job, signal: str) -> str:
+        raise PermanentActionError("a listed job has no processes")
+
+    async def requeue(self, job: Job) -> str:
+        self.change(job.id, state=JobState.PENDING, raw_state="REQUEUED", restarts=job.restarts + 1)
+        return f"job {job.id} was requeued"
+
+    async def script(self, job: Job) -> bytes:
+        return b"#!/bin/sh\n"
+
+    async def submit(self, submission: Submission) -> JobId:
+        raise PermanentActionError("a list of jobs takes none")
+
+    async def release(self, job_id: JobId) -> None:
+        raise PermanentActionError("a list of jobs holds none")
+
+    async def account(self) -> str:
+        return "ada"
 
 
 class House:

@@ -1,0 +1,431 @@
+"""Files that are missing, truncated, replaced; jobs that end, come again, or cannot be seen; specs that come and go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from parts.house import House, Jobs
+
+from reconciler.engine.parts import Host
+from reconciler.errors import HostUnreachableError, SchedulerUnavailableError
+from reconciler.model import LOCALHOST, JobState, StreamName, WatcherState
+
+NUMBER = {"pattern": r"n=\d+"}
+
+
+@pytest.fixture
+def jobs(house: House) -> Jobs:
+    return house.with_jobs()
+
+
+def numbers(first: int, last: int) -> str:
+    return "".join(f"n={n}\n" for n in range(first, last + 1))
+
+
+def said(first: int, last: int) -> list[str]:
+    return [f"n={n}" for n in range(first, last + 1)]
+
+
+# --- the file --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_output_that_is_not_there_yet_is_waited_for(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    await house.once()
+    assert house.row().state is WatcherState.ACTIVE
+    out.write_text(numbers(1, 1))
+    await house.once()
+    assert house.matched() == said(1, 1)
+
+
+async def test_an_output_that_is_missing_for_one_look_is_not_read_again(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text(numbers(1, 3))
+    await house.once()
+    hidden = out.with_suffix(".away")
+    out.rename(hidden)
+    await house.once()
+    assert house.row().state is WatcherState.ACTIVE
+    hidden.rename(out)
+    with out.open("a") as file:
+        file.write(numbers(4, 4))
+    await house.once()
+    assert house.matched() == said(1, 4)
+
+
+async def test_an_output_that_cannot_be_looked_at_is_no_end_and_no_silence(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, silence="1m", trigger_on_job_end=True)
+    out = jobs.add()
+    out.write_text(numbers(1, 1))
+    await house.once()
+    out.unlink()
+    out.mkdir()  # neither a file nor missing: nobody knows
+    assert house.clock is not None
+    house.clock.at += 600
+    jobs.finish()
+    await house.once()
+    assert house.matched() == said(1, 1)
+    assert house.row().state is WatcherState.ACTIVE
+    out.rmdir()
+    out.write_text(numbers(1, 2))
+    await house.once()
+    await house.once()
+    assert [event.data["trigger"] for event in house.events("watcher.triggered")] == ["match", "match", "job_end"]
+    assert house.row().state is WatcherState.COMPLETED
+
+
+async def test_a_truncated_output_is_read_from_its_beginning(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text(numbers(1, 5))
+    await house.once()
+    out.write_text(numbers(6, 7))
+    await house.once()
+    assert house.matched() == said(1, 7)
+    assert len(house.events("stream.truncated")) == 1
+
+
+@pytest.mark.parametrize("inode", ["the same", "another"])
+async def test_an_output_that_was_written_anew_and_longer_is_read_once(house: House, jobs: Jobs, inode: str) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text(numbers(1, 5))
+    await house.once()
+    new = out if inode == "the same" else out.with_suffix(".new")
+    new.write_text(numbers(100, 130))
+    new.rename(out)
+    await house.once()
+    assert house.matched() == [*said(1, 5), *said(100, 130)]
+    assert len(house.events("stream.replaced")) == 1
+
+
+async def test_an_output_that_an_earlier_job_left_triggers_nothing(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text(numbers(1, 3))
+    os.utime(out, (time.time() - 9999, time.time() - 9999))
+    await house.once()
+    assert house.matched() == []
+    out.write_text(numbers(8, 9))
+    await house.once()
+    assert house.matched() == said(8, 9)
+
+
+# --- where a watcher starts and goes on ------------------------------------------------------------------------------
+
+
+async def test_a_watcher_that_comes_later_starts_at_the_beginning_or_at_the_end(house: House, jobs: Jobs) -> None:
+    out = jobs.add()
+    out.write_text(numbers(1, 3) + "n=4")
+    await house.once()
+    house.write("beginning", **NUMBER)
+    house.write("end", **NUMBER, start_at="end")
+    await house.once()
+    with out.open("a") as file:
+        file.write("4\n" + numbers(5, 6))
+    await house.once()
+    assert house.matched("beginning") == [*said(1, 3), "n=44", *said(5, 6)]
+    assert house.matched("end") == said(5, 6)
+
+
+async def test_an_edited_pattern_goes_on_from_the_checkpoint(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text(numbers(1, 3))
+    await house.once()
+    house.write(pattern=r"m=\d+")
+    with out.open("a") as file:
+        file.write("n=4 m=4\n")
+    await house.once()
+    assert house.matched() == [*said(1, 3), "m=4"]
+    assert len(house.rows()) == 1
+
+
+async def test_a_renamed_watcher_keeps_position_counters_and_variables(house: House, jobs: Jobs) -> None:
+    house.write("Old", pattern=r"n=(\d+)", captures=["n"])
+    out = jobs.add()
+    out.write_text(numbers(1, 3))
+    await house.once()
+    before = house.row("Old")
+    house.remove("Old")
+    house.write("New", pattern=r"n=(\d+)", captures=["n"], renamed_from="Old")
+    with out.open("a") as file:
+        file.write(numbers(4, 4))
+    await house.once()
+    after = house.row("New")
+    assert (after.id, after.trigger_count, after.variables["n"]) == (before.id, 4, "4")
+    assert house.matched() == said(1, 4)
+    assert [event.type for event in house.events("watcher.stopped", "watcher.replaced")] == [
+        "reconciler.watcher.replaced.v1"
+    ]
+
+
+async def test_a_spec_that_was_deleted_and_put_back_goes_on_from_its_checkpoint(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True)
+    house.write("other")
+    out = jobs.add()
+    out.write_text(numbers(1, 3))
+    await house.once()
+    house.remove()
+    await house.once(approve="yes")
+    assert house.row("w").state is WatcherState.STOPPED
+    with out.open("a") as file:
+        file.write(numbers(4, 4))
+    await house.once()
+    house.write(**NUMBER, trigger_on_job_end=True)
+    await house.once()
+    assert house.matched("w") == said(1, 4)
+    jobs.finish()
+    await house.once()
+    await house.once()
+    assert [event.data["trigger"] for event in house.events("watcher.triggered", watcher="w")] == [
+        *["match"] * 4, "job_end",
+    ]  # fmt: skip
+    assert len(house.rows("w")) == 1
+
+
+async def test_a_selector_that_stops_matching_and_matches_again_goes_on(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, jobs={"name": "train"})
+    out = jobs.add()
+    out.write_text(numbers(1, 2))
+    await house.once()
+    house.write(**NUMBER, jobs={"name": "eval"})
+    await house.once()
+    assert house.row().state is WatcherState.STOPPED
+    house.write(**NUMBER, jobs={"name": "train"})
+    with out.open("a") as file:
+        file.write(numbers(3, 3))
+    await house.once()
+    assert house.matched() == said(1, 3)
+
+
+# --- the end of jobs -------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_that_ended_while_nothing_ran_is_read_and_completed_at_the_next_pass(
+    house: House, jobs: Jobs
+) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True)
+    out = jobs.add()
+    out.write_text(numbers(1, 1))
+    await house.once()
+    with out.open("a") as file:
+        file.write("n=2\nn=3")
+    jobs.finish(state=JobState.FAILED)
+    await house.once()
+    await house.once()
+    assert [event.data["trigger"] for event in house.events("watcher.triggered")] == [
+        "match",
+        "match",
+        "match",
+        "job_end",
+    ]
+    assert house.row().state is WatcherState.COMPLETED
+    assert len(house.events("watcher.completed")) == 1
+
+
+async def test_a_job_that_began_and_ended_between_two_passes_is_read_and_completed(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True)
+    await house.once()
+    jobs.add("5").write_text(numbers(1, 2))
+    jobs.finish("5")
+    await house.once()
+    assert house.matched() == [*said(1, 2), "None"]
+    assert house.row().state is WatcherState.COMPLETED
+
+
+async def test_a_job_that_the_scheduler_has_forgotten_has_ended_and_nobody_knows_how(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True, trigger_job_states=["failed"])
+    out = jobs.add()
+    await house.once()
+    out.write_text(numbers(1, 1))
+    jobs.forget()
+    assert house.clock is not None
+    await house.once()
+    await house.once()
+    assert house.matched() == said(1, 1)
+    (completed,) = house.events("watcher.completed")
+    assert completed.data["job_state"] == "UNKNOWN"
+
+
+async def test_the_end_of_a_job_is_not_believed_before_its_output_has_been_still(tmp_path: Path) -> None:
+    house = House(tmp_path, engine={"end_grace": 20})
+    jobs = house.with_jobs()
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text("n=1")
+    jobs.change(state=JobState.COMPLETED, ended=house.clock.at if house.clock else None)
+    await house.once()
+    assert (house.matched(), house.row().state) == ([], WatcherState.ACTIVE)
+    assert house.clock is not None
+    house.clock.at += 30
+    with out.open("a") as file:
+        file.write("2\n")
+    os.utime(out, (house.clock.at, house.clock.at))
+    await house.once()
+    assert (house.matched(), house.row().state) == (["n=12"], WatcherState.ACTIVE)
+    house.clock.at += 30
+    await house.once()
+    assert house.row().state is WatcherState.COMPLETED
+
+
+async def test_a_requeued_job_keeps_its_watcher_whether_it_appends_or_begins_anew(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    appends, anew = jobs.add("1"), jobs.add("2")
+    for out in (appends, anew):
+        out.write_text(numbers(1, 2))
+    jobs.finish("1")
+    jobs.finish("2")
+    await house.once()
+    assert {watcher.state for watcher in house.rows()} == {WatcherState.COMPLETED}
+    for job_id in ("1", "2"):
+        jobs.change(job_id, state=JobState.RUNNING, raw_state="RUNNING", ended=None, restarts=1)
+    with appends.open("a") as file:
+        file.write(numbers(3, 4))
+    anew.write_text(numbers(7, 7))
+    await house.once()
+    by_job = {job: [e.matched_text for e in house.events("watcher.triggered") if e.job_id == job] for job in ("1", "2")}
+    assert by_job == {"1": said(1, 4), "2": [*said(1, 2), *said(7, 7)]}
+    assert len(house.rows()) == 2
+    jobs.finish("1")
+    jobs.finish("2")
+    await house.once()
+    assert {watcher.state for watcher in house.rows()} == {WatcherState.COMPLETED}
+
+
+async def test_a_job_id_that_was_given_to_another_job_means_another_watcher(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    jobs.add().write_text(numbers(1, 2))
+    jobs.finish()
+    await house.once()
+    assert house.clock is not None
+    house.clock.at += 9999
+    jobs.add(submitted=house.clock.at, stdout=str(house.outputs / "second"))
+    out = house.outputs / "second"
+    out.write_text(numbers(1, 1))
+    os.utime(out, (house.clock.at, house.clock.at))
+    await house.once()
+    first, second = house.rows()
+    assert (first.state, second.state) == (WatcherState.COMPLETED, WatcherState.ACTIVE)
+    assert (first.trigger_count, second.trigger_count) == (2, 1)
+    await house.once()
+    assert len(house.rows()) == 2
+
+
+async def test_an_array_has_one_watcher_for_each_task_that_runs_and_none_for_the_rest(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, jobs={"ids": ["70"]})
+    for task in (1, 2):
+        jobs.add(f"70_{task}", stdout=str(house.outputs / f"task{task}"))
+        (house.outputs / f"task{task}").write_text(numbers(task, task))
+    await house.once()
+    assert [(str(w.job.id), w.trigger_count) for w in house.rows()] == [("70_1", 1), ("70_2", 1)]
+
+
+# --- not knowing -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_scheduler_that_does_not_answer_ends_no_watcher_and_all_is_caught_up(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_text(numbers(1, 1))
+    await house.once()
+    jobs.failing = SchedulerUnavailableError("slurmctld does not answer")
+    report = await house.once()
+    assert 7 in report.codes()
+    assert house.row().state is WatcherState.ACTIVE
+    shown = house.run("status", "-o", "json").stdout
+    assert '"unreachable"' in shown
+    assert "slurmctld does not answer" in shown
+    with out.open("a") as file:
+        file.write(numbers(2, 3))
+    jobs.failing = None
+    jobs.finish()
+    await house.once()
+    assert house.matched() == said(1, 3)
+    assert [event.type.split(".")[2] for event in house.events("host.unreachable", "host.reachable")] == [
+        "unreachable", "reachable",
+    ]  # fmt: skip
+
+
+class Cut:
+    """A transport whose looks fail."""
+
+    def __init__(self, real: Host) -> None:
+        self._real = real.transport
+        self.host = real.name
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._real, name)
+
+    async def look(self, wants: object) -> object:
+        raise HostUnreachableError("the connection broke")
+
+
+async def test_a_host_that_cannot_be_reached_keeps_everything_as_it_is(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, silence="1m")
+    jobs.add().write_text(numbers(1, 1))
+    await house.once()
+    assert house.clock is not None
+    house.clock.at += 3600
+    jobs.finish()
+    async with house.engine() as engine:
+        hosts = engine.parts.hosts
+        assert isinstance(hosts, dict)
+        hosts[LOCALHOST] = Host(LOCALHOST, Cut(hosts[LOCALHOST]), jobs)  # type: ignore[arg-type]
+        report = await engine.once.run()
+    assert report.seen.unreachable == {"localhost": "the connection broke"}
+    assert (house.matched(), house.row().state) == (said(1, 1), WatcherState.ACTIVE)
+    await house.once()
+    assert house.row().state is WatcherState.COMPLETED
+
+
+async def test_many_watchers_on_one_output_read_it_once(house: House, jobs: Jobs) -> None:
+    for number in range(100):
+        house.write(f"w{number}", pattern=rf"n={number % 10}\b")
+    out = jobs.add()
+    out.write_text(numbers(0, 9) * 1000)
+    asked: list[int] = []
+    async with house.engine() as engine:
+        transport = engine.parts.hosts[LOCALHOST].transport
+
+        class Counting(Cut):
+            async def look(self, wants: object) -> object:
+                glimpses = await transport.look(wants)  # type: ignore[arg-type]
+                asked.extend(len(glimpse.data) for glimpse in glimpses)
+                return glimpses
+
+        hosts = engine.parts.hosts
+        assert isinstance(hosts, dict)
+        hosts[LOCALHOST] = Host(LOCALHOST, Counting(hosts[LOCALHOST]), jobs)  # type: ignore[arg-type]
+        await engine.once.run()
+    assert sum(asked) == out.stat().st_size
+    assert {watcher.trigger_count for watcher in house.rows()} == {1000}
+    assert {watcher.checkpoints[StreamName.STDOUT].offset for watcher in house.rows()} == {out.stat().st_size}
+
+
+async def test_two_jobs_that_write_one_file_are_told(house: House, jobs: Jobs) -> None:
+    house.write()
+    shared = str(house.outputs / "shared")
+    jobs.add("1", stdout=shared)
+    jobs.add("2", stdout=shared)
+    Path(shared).write_text("")
+    await house.once()
+    assert "write one file" in house.run("status").stderr
+
+
+async def test_outputs_on_a_directory_that_is_gone_are_waited_for(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    jobs.add().write_text(numbers(1, 1))
+    await house.once()
+    away = house.outputs.with_name("away")
+    shutil.move(house.outputs, away)
+    await house.once()
+    shutil.move(away, house.outputs)
+    await house.once()
+    assert house.matched() == said(1, 1)
