@@ -33,7 +33,7 @@ KINDS = ("watcher", "settings", "tests")
     help="Write all of them into DIR instead.",
 )
 def command(kind: str, write: Path | None) -> None:
-    """Print the JSON Schema of a watcher (default), of the settings, or of tests; every installed action type is in it."""
+    """Print the JSON Schema of a watcher, of the settings, or of tests; every installed action type is in it."""
     if write is None:
         click.echo(makers()[kind](), nl=False)
         return

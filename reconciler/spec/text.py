@@ -114,9 +114,9 @@ def _syntax_remedy(line: str, column: int) -> tuple[str, str]:
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent or line[column : column + 1] == "\t":
         return "tab", "indent with spaces; set your editor to expand tabs"
-    if "\\" in line[column : column + 2]:
+    if "\\" in line[max(column - 1, 0) : column + 2]:
         return "escape", r"""write the text in single quotes ('\d+'), or double every backslash ("\\d+")"""
-    if line[column : column + 1] in ("@", "`", "%", "|", ">"):
+    if any(character in "@`%|>*&!" for character in line[max(column - 1, 0) : column + 1]):
         return "syntax", "put the value in quotes: YAML gives this character a meaning of its own"
     return (
         "syntax",

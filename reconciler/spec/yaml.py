@@ -7,6 +7,7 @@ before they do harm. It knows nothing of watchers; it refuses what no person wou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ MAX_DEPTH = 40
 MAX_NODES = 100_000
 
 _TAG = "tag:yaml.org,2002:"
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _TAGGED = {"int": (int,), "float": (int, float), "bool": (bool,), "null": (type(None),)}
 
 
@@ -142,7 +144,7 @@ class _Composer:
             self._foreign(event, place[2], place[3])
         values: dict[str, Any] = {}
         places: dict[str, RawPlace] = {}
-        merges: list[tuple[Any, RawPlace]] = []
+        merges: list[tuple[Any, RawPlace, int, int]] = []
         place[4] = places
         for event in self._until(self.kinds.MappingEndEvent):
             mark = event.start_mark
@@ -150,15 +152,17 @@ class _Composer:
             key = self._key(event, depth)
             value, found = self._node(next(self.events), depth + 1)
             if key == "<<":
-                merges.append((value, found))
+                merges.append((value, found, key_line, key_column))
             elif key is None or key in values:
                 self._bad_key(key, key_line, key_column, places)
             else:
                 values[key] = value
                 # an alias shares its place with the anchor: the key's position is this one's alone
                 places[key] = [key_line, key_column, found[2], found[3], found[4]]
-        for value, found in merges:
-            self._merge(value, found, values, places)
+        for value, found, key_line, key_column in merges:
+            if not self._merge(value, found, values, places):
+                remedy = "write `<<: *name`, or `<<: [*one, *two]`"
+                self.flaws.append(Flaw(key_line, key_column, "merge-key", "`<<` wants a mapping, or a list of them", remedy))
         return values
 
     def _key(self, event: Any, depth: int) -> str | None:
@@ -183,26 +187,16 @@ class _Composer:
             )
         self.flaws.append(flaw)
 
-    def _merge(self, value: Any, place: RawPlace, values: dict[str, Any], places: dict[str, RawPlace]) -> None:
-        """Fill in what `<<: *base` (or a list of them) gives and the mapping does not have itself."""
+    def _merge(self, value: Any, place: RawPlace, values: dict[str, Any], places: dict[str, RawPlace]) -> bool:
+        """Fill in what `<<: *base` (or a list of them) gives and the mapping lacks; False where it is no mapping."""
         if isinstance(value, list):
-            for item, found in zip(value, place[4], strict=True):
-                self._merge(item, found, values, places)
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                if key not in values:
-                    values[key], places[key] = item, place[4][key]
-        else:
-            self.flaws.append(
-                Flaw(
-                    place[2],
-                    place[3],
-                    "merge-key",
-                    "`<<` wants a mapping, or a list of mappings",
-                    "write `<<: *name`",
-                    str(value),
-                )
-            )
+            return all([self._merge(item, found, values, places) for item, found in zip(value, place[4], strict=True)])
+        if not isinstance(value, dict):
+            return False
+        for key, item in value.items():
+            if key not in values:
+                values[key], places[key] = item, place[4][key]
+        return True
 
     def _sequence(self, event: Any, place: RawPlace, depth: int) -> list[Any]:
         if event.tag is not None and str(event.tag) != _TAG + "seq":
@@ -269,7 +263,14 @@ def _c_events(parser: Any) -> Iterator[Any]:
 
 
 def pure_events(text: str) -> Iterator[Any]:
-    """Return the events of ruamel's parser that is written in Python."""
+    """Yield the events of ruamel's parser that is written in Python; what it misses of escapes is refused here."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
 
-    return iter(YAML(typ="safe", pure=True).parse(text))
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            if _SURROGATES.search(getattr(event, "value", "") or ""):
+                raise MarkedYAMLError(problem="an escape stands for no character", problem_mark=event.start_mark)
+            yield event
+    except (ValueError, OverflowError) as error:  # an escape beyond the last character, a version that is no number
+        raise MarkedYAMLError(problem=f"cannot be read: {error}") from error
