@@ -27,7 +27,7 @@ async def pour(path: Path) -> None:
     """Write as fast as it goes, pages of changing length."""
     sink = JsonLines(JsonlSpec(path=path, max_bytes=MAX_BYTES, backups=BACKUPS), IDENTITY)
     seq = sink.position()
-    while seq < 20 * BACKUPS:  # beyond that the oldest files would go
+    while seq < 12 * BACKUPS:  # beyond that the oldest files would go
         length = 1 + seq % 23
         await sink.write(numbered(seq + 1, seq + length))
         seq += length
