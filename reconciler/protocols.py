@@ -400,6 +400,7 @@ class EventFilter:
     """Which events a reader wants; None and empty fields do not narrow."""
 
     after_seq: int = 0
+    before_seq: int | None = None
     watcher_id: int | None = None
     watcher: str | None = None
     job_id: str | None = None
@@ -408,6 +409,49 @@ class EventFilter:
     since: float | None = None
     newest: bool = False  # the newest `limit` of them (still in ascending order)
     limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherFilter:
+    """Which watchers a reader wants, the newest first; None and empty fields do not narrow.
+
+    `labels` are those of the spec in force under the watcher's name. `search` is looked for in names, jobs and patterns.
+    `stopped`: tombstones too (asking for the state `stopped` asks for them as well). `before_id` continues a page.
+    """
+
+    state: str | None = None
+    hostname: str | None = None
+    job_id: str | None = None
+    name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    search: str = ""
+    stopped: bool = False
+    before_id: int | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class WatcherPage:
+    """Watchers by descending id, the specs in force under their names, and how many pass the filter on all pages."""
+
+    watchers: tuple[Watcher, ...] = ()
+    specs: Mapping[WatcherName, StoredSpec] = field(default_factory=dict)
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counts over everything that is kept; tombstones are no watchers.
+
+    `actions`: (action type, outcome kind) -> events. `recent`: action events since the time asked for. `busiest`: watchers
+    with the most action events: id, job id, name, count. `pending`: actions without an outcome.
+    """
+
+    watchers: Mapping[str, int] = field(default_factory=dict)
+    actions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    recent: int = 0
+    busiest: tuple[tuple[int, str, str, int], ...] = ()
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,6 +494,14 @@ class StateReading(Protocol):
         """Return one watcher; None where there is none of this id."""
         ...
 
+    def page(self, wanted: WatcherFilter) -> WatcherPage:
+        """Return one page of watchers, at a cost that does not grow with the number of those on other pages."""
+        ...
+
+    def statistics(self, since: float) -> Statistics:
+        """Return counts for people, the recent ones since `since` (seconds since the epoch)."""
+        ...
+
     def jobs(self, *, unfinished: bool = False) -> tuple[KnownJob, ...]:
         """Return the jobs that were seen; `unfinished`: those whose output is not read to its end."""
         ...
@@ -463,7 +515,7 @@ class StateReading(Protocol):
         ...
 
     def recent_starts(self, watcher_id: WatcherId, since: float) -> tuple[float, ...]:
-        """Return when rate-limited actions of this watcher were begun after `since`."""
+        """Return when actions of this watcher were begun after `since`, every attempt; state-only ones are never begun."""
         ...
 
     def events(self, wanted: EventFilter) -> tuple[Event, ...]:
@@ -508,7 +560,7 @@ class StateWriting(StateReading, Protocol):
         ...
 
     def purge(self, now: float, *, events: float, metrics: float, watchers: float) -> int:
-        """Delete what is older than these ages (seconds); return how many rows went."""
+        """Delete some thousands of rows older than these ages (seconds); return how many: call again until it is 0."""
         ...
 
 
