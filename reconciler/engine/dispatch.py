@@ -54,8 +54,6 @@ class _Verdict:
 class Dispatcher:
     """Dispatches the pending actions of the watchers of one job task."""
 
-    __slots__ = ("_host", "_identity", "_parts", "_recent", "_running", "_task", "_turns")
-
     def __init__(self, parts: Parts, host: Host, task: JobTask, identity: str) -> None:
         self._parts, self._host, self._task, self._identity = parts, host, task, identity
         self._recent: dict[WatcherId, list[float]] = {}
