@@ -21,7 +21,8 @@ LAST_SEQ = select(text("seq")).select_from(text("sqlite_sequence")).where(text("
 
 def select_events(connection: Connection, wanted: EventFilter) -> Sequence[Row[Any]]:
     """Return the rows that pass, ascending by seq: the first `limit` of them, or the last."""
-    if wanted.limit <= 0 or wanted.after_seq > _LARGEST_ID or abs(wanted.watcher_id or 0) > _LARGEST_ID:
+    numbers = (wanted.after_seq, wanted.before_seq or 0, abs(wanted.watcher_id or 0))
+    if wanted.limit <= 0 or max(numbers) > _LARGEST_ID:
         return ()
     clauses = [*_equalities(wanted), *_bounds(connection, wanted)]
     order = _EVENTS.c.id.desc() if wanted.newest else _EVENTS.c.id
@@ -51,10 +52,11 @@ def _bounds(connection: Connection, wanted: EventFilter) -> list[ColumnElement[b
     (`+timestamp`): SQLite would sort everything since then for one page.
     """
     after = wanted.after_seq
+    before = [] if wanted.before_seq is None else [_EVENTS.c.id < wanted.before_seq]
     if wanted.since is None:
-        return [_EVENTS.c.id > after]
+        return [_EVENTS.c.id > after, *before]
     young = select(_EVENTS.c.id).where(_EVENTS.c.timestamp >= wanted.since).limit(_FEW + 1).subquery()
     number, least = connection.execute(select(func.count(), func.min(young.c.id))).one()
     if number <= _FEW:
         after = max(after, _LARGEST_ID if least is None else least - 1)
-    return [_EVENTS.c.id > after, literal_column("+timestamp") >= to_iso(wanted.since)]
+    return [_EVENTS.c.id > after, *before, literal_column("+timestamp") >= to_iso(wanted.since)]

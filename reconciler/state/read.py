@@ -29,9 +29,10 @@ from reconciler.model import (
     WatcherId,
     WatcherState,
 )
-from reconciler.protocols import EventFilter, KnownJob
+from reconciler.protocols import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
 from reconciler.state import connection as db
 from reconciler.state.history import LAST_SEQ, select_events
+from reconciler.state.listing import page_of, statistics_of
 from reconciler.state.migrations import IDENTITY
 from reconciler.state.rows import (
     action_from,
@@ -118,6 +119,18 @@ class StateReader:
         if not 0 < watcher_id <= _LARGEST_ID:
             return None
         return next(iter(self._watchers([_WATCHERS.c.id == watcher_id])), None)
+
+    def page(self, wanted: WatcherFilter) -> WatcherPage:
+        """Return one page of watchers, newest first, with the specs in force under their names."""
+        with self._reading() as connection:
+            ids, specs, total = page_of(connection, wanted)
+        found = self._watchers([_WATCHERS.c.id.in_(ids)]) if ids else ()
+        return WatcherPage(found[::-1], specs, total)
+
+    def statistics(self, since: float) -> Statistics:
+        """Return counts for people."""
+        with self._reading() as connection:
+            return statistics_of(connection, since)
 
     def _watchers(self, wanted: Sequence[ColumnElement[bool]]) -> tuple[Watcher, ...]:
         with self._reading() as connection:

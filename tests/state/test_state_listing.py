@@ -1,0 +1,117 @@
+"""Pages of watchers and counts: what the API shows to people who have thousands of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from state_values import BODY, KEY, NOW, ORIGIN, a_watcher, an_event
+
+from reconciler.events import EventType
+from reconciler.model import HostName, JobId, JobKey, StoredSpec, WatcherId, WatcherName, WatcherState
+from reconciler.protocols import Advance, Batch, EventFilter, WatcherFilter
+from reconciler.state.write import StateWriter
+
+OTHER = JobKey(HostName("hpc2"), JobId("77"))
+
+
+def a_spec(name: str, labels: str = "{}") -> StoredSpec:
+    body = f'{{"labels":{labels},{BODY[1:]}'
+    return StoredSpec(WatcherName(name), "d1", body, ORIGIN)
+
+
+def names(state: StateWriter, /, **wanted: object) -> list[str]:
+    return [str(watcher.name) for watcher in state.page(WatcherFilter(**wanted)).watchers]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def several(state: StateWriter) -> StateWriter:
+    """Watchers a, b, c and a tombstone d."""
+    state.commit(
+        Batch(
+            create=(
+                a_watcher("a"),
+                a_watcher("b", OTHER, phase=WatcherState.COMPLETED),
+                a_watcher("c_1%", job_name="eval"),
+                a_watcher("d", phase=WatcherState.STOPPED),
+            ),
+            put_specs=(a_spec("a", '{"team":"vision","a.b\\"]":"x"}'), a_spec("b", '{"team":"nlp"}'), a_spec("c_1%")),
+        )
+    )
+    return state
+
+
+def test_the_newest_come_first_and_tombstones_only_when_asked_for(several: StateWriter) -> None:
+    assert names(several) == ["c_1%", "b", "a"]
+    assert names(several, state="stopped") == ["d"]
+    assert names(several, stopped=True) == ["d", "c_1%", "b", "a"]
+
+
+def test_every_field_narrows(several: StateWriter) -> None:
+    assert names(several, state="completed") == ["b"]
+    assert names(several, hostname="hpc2") == ["b"]
+    assert names(several, job_id=KEY.id) == ["c_1%", "a"]
+    assert names(several, name="a") == ["a"]
+
+
+def test_labels_are_those_of_the_spec_whatever_their_keys_hold(several: StateWriter) -> None:
+    assert names(several, labels={"team": "vision"}) == ["a"]
+    assert names(several, labels={"team": "vision", 'a.b"]': "x"}) == ["a"]
+    assert names(several, labels={"team": "vision", "other": "x"}) == []
+    assert names(several, labels={"team') OR 1=1 --": "x"}) == []
+
+
+def test_a_search_is_text_and_no_pattern(several: StateWriter) -> None:
+    assert names(several, search="C_1") == ["c_1%"]
+    assert names(several, search="%") == ["c_1%"]
+    assert names(several, search="eval") == ["c_1%"]
+    assert names(several, search="77") == ["b"]
+    assert names(several, search="a_b") == []
+
+
+def test_pages_go_on_where_the_last_one_ended_and_tell_the_whole_number(several: StateWriter) -> None:
+    first = several.page(WatcherFilter(limit=2))
+    assert ([w.name for w in first.watchers], first.total) == (["c_1%", "b"], 3)
+    second = several.page(WatcherFilter(limit=2, before_id=first.watchers[-1].id))
+    assert ([w.name for w in second.watchers], second.total) == (["a"], 3)
+    assert second.specs[WatcherName("a")].body.startswith('{"labels"')
+    assert several.page(WatcherFilter(before_id=2**80)).watchers == first.watchers + second.watchers
+
+
+def test_a_page_of_very_many_costs_what_a_page_costs(state: StateWriter) -> None:
+    state.commit(Batch(create=tuple(a_watcher(f"w{n}", replace(KEY, id=JobId(str(n)))) for n in range(10_000))))
+    best = 1.0
+    for _ in range(5):
+        began = time.perf_counter()
+        assert len(state.page(WatcherFilter(limit=100, before_id=5000)).watchers) == 100
+        best = min(best, time.perf_counter() - began)
+    assert best < 0.05
+
+
+def test_statistics_count_states_and_actions_by_outcome(several: StateWriter) -> None:
+    action = replace(
+        an_event(kind=EventType.ACTION_SUCCEEDED), watcher_id=WatcherId(1), watcher="a", action_type="log_event"
+    )
+    failed = replace(action, type=EventType.ACTION_FAILED, at=NOW - 7200)
+    told = replace(action, type=EventType.WATCHER_TRIGGERED)
+    several.commit(Batch(events=(action, action, failed, told)))
+    found = several.statistics(NOW - 3600)
+    assert found.watchers == {"active": 2, "completed": 1}
+    assert found.actions == {("log_event", "succeeded"): 2, ("log_event", "failed"): 1}
+    assert (found.recent, found.pending) == (2, 0)
+    assert found.busiest == ((1, action.job_id, "a", 3),)
+
+
+def test_statistics_follow_a_watcher_that_changed(several: StateWriter) -> None:
+    before = several.watcher(1)
+    assert before is not None
+    several.commit(Batch(advances=(Advance(before, replace(before, phase=WatcherState.DISABLED)),)))
+    assert several.statistics(0.0).watchers == {"active": 1, "completed": 1, "disabled": 1}
+
+
+def test_events_before_a_seq_are_the_older_page(state: StateWriter) -> None:
+    state.commit(Batch(events=tuple(an_event() for _ in range(5))))
+    older = state.events(EventFilter(before_seq=4, newest=True, limit=2))
+    assert [event.seq for event in older] == [2, 3]
+    assert state.events(EventFilter(before_seq=2**80)) == ()
