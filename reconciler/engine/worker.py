@@ -113,7 +113,7 @@ class Worker:
             await self._parts.clock.sleep(RETRY_COMMIT)
         except HostUnreachableError as error:
             log.warning("job %s: %s", self.task.job.key, error.message)
-        except Exception:  # noqa: BLE001 - a bug met by one job's output must not be silent, and not stop the others
+        except Exception:  # a bug met by one job's output must not be silent, and not stop the others
             log.exception("job %s: this tick is tried again", self.task.job.key)
             self.task.forget_scans()
             await self._parts.clock.sleep(RETRY_COMMIT)
