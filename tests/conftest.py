@@ -17,6 +17,8 @@ import pytest
 
 _parts = sorted((Path(__file__).parent / "parts").glob("[!_]*.py"))
 pytest_plugins = [f"parts.{file.stem}" for file in _parts if "@pytest.fixture" in file.read_text(encoding="utf-8")]
+# Before the first of them is imported, since some import others.
+pytest.register_assert_rewrite(*pytest_plugins)
 
 # A shared machine stalls now and then; that is no finding of a property test. The rest stays as it is, here and in CI.
 hypothesis.settings.register_profile("house", hypothesis.settings.default, deadline=None)

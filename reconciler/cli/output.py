@@ -92,9 +92,11 @@ _STATE_COLOURS = {
         ("active", "running", "succeeded", "created", "reachable", "resumed", "ok", "create", "resume"), "green"
     ),
     **dict.fromkeys(
-        ("paused", "suspended", "pending", "skipped", "rate_limited", "warning", "update", "replace"), "yellow"
+        ("paused", "suspended", "pending", "skipped", "rate_limited", "warning", "warn", "update", "replace"), "yellow"
     ),
-    **dict.fromkeys(("disabled", "failed", "refused", "unreachable", "interrupted", "error", "timeout", "stop"), "red"),
+    **dict.fromkeys(
+        ("disabled", "failed", "refused", "unreachable", "interrupted", "error", "fail", "timeout", "stop"), "red"
+    ),
     **dict.fromkeys(("triggered", "would_run", "updated", "replaced", "suspend"), "cyan"),
     **dict.fromkeys(("completed", "stopped", "static", "cancelled", "unknown", "no-op"), "dim"),
 }
