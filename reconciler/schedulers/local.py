@@ -29,6 +29,8 @@ from reconciler.schedulers.local_scripts import (
 )
 from reconciler.settings import Duration, Section
 
+#: Seconds that an ended job is listed whatever was asked, as slurmctld does by default: clocks of hosts differ.
+MEMORY = 300.0
 _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9})", re.ASCII)
 
 
@@ -62,8 +64,9 @@ class LocalScheduler:
         self._seen = False
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
-        """Return the jobs, ended ones where they ended after `since`; one call."""
-        found = await self._list("" if since is None else str(int(since)))
+        """Return the jobs, ended ones where they ended after `since` or in the last minutes; one call."""
+        age = MEMORY if since is None else MEMORY + max(0.0, self._now() - since)
+        found = await self._list(str(int(age)))
         wanted = self._users
         return tuple(job for job in found if not wanted or "*" in wanted or job.user in wanted)
 
@@ -134,8 +137,8 @@ class LocalScheduler:
         facts = (job_id, record.name, record.workdir, record.stdout, record.stderr, mode, limit, grace)
         await self._sh(LAUNCH, await self._home(job_id), *LAUNCH_PROGRAMS, *facts, *record.arguments)
 
-    async def _list(self, since: str, *ids: str) -> tuple[Job, ...]:
-        text = await self._sh(LIST, self._settings.directory or "", since, *ids)
+    async def _list(self, age: str, *ids: str) -> tuple[Job, ...]:
+        text = await self._sh(LIST, self._settings.directory or "", age, *ids)
         there = text.startswith(b"directory yes\n")
         if self._seen and not there:  # a home that is not mounted just now is no empty list
             raise SchedulerUnavailableError(f"the jobs directory on {self.host} has vanished")

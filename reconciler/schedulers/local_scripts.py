@@ -80,19 +80,19 @@ else setsid sh -c "$supervise" sh "$@" </dev/null >/dev/null 2>&1 & fi
 )
 LAUNCH_PROGRAMS = (_PAYLOAD, _SUPERVISE)
 
-#: arguments: jobs directory ("": the default), ended since (whole seconds or ""), ids (none: all). Prints pairs.
+#: arguments: jobs directory ("": the default), seconds since the end at most (or ""), ids (none: all). Prints pairs.
 LIST = (
     _COMMON
     + r"""
-dir=${1:-${XDG_STATE_HOME:-$HOME/.local/state}/reconciler/jobs} since=$2; shift 2
+dir=${1:-${XDG_STATE_HOME:-$HOME/.local/state}/reconciler/jobs} age=$2; shift 2
 printf 'directory %s\n' "$([ -d "$dir" ] && echo yes)"
 [ -d "$dir" ] || exit 0
 cd -- "$dir" || exit 1
-node=$(uname -n)
+node=$(uname -n) now=$(date +%s)
 [ $# -gt 0 ] || set -- *
 show() {
   get exit; over=$line
-  [ -z "$over" ] || [ -z "$since" ] || [ "${over##* }" -ge "$since" ] || return 0
+  [ -z "$over" ] || [ -z "$age" ] || [ "$((now - ${over##* }))" -le "$age" ] || return 0
   alive=
   if [ -z "$over" ]; then
     if lives payload || lives supervisor; then alive=1; else get exit; over=$line; fi
@@ -102,7 +102,7 @@ show() {
   for file in payload supervisor cancelled launched/at; do get "$file"; printf '%s %s\n' "$file" "$line"; done
   [ -d launched ] && echo 'launched yes'
 }
-printf 'now %s\n' "$(date +%s)"
+printf 'now %s\n' "$now"
 for id in "$@"; do
   [ -f "$id/job.json" ] && get "$id/node" && [ "$line" = "$node" ] && cd -- "$id" || continue
   show

@@ -24,6 +24,8 @@ from reconciler.settings import Duration, Section
 _IDS = 1000
 #: A listing of a hundred thousand jobs.
 _LISTING_BYTES = 256 * 1024 * 1024
+#: Seconds that the clocks of two hosts may differ.
+_SKEW = 300.0
 _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII)
 #: From here on squeue expands paths itself, and accounting keeps them.
 _EXPANDS = (24, 5)
@@ -59,12 +61,15 @@ class SlurmScheduler:
         self._config: Mapping[str, str] = {}
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
-        """List by one squeue; by one sacct too, where some jobs may have ended and been forgotten after `since`."""
+        """List by one squeue; by one sacct too, where some jobs may have ended and been forgotten after `since`.
+
+        What slurmctld remembers of ended jobs is listed whatever `since` is: minutes, usually.
+        """
         users = () if "*" in self._users else self._users or (await self.account(),)
         found = {job.id: job for job in await self._squeue(users=users)}
         if since is not None and await self._forgotten(since):
-            for job in await self._sacct(users=users, seconds=int(self._now() - since) + 1):
-                if job.state.ended and (job.ended or 0.0) >= since:
+            for job in await self._sacct(users=users, seconds=int(self._now() - since + _SKEW)):
+                if job.state.ended and (job.ended or 0.0) >= since - _SKEW:
                     found.setdefault(job.id, job)
         return tuple(found.values())
 

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -41,8 +42,8 @@ ReturnToService=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-AccountingStoreFlags=job_comment
+AccountingStorageType={accounting}
+{more}
 JobRequeue=1
 SlurmdParameters=config_overrides
 KillWait=2
@@ -71,6 +72,9 @@ def free_port() -> int:
 class SlurmCluster:
     """One node, one controller. `pause` and `stop_controller` are the outages."""
 
+    accounting = "accounting_storage/none"
+    more = ""
+
     def __init__(self, home: Path, *, min_job_age: int = 300) -> None:
         self.home = home
         self.conf = home / "slurm.conf"
@@ -89,16 +93,21 @@ class SlurmCluster:
             (self.home / name).mkdir()
         (self.home / "munge.key").write_bytes(os.urandom(128))
         (self.home / "munge.key").chmod(0o400)
-        facts = {"host": self.host, "home": self.home, "user": getpass.getuser(), "min_job_age": self.min_job_age}
-        self.conf.write_text(CONF.format(**facts, ctld_port=free_port(), d_port=free_port()))
         self._munge()
+        self._before()
+        facts = {"host": self.host, "home": self.home, "user": getpass.getuser(), "min_job_age": self.min_job_age}
+        facts |= {"accounting": self.accounting, "more": self.more}
+        self.conf.write_text(CONF.format(**facts, ctld_port=free_port(), d_port=free_port()))
         self.start_controller()
         self._serve("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
         soon(lambda: self.command("sinfo", "-h", "-o", "%T").strip() == "idle", timeout=30)
 
+    def _before(self) -> None:
+        """Start what slurmctld wants to be there."""
+
     def stop(self) -> None:
-        """End all servers, and every job with them."""
-        for name in ("slurmctld", "slurmd", "munged"):
+        """End all servers, the last started first, and every job with them."""
+        for name in reversed(list(self._servers)):
             self._end(name)
 
     def start_controller(self) -> None:
@@ -160,9 +169,12 @@ class SlurmCluster:
 
     def clear(self) -> None:
         """Cancel every job and return when none is left."""
-        self._run("scancel", "--user", getpass.getuser(), "--hurry")
-        self._run("scancel", "--user", getpass.getuser(), "--signal=KILL", "--full")
-        soon(lambda: not self.command("squeue", "-h", "-o", "%i"), timeout=30)
+
+        def empty() -> bool:
+            self._run("scancel", "--user", getpass.getuser())  # again: a task may start meanwhile
+            return not self.command("squeue", "-h", "-o", "%i")
+
+        soon(lambda: empty() and empty(), timeout=30)
 
     def _munge(self) -> None:
         files = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munge.pid"}
@@ -173,9 +185,10 @@ class SlurmCluster:
         soon((self.home / "munge.socket").exists)
 
     def _serve(self, name: str, *arguments: str) -> None:
+        self.conf.touch()
         with (self.home / f"{name}.out").open("ab") as out:
             self._servers[name] = subprocess.Popen(
-                [program(name, _PACKAGES[name]), *arguments],
+                [program(name, _PACKAGES.get(name, "")), *arguments],
                 env={**self.env, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -208,12 +221,12 @@ class SlurmCluster:
         )
 
 
+C = TypeVar("C", bound=SlurmCluster)
 _PACKAGES = {"munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd"}
 
 
-@pytest.fixture(scope="session")
-def slurm_cluster() -> Iterator[SlurmCluster]:
-    """The servers; started when a test first wants them."""
+def running(kind: type[C], **settings: int) -> Iterator[C]:
+    """Yield a cluster that runs, in a directory of its own; for fixtures."""
     for name, package in {**_PACKAGES, "sbatch": "slurm-client"}.items():
         program(name, package)
     if os.geteuid() != 0:
@@ -221,13 +234,19 @@ def slurm_cluster() -> Iterator[SlurmCluster]:
     # Short, since the path of a socket has room for a hundred bytes; 755, since munged wants it so.
     home = Path(tempfile.mkdtemp(prefix="slurm-"))
     home.chmod(0o755)
-    cluster = SlurmCluster(home)
+    cluster = kind(home, **settings)
     try:
         cluster.start()
         yield cluster
     finally:
         cluster.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster() -> Iterator[SlurmCluster]:
+    """The servers; started when a test first wants them."""
+    yield from running(SlurmCluster)
 
 
 @pytest.fixture
