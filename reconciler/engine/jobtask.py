@@ -57,8 +57,8 @@ class JobTask:
     """
 
     __slots__ = (
-        "_cohorts", "_host", "_network", "_parts", "_placed", "_quiet_since", "_skip", "_stats", "checked", "compiled",
-        "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
+        "_cohorts", "_dealt", "_host", "_network", "_parts", "_placed", "_quiet_since", "_skip", "_stats",
+        "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
@@ -73,6 +73,7 @@ class JobTask:
         self.problem = ""
         self.fresh = True  # its job or its set of watchers changed since the reader was told
         self._stats: dict[StreamName, FileStat] = {}
+        self._dealt: dict[StreamName, frozenset[WatcherId]] = {}  # who has dealt with all of what `_stats` saw
         self._quiet_since: float | None = None
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
@@ -165,7 +166,8 @@ class JobTask:
         wants = {}
         for stream, positions in self.readers().items():
             offset = min(position.offset for position in positions.values())
-            known = None if self.job.state.ended else self._stats.get(stream)
+            nothing_owed = not self.job.state.ended and positions.keys() <= self._dealt.get(stream, frozenset())
+            known = self._stats.get(stream) if nothing_owed else None
             wants[stream] = Want(self.paths()[stream], offset, known, CONTEXT, self._parts.settings.limits.look_bytes)
         return wants
 
@@ -200,14 +202,15 @@ class JobTask:
                 tick.deadlines(blind=blind)
             finished = final and not more and all(r.settled for r in results.values())
             waits = any(tick.waits for tick in ticks.values())
-            if finished and not waits and not any(self._blocked(i) for i in ticks):
+            woken = any(w.state is WatcherState.PAUSED and not ticks[w.id].after.holds for w in self.watchers.values())
+            if finished and not waits and not woken and not any(self._blocked(i) for i in ticks):
                 for tick in ticks.values():
                     tick.job_ended()
             await self._commit(ticks, results, now)
             self._after_look(glimpses, results)
             self.checked = now
             self.quiet = 0 if grew else self.quiet + 1
-            return TickResult(more or waits, grew, self._done())
+            return TickResult(more or waits or woken, grew, self._done())
 
     def _start(self, watcher: Watcher, now: float) -> WatcherTick:
         limit = self._parts.settings.limits.variable_bytes
@@ -326,9 +329,12 @@ class JobTask:
         self.problem = failed[0] if failed else ""
         for stream, result in results.items():
             stat = glimpses[stream].stat
-            if stat is not None and (result.settled or self.job.state.ended):
+            if stat is None or glimpses[stream].sight is not Sight.READ:
+                continue
+            if result.settled or self.job.state.ended:
                 self._stats[stream] = stat
-            elif stat is not None:
+                self._dealt[stream] = frozenset(result.positions.keys() - result.owed)
+            else:
                 self._stats.pop(stream, None)
 
     def _done(self) -> bool:

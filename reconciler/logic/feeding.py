@@ -44,14 +44,15 @@ class StreamResult:
     """What one look at one stream came to.
 
     `positions`: where each watcher stands now. `more`: there is more to read at once. `grew`: there were new bytes.
-    `settled`: everything up to the stat's size is dealt with, but for a last line without an end. `notes`: events to
-    make, with their data.
+    `owed`: watchers that stopped before the end of it. `settled`: everything up to the stat's size is dealt with, but
+    for a last line without an end. `notes`: events to make, with their data.
     """
 
     positions: dict[WatcherId, Position] = field(default_factory=dict)
     more: bool = False
     grew: bool = False
     settled: bool = True
+    owed: set[WatcherId] = field(default_factory=set)
     notes: list[tuple[EventType, Mapping[str, object]]] = field(default_factory=list)
 
 
@@ -107,7 +108,8 @@ class _CohortFeed:
     ) -> None:
         self._cohort, self._ticks, self._look, self._result = cohort, ticks, look, result
         self._owner = {i: m for m in cohort.members for i in range(m.first, m.first + m.count)}
-        self._stopped: dict[WatcherId, Position] = {}
+        # One that stopped already, at a line of the other stream, keeps its place: nothing here may be passed over.
+        self._stopped = {m.watcher: cohort.position for m in cohort.members if ticks[m.watcher].stopped}
 
     def run(self) -> None:
         followed = follow(self._cohort.position, self._look.glimpse, started=self._look.started, ended=self._look.ended)
@@ -134,6 +136,8 @@ class _CohortFeed:
         for member in self._cohort.members:
             place = self._stopped.get(member.watcher, reached)
             self._result.positions[member.watcher] = place
+            if place != reached:
+                self._result.owed.add(member.watcher)
             if place != reached and self._ticks[member.watcher].waits:
                 self._result.more = True
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from parts.core import CANCEL, NOW, PAUSE, a_job, a_spec, a_watcher, compiled, desired
+from parts.core import CANCEL, NOW, PAUSE, a_job, a_match, a_spec, a_watcher, compiled, desired
 
 from reconciler.events import EventType
 from reconciler.logic.advance import WatcherTick
@@ -187,6 +187,17 @@ def test_a_watcher_whose_pause_has_yet_to_run_is_looked_at_again() -> None:
     assert stream.texts[1] == ["n=1"]
     assert result.more
     assert stream.positions[WatcherId(1)].line == 1
+
+
+def test_a_watcher_that_stopped_on_the_other_stream_keeps_its_place_on_this_one() -> None:
+    stream = Stream({**NUMBER, "actions": [PAUSE]}, NUMBER)
+    stream.file.content = lines(1, 3)
+    ticks = {i: WatcherTick(stream.compiled[i], w, JOB, NOW) for i, w in stream.watchers.items()}
+    ticks[WatcherId(1)].matched([a_match("n=0")])
+    look = Feeding(StreamName.STDERR, stream.file.seen_from(0), JOB.started, False, False, 65536, "/err")
+    result = feed(cohorts(stream.positions, stream.compiled), ticks, look)
+    assert result.positions[WatcherId(1)] == Position()
+    assert result.positions[WatcherId(2)].line == 3
 
 
 def test_patterns_of_one_watcher_know_their_own_numbers() -> None:
