@@ -172,10 +172,8 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the keys of every sshd of the session, and of its client."""
-    home = tmp_path_factory.mktemp("ssh-keys")
+def make_keys(home: Path) -> None:
+    """Make the keys of a server and of its client."""
     for name in ("host_key", "client_key"):
         key = asyncssh.generate_private_key("ssh-ed25519")
         key.write_private_key(home / name)
@@ -183,17 +181,16 @@ def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (home / name).chmod(0o600)
     shutil.copy(home / "client_key.pub", home / "authorized_keys")
     (home / "ssh_config").touch()
-    return home
 
 
-@pytest.fixture
-def sshd(ssh_keys: Path) -> Iterator[Sshd]:
-    """A server of the test's own."""
+@contextlib.contextmanager
+def serving(keys: Path) -> Iterator[Sshd]:
+    """Start a server with these keys, in a directory of its own."""
     program("sshd", "openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd separates its privileges there
     home = Path(tempfile.mkdtemp(prefix="sshd-"))
-    shutil.copytree(ssh_keys, home, dirs_exist_ok=True)
+    shutil.copytree(keys, home, dirs_exist_ok=True)
     server = Sshd(home)
     host_key = (home / "host_key.pub").read_text()
     server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {host_key}")
@@ -203,6 +200,21 @@ def sshd(ssh_keys: Path) -> Iterator[Sshd]:
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def ssh_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the keys of every sshd of the session, and of its client."""
+    home = tmp_path_factory.mktemp("ssh-keys")
+    make_keys(home)
+    return home
+
+
+@pytest.fixture
+def sshd(ssh_keys: Path) -> Iterator[Sshd]:
+    """A server of the test's own."""
+    with serving(ssh_keys) as server:
+        yield server
 
 
 @pytest.fixture

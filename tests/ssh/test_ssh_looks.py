@@ -82,6 +82,22 @@ async def test_ten_thousand_idle_files_take_one_round_trip(sshd: Sshd, tmp_path:
         assert statistics.median(cpu) < 0.02  # 3 ms where nothing else runs; the relay is in it too
 
 
+async def test_a_look_takes_less_than_a_twentieth_of_the_cpu_that_sftp_takes(sshd: Sshd, tmp_path: Path) -> None:
+    used = {}
+    for lookout in ("python3", "perl", "sftp"):
+        async with sshd.transport(lookouts=(lookout,)) as transport:
+            wants = await known(transport, outputs(tmp_path, 1_000))
+            await transport.look(wants)
+            each = []
+            for _ in range(5):
+                began = time.process_time()
+                await transport.look(wants)
+                each.append(time.process_time() - began)
+            used[lookout] = min(each)
+    print({lookout: f"{seconds * 1000:.2f} ms" for lookout, seconds in used.items()})
+    assert max(used["python3"], used["perl"]) < used["sftp"] / 20
+
+
 async def test_nothing_stays_on_the_host(sshd: Sshd, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     sshd.restart(TMPDIR=str(tmp_path / "tmp"))
