@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two readings of the kernel's queue: a job that writes without pause costs twenty wakes a second.
-PAUSE = 0.05
+#: Seconds between two readings of the kernel's queue: the first where a job writes now and then, twice as long each
+#: time something waits already, up to the second. A line is seen at once, and a job that writes without pause costs
+#: twenty wakes a second.
+PAUSE, LONGEST_PAUSE = 0.002, 0.05
 #: Reading pauses so many times as long as it took: a directory where thousands of files grow costs a tenth of a core.
 REST = 9.0
 
@@ -42,6 +44,8 @@ class Notices:
             int, set[str]
         ] = {}  # watch descriptor -> directories: two names may lead to one directory
         self._timer: asyncio.TimerHandle | None = None
+        self._listening = 0.0  # since when, in the loop's time
+        self._pause = PAUSE
         self._adding = False
         self._again = False
         self._off = False
@@ -134,6 +138,8 @@ class Notices:
     def _readable(self, inotify: Inotify) -> None:
         """Deal with what is queued, then leave the queue alone for a while: the kernel merges what repeats."""
         begun = self._loop.time()
+        waited = begun - self._listening < PAUSE / 2  # it came while we paused
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause) if waited else PAUSE
         paths: set[str] = set()
         for event in inotify:
             paths.update(self._paths(event))
@@ -141,8 +147,12 @@ class Notices:
             self._wake(path)
         if self._inotify is inotify:  # a wake may have closed us
             self._loop.remove_reader(inotify.fd)
-            rest = max(PAUSE, REST * (self._loop.time() - begun))
-            self._timer = self._loop.call_later(rest, self._loop.add_reader, inotify.fd, self._readable, inotify)
+            rest = max(self._pause, REST * (self._loop.time() - begun))
+            self._timer = self._loop.call_later(rest, self._listen, inotify)
+
+    def _listen(self, inotify: Inotify) -> None:
+        self._listening = self._loop.time()
+        self._loop.add_reader(inotify.fd, self._readable, inotify)
 
     def _paths(self, event: Event) -> list[str]:
         from asyncinotify import Mask
