@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two readings of the kernel's queue: the first where a job writes now and then, twice as long each
-#: time something waits already, up to the second. A line is seen at once, and a job that writes without pause costs
-#: twenty wakes a second.
-PAUSE, LONGEST_PAUSE = 0.002, 0.05
+#: Seconds between two readings of the kernel's queue: `SHARE` times the processor time that this process used since the
+#: last one, within these bounds. A line is seen at once, and a job that writes without pause costs a fifth of a core.
+PAUSE, LONGEST_PAUSE, SHARE = 0.002, 0.05, 4.0
 #: Reading pauses so many times as long as it took: a directory where thousands of files grow costs a tenth of a core.
 REST = 9.0
 
@@ -44,8 +44,7 @@ class Notices:
             int, set[str]
         ] = {}  # watch descriptor -> directories: two names may lead to one directory
         self._timer: asyncio.TimerHandle | None = None
-        self._listening = 0.0  # since when, in the loop's time
-        self._pause = PAUSE
+        self._used = 0.0  # seconds of processor time of this process at the last reading
         self._adding = False
         self._again = False
         self._off = False
@@ -138,8 +137,8 @@ class Notices:
     def _readable(self, inotify: Inotify) -> None:
         """Deal with what is queued, then leave the queue alone for a while: the kernel merges what repeats."""
         begun = self._loop.time()
-        waited = begun - self._listening < PAUSE / 2  # it came while we paused
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause) if waited else PAUSE
+        used, self._used = self._used, time.process_time()
+        pause = min(LONGEST_PAUSE, max(PAUSE, SHARE * (self._used - used)))
         paths: set[str] = set()
         for event in inotify:
             paths.update(self._paths(event))
@@ -147,12 +146,8 @@ class Notices:
             self._wake(path)
         if self._inotify is inotify:  # a wake may have closed us
             self._loop.remove_reader(inotify.fd)
-            rest = max(self._pause, REST * (self._loop.time() - begun))
-            self._timer = self._loop.call_later(rest, self._listen, inotify)
-
-    def _listen(self, inotify: Inotify) -> None:
-        self._listening = self._loop.time()
-        self._loop.add_reader(inotify.fd, self._readable, inotify)
+            rest = max(pause, REST * (self._loop.time() - begun))
+            self._timer = self._loop.call_later(rest, self._loop.add_reader, inotify.fd, self._readable, inotify)
 
     def _paths(self, event: Event) -> list[str]:
         from asyncinotify import Mask
