@@ -26,7 +26,8 @@ from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceF
 from reconciler.registry import Plugin, discover
 from reconciler.settings import HostSettings, Settings
 from reconciler.spec.canonical import digest_of, from_json, to_json
-from reconciler.spec.load import Loaded, cache_key, dump_loaded, load_file, load_loaded
+from reconciler.spec.faults import Fault
+from reconciler.spec.load import Loaded, LocatedSpec, cache_key, dump_loaded, load_file, load_loaded
 from reconciler.spec.testfile import SampleJob
 from reconciler.spec.union import watcher_model as join_specs
 from reconciler.spec.watcher import WatcherSpec
@@ -65,6 +66,21 @@ def watcher_model() -> type[WatcherSpec]:
 def parse(content: bytes, path: str) -> Loaded:
     """Return what a watcher file says: its specs, or everything that is wrong with it."""
     return load_file(content, path, watcher_model(), (check,))
+
+
+def policy_warnings(located: LocatedSpec, path: str, settings: Settings, source: str = "directory:") -> list[Problem]:
+    """Return what these settings forbid in a spec, as far as its text tells; elsewhere other settings may hold."""
+    found: list[Problem] = []
+    for index, action in enumerate(located.spec.actions):
+        plugin = action_plugins()[action.type]
+        if plugin.check is None:
+            continue
+        section = _section(plugin, settings.actions.get(action.type, {}), plugin.settings, f"actions.{action.type}")
+        for message in plugin.check(action.params, section, settings.channels, source):
+            remedy = "change the action, or let an operator allow it in the settings"
+            fault = Fault(("actions", index), "not-allowed", message, remedy, severity="warning")
+            found.append(located.places.problem(fault, file=path, watcher=located.spec.name))
+    return found
 
 
 def parse_key(file: SourceFile) -> str:

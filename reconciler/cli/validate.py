@@ -16,6 +16,7 @@ from reconciler.cli.output import note, output_option
 from reconciler.errors import ExitCode, Problem
 
 if TYPE_CHECKING:
+    from reconciler.settings import Settings
     from reconciler.spec.load import LocatedSpec
 
 _EPILOG = """\
@@ -47,9 +48,11 @@ class Checked:
 @click.pass_obj
 def command(options: GlobalOptions, paths: tuple[Path, ...], strict: bool, output: str) -> ExitCode:
     """Check watcher files (those of directories, or those named): every error with file, line, column and remedy."""
-    from reconciler.cli.problems import show  # saves start-up time: renders what is found
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.cli.problems import show  # likewise: renders what is found
 
-    files = [_check(path) for path in _files(paths or _usual(options))]
+    settings = app.load_settings(options.config)
+    files = [_check(path, settings) for path in _files(paths or _usual(options))]
     clashes = tuple(_clashes(files))
     problems = [problem for file in files for problem in file.problems]
     problems += clashes
@@ -83,7 +86,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
                 note(f"{path / name}: ignored, its name is not one that holds watchers")
 
 
-def _check(path: Path) -> Checked:
+def _check(path: Path, settings: Settings) -> Checked:
     from reconciler import app
     from reconciler.logic.lint import warnings
 
@@ -101,6 +104,7 @@ def _check(path: Path) -> Checked:
         return Checked(shown, lines, (), tuple(_test_problems(content, shown)))
     loaded = app.parse(content, shown)
     doubts = [doubt for located in loaded.specs for doubt in warnings(located, shown)]
+    doubts += [doubt for located in loaded.specs for doubt in app.policy_warnings(located, shown, settings)]
     found = sorted([*loaded.problems, *doubts], key=lambda problem: (problem.line, problem.column))
     return Checked(shown, lines, loaded.specs, tuple(found))
 

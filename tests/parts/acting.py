@@ -29,7 +29,7 @@ from reconciler.model import (
     WatcherId,
     WatcherName,
 )
-from reconciler.protocols import ActionContext, Submission, Transport
+from reconciler.protocols import ActionContext, Scheduler, Submission, Transport
 from reconciler.transports.local import LocalTransport
 
 ME = getpass.getuser()
@@ -122,7 +122,7 @@ def a_context(
     values: Mapping[str, str | None] | None = None,
     *,
     transport: Transport,
-    scheduler: MemoryScheduler | None = None,
+    scheduler: Scheduler | None = None,
     job: Job | None = None,
     watcher: Watcher | None = None,
     repeat: bool = False,

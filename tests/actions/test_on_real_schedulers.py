@@ -1,0 +1,157 @@
+"""cancel_job, signal_job and resubmit on a real slurmctld, and on local jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from parts.acting import a_context, a_watcher
+from parts.schedulers import job_in, look
+from parts.slurm import SlurmCluster
+from parts.waiting import eventually
+
+from reconciler.actions import cancel_job, requeue, resubmit, run_command, signal_job
+from reconciler.errors import PermanentActionError
+from reconciler.model import Job, JobId, JobState
+from reconciler.protocols import Scheduler, Submission
+from reconciler.schedulers.slurm import SlurmScheduler
+from reconciler.transports.local import LocalTransport
+
+SCRIPT = b"""\
+#!/bin/sh
+#SBATCH --job-name=first
+#SBATCH --time=10
+trap "echo USR1 >> heard" USR1
+echo "args: $*" >> log
+while :; do sleep 0.1; done
+"""
+
+
+async def started(scheduler: Scheduler, workdir: Path, script: bytes = SCRIPT, **options: str) -> Job:
+    """Submit a script and return its job once it runs."""
+    job_id = await scheduler.submit(
+        Submission(script, options=options, workdir=str(workdir), comment="mine", held=False)
+    )
+    return await job_in(scheduler, job_id, JobState.RUNNING)
+
+
+async def act(
+    module: Any, params: dict[str, Any], job: Job, scheduler: Scheduler, here: LocalTransport, mark: str = "m.1"
+) -> str:
+    context = a_context(
+        params,
+        {"mem": "64"},
+        transport=here,
+        scheduler=scheduler,
+        job=job,
+        mark=f"{job.workdir} {mark}",
+        watcher=a_watcher(),
+    )
+    told = await module.make(None, {}).run(context)
+    assert isinstance(told, str)
+    return told
+
+
+async def test_cancel_job_cancels_and_does_nothing_the_second_time(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path)
+    await act(cancel_job, {"reason": "$mem"}, job, scheduler, here)
+    ended = await job_in(scheduler, job.id, JobState.CANCELLED)
+    assert "had ended" in await act(cancel_job, {}, ended, scheduler, here)
+
+
+async def test_signal_job_is_heard_by_the_script(scheduler: Scheduler, here: LocalTransport, tmp_path: Path) -> None:
+    job = await started(scheduler, tmp_path, SCRIPT.replace(b"#SBATCH --time=10\n", b""))
+    await eventually((tmp_path / "log").exists)
+    await act(signal_job, {"signal": "USR1"}, job, scheduler, here)
+    await eventually((tmp_path / "heard").exists)
+    await scheduler.cancel(job, "")
+    await job_in(scheduler, job.id, JobState.CANCELLED)
+
+
+async def test_resubmit_replaces_the_job_by_one_with_the_modifications(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path)
+    params = {
+        "modifications": {"time": 30, "job-name": "second"},
+        "cancel_previous": True,
+        "arguments": ["a b", "$mem"],
+    }
+    told = await act(resubmit, params, job, scheduler, here)
+    new = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
+    await job_in(scheduler, job.id, JobState.CANCELLED)
+    assert (new.name, new.time_limit, new.workdir) == ("second", 1800.0, str(tmp_path))
+    assert new.comment.startswith("mine [reconciler root=")
+    await eventually(lambda: "args: a b 64\n" in (tmp_path / "log").read_text())
+    # An action that was begun before finds its own mark: the same words, no further job.
+    assert await act(resubmit, params, job, scheduler, here) == told
+    await scheduler.cancel(new, "")
+    await job_in(scheduler, new.id, JobState.CANCELLED)
+
+
+async def test_a_chain_of_real_jobs_is_bounded(scheduler: Scheduler, here: LocalTransport, tmp_path: Path) -> None:
+    job = await started(scheduler, tmp_path)
+    for number in (1, 2):
+        told = await act(
+            resubmit, {"max_resubmits": 2, "cancel_previous": True}, job, scheduler, here, mark=f"m.{number}"
+        )
+        job = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
+    with pytest.raises(PermanentActionError, match="the limit is 2"):
+        await act(resubmit, {"max_resubmits": 2, "cancel_previous": True}, job, scheduler, here, mark="m.3")
+    assert (await look(scheduler, job.id)).state is JobState.RUNNING
+    await scheduler.cancel(job, "")
+    await job_in(scheduler, job.id, JobState.CANCELLED)
+
+
+@pytest.mark.slurm
+async def test_a_submission_that_slurm_refuses_leaves_the_job_running(
+    slurm: SlurmCluster, here: LocalTransport, tmp_path: Path
+) -> None:
+    scheduler = SlurmScheduler(a_watcher().job.host, here)
+    job = await started(scheduler, tmp_path)
+    with pytest.raises(PermanentActionError, match="partition"):
+        await act(resubmit, {"modifications": {"partition": "nowhere"}, "cancel_previous": True}, job, scheduler, here)
+    assert (await look(scheduler, job.id)).state is JobState.RUNNING
+
+
+async def test_run_command_runs_in_the_directory_that_the_scheduler_names(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path)
+    await act(run_command, {"command": "touch flag_$mem"}, job, scheduler, here)
+    assert (tmp_path / "flag_64").exists()
+    await scheduler.cancel(job, "")
+    await job_in(scheduler, job.id, JobState.CANCELLED)
+
+
+@pytest.mark.slurm
+async def test_one_task_of_an_array_is_resubmitted_alone(
+    slurm: SlurmCluster, here: LocalTransport, tmp_path: Path
+) -> None:
+    scheduler = SlurmScheduler(a_watcher().job.host, here)
+    number = slurm.submit(SCRIPT.decode(), "--array=3-4", cwd=tmp_path)
+    job = await job_in(scheduler, JobId(f"{number}_4"), JobState.RUNNING)
+    told = await act(resubmit, {}, job, scheduler, here)
+    new = JobId(f"{told.split()[4]}_4")
+    await job_in(scheduler, new, JobState.RUNNING)
+    listed = {known.id for known in await scheduler.jobs(None)}
+    assert listed >= {new, JobId(f"{number}_3")}
+    assert f"{told.split()[4]}_3" not in listed
+    assert "resubmitted already" in await act(resubmit, {}, job, scheduler, here, mark="m.2")
+
+
+@pytest.mark.slurm
+async def test_requeue_gives_the_job_another_run(slurm: SlurmCluster, here: LocalTransport, tmp_path: Path) -> None:
+    scheduler = SlurmScheduler(a_watcher().job.host, here)
+    job = await started(scheduler, tmp_path)
+    await act(requeue, {"max_restarts": 1}, job, scheduler, here)
+
+    async def again() -> bool:
+        return (await look(scheduler, job.id)).restarts == 1
+
+    await eventually(again, timeout=30)
+    with pytest.raises(PermanentActionError, match="max_restarts"):
+        await act(requeue, {"max_restarts": 1}, job, scheduler, here)
