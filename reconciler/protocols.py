@@ -415,7 +415,7 @@ class EventFilter:
 class WatcherFilter:
     """Which watchers a reader wants, the newest first; None and empty fields do not narrow.
 
-    `labels` are those of the spec in force under the watcher's name. `search` is looked for in names, jobs and patterns.
+    `labels` are those of the spec in force under the watcher's name. `search` is looked for in names, jobs, patterns.
     `stopped`: tombstones too (asking for the state `stopped` asks for them as well). `before_id` continues a page.
     """
 
@@ -443,8 +443,8 @@ class WatcherPage:
 class Statistics:
     """Counts over everything that is kept; tombstones are no watchers.
 
-    `actions`: (action type, outcome kind) -> events. `recent`: action events since the time asked for. `busiest`: watchers
-    with the most action events: id, job id, name, count. `pending`: actions without an outcome.
+    `actions`: (action type, outcome kind) -> events. `recent`: action events since the time asked for. `busiest`:
+    watchers with the most action events: id, job id, name, count. `pending`: actions without an outcome.
     """
 
     watchers: Mapping[str, int] = field(default_factory=dict)

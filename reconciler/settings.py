@@ -121,6 +121,26 @@ class EngineSettings(Section):
     end_grace_network: Duration = Field(60.0, description="the same on network file systems")
 
 
+class ApiSettings(Section):
+    """`reconcile serve`: who may talk to it, and how much."""
+
+    bind: str = Field("127.0.0.1", description="address to listen on; other machines reach only what is bound for them")
+    port: int = Field(8443, ge=0, le=65535, description="0: any free one")
+    socket: Path | None = Field(None, description="listen on this Unix socket (mode 0600) instead of a port")
+    hosts: tuple[str, ...] = Field((), description="names by which clients may call it, beside those of `bind`")
+    certificate: Path | None = Field(None, description="PEM file; default: a self-signed one, made beside the state")
+    certificate_key: Path | None = Field(None, description="its private key, where that is in a file of its own")
+    keys: Path | None = Field(None, description="file of the keys, hashed; default: apikeys.json beside the state")
+    session: Duration = Field(7 * 86400.0, ge=60, description="how long a browser stays signed in")
+    requests_per_minute: int = Field(6000, ge=1, description="of each key")
+    stranger_burst: int = Field(100, ge=1, description="requests without a valid key from one address, at once")
+    stranger_per_minute: int = Field(10, ge=1, description="likewise, lastingly")
+    body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="of a request")
+    body_timeout: Duration = Field(15.0, ge=0.1, description="a request must have come whole by then")
+    subscribers: int = Field(500, ge=1, description="WebSockets at once")
+    subscriber_queue: int = Field(1000, ge=8, description="events a slow WebSocket may be behind before it must refetch")
+
+
 class Settings(Section):
     """The whole settings file."""
 
@@ -134,6 +154,7 @@ class Settings(Section):
     policy: PolicySettings = PolicySettings()
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
+    api: ApiSettings = ApiSettings()
     actions: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="settings of action types, by type"
     )

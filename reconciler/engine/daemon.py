@@ -20,6 +20,7 @@ from reconciler.engine.reader import Reader
 from reconciler.engine.requests import Requests
 from reconciler.engine.worker import Worker
 from reconciler.errors import LeaseLostError, StateError
+from reconciler.logic.plan import Plan
 from reconciler.model import HostName, JobKey
 from reconciler.protocols import Source, StateReading
 
@@ -56,6 +57,24 @@ class Daemon:
         self._error = self._error or error
         self._stopping.set()
 
+    async def look_again(self, *, list_jobs: bool = False) -> PassReport | None:
+        """Make a pass now, beside the regular ones, and return what it came to; None where nothing could be written."""
+        self._list_jobs = self._list_jobs or list_jobs
+        return await self._pass("")
+
+    async def preview(self) -> Plan:
+        """Return the plan of a pass that would be made now, with the jobs as they are known; changes nothing."""
+        async with self._passing:
+            return await self._controller.preview(list_jobs=False)
+
+    async def carry_out(self) -> None:
+        """Carry out the requests that are waiting now, not only at their next turn."""
+        await self._carry_out()
+
+    def tell(self) -> None:
+        """Say that events were committed by somebody else than a pass or a tick."""
+        self._pump.wake()
+
     async def run(self, *, approve: str = "") -> None:
         """Run; raises LeaseLostError where another reconciler took the state over."""
         async with kept(self._parts, self.fatal):
@@ -65,7 +84,7 @@ class Daemon:
         if self._error is not None:
             raise self._error
 
-    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _until_stopped(self, work: Coroutine[Any, Any, object]) -> None:
         """Await the work, or break it off when told to stop: the next process finds what is left to do."""
         working = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stopping.wait())
@@ -129,7 +148,7 @@ class Daemon:
         self._list_jobs = True
         self._again.set()
 
-    async def _pass(self, approve: str) -> None:
+    async def _pass(self, approve: str) -> PassReport | None:
         list_jobs, self._list_jobs = self._list_jobs, False
         try:
             async with self._passing:
@@ -138,10 +157,11 @@ class Daemon:
             raise
         except StateError as error:
             log.error("this pass is made again: %s", error.message)
-            return
+            return None
         self._meet_fleet()
         self._pump.wake()
         self.on_pass(report)
+        return report
 
     def _meet_fleet(self) -> None:
         """See that every job task has a worker and a reader, and that what ended has none."""

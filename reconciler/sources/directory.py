@@ -33,6 +33,8 @@ ACCEPTED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]*\.ya?ml$")
 TESTS = (".test.yaml", ".test.yml")
 #: A larger file is read only so far; the loader then says that it is too large.
 MAX_FILE_BYTES = 1024 * 1024 + 1
+#: Where the writable layer keeps what was deleted on purpose; what stands here and not above stops at once.
+DELETED = ".deleted"
 #: A file changed this recently (seconds) is looked at twice.
 SETTLED = 1.0
 _CHANGES = (
@@ -72,6 +74,7 @@ class DirectorySource:
     def __init__(self, path: Path, above: Sequence[Path] = (), kind: str = "directory") -> None:
         self.path = Path(os.path.abspath(path))
         self.name = f"{kind}:{self.path}"
+        self._writable = kind == "api"
         self._above = tuple(above)
         self._said: set[str] = set()
         self._inotify: Inotify | None = None
@@ -142,7 +145,12 @@ class DirectorySource:
         return _Look(tuple(files), tuple(problems), tuple(ignored), newest, self._deleted(set(names)))
 
     def _deleted(self, present: set[str]) -> frozenset[str]:
-        """Return the paths of files here that a commit of the checked-out branch deleted; none outside of git."""
+        """Return the paths of files here that somebody deleted on purpose: by a commit of the checked-out branch, or,
+        in the writable layer, by a request."""
+        if self._writable:
+            kept = self.path / DELETED
+            gone = os.listdir(kept) if kept.is_dir() else ()
+            return frozenset(str(self.path / name) for name in gone if name not in present)
         if self._work_tree() is None:
             return frozenset()
         head = _git(self.path, "rev-parse", "HEAD")

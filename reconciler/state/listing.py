@@ -74,7 +74,7 @@ def statistics_of(connection: Connection, since: float) -> Statistics:
     ).all()
     counted = connection.execute(by_action.group_by(_EVENTS.c.action_type, _EVENTS.c.type)).all()
     return Statistics(
-        watchers={state: count for state, count in connection.execute(by_state.group_by(_WATCHERS.c.state))},
+        watchers={row.state: row[1] for row in connection.execute(by_state.group_by(_WATCHERS.c.state))},
         actions={(type_, _ACTION_TYPES[outcome]): count for type_, outcome, count in counted},
         recent=connection.execute(recent.where(_EVENTS.c.timestamp >= since)).scalar_one(),
         busiest=tuple((row.watcher_id, row.job_id, row.watcher, row.times) for row in rows),
