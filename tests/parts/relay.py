@@ -20,6 +20,8 @@ class Relay:
         #: Bytes to the client after which the line is cut; None: never.
         self.cut_after: int | None = None
         self.to_client = 0
+        #: Lines that the client has ended.
+        self.hung_up = 0
         self.through = asyncio.Event()
         self.through.set()
         self._target = port
@@ -81,6 +83,7 @@ class Relay:
         try:
             while data := await reader.read(PIECE):
                 await line.put((loop.time() + self.delay, data))
+            self.hung_up += not to_client
             await line.put((loop.time() + self.delay, b""))
             await task
         finally:

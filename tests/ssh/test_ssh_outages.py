@@ -157,6 +157,55 @@ async def test_a_lookout_that_is_killed_while_it_looks_costs_nothing(
     assert far.connections == 1
 
 
+async def test_a_file_system_that_hangs_ends_no_program_and_is_not_looked_at_twice(sshd: Sshd, tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_text("one")
+    async with sshd.transport(answer_timeout=0.5) as transport:
+        await read(transport, Want(str(file)))
+        (lookout,) = sshd.programs
+        run = asyncio.create_task(transport.run(["sh", "-c", "sleep 1.2; echo done"]))
+        lookout.send_signal(signal.SIGSTOP)  # as one that waits for a dead mount: it can be neither asked nor killed
+        for _ in range(3):
+            with pytest.raises(HostUnreachableError, match="file system there hangs"):
+                await transport.look([Want(str(file), 1)])
+        assert (await run).stdout == b"done\n"
+        assert sshd.programs == [lookout]
+        lookout.send_signal(signal.SIGCONT)
+        assert await eventually(lambda: caught_up(transport, Want(str(file), 1))) == b"ne"
+        await eventually(lambda: len(sshd.programs) == 1)
+        assert transport.connections == 1
+
+
+async def test_without_keepalives_silence_is_the_end_of_the_connection(sshd: Sshd, tmp_path: Path) -> None:
+    async with sshd.transport(answer_timeout=0.5, keepalive_interval=0) as transport:
+        await transport.look([Want("/etc/passwd")])
+        (lookout,) = sshd.programs
+        lookout.send_signal(signal.SIGSTOP)
+        with pytest.raises(HostUnreachableError):
+            await transport.look([Want("/etc/passwd")])
+        assert (await transport.look([Want("/etc/passwd")]))[0].sight is Sight.READ
+        assert transport.connections == 2
+        end([lookout])
+
+
+async def test_keepalives_end_a_connection_that_is_dead(sshd: Sshd, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("x")
+    async with (
+        relay_to(sshd.port) as relay,
+        sshd.transport(
+            port=relay.port, known_hosts=any_port(sshd), answer_timeout=0.2, keepalive_interval=0.1
+        ) as transport,
+    ):
+        await read(transport, Want(str(tmp_path / "out")))
+        relay.hold()
+        with pytest.raises(HostUnreachableError):
+            await transport.look([Want(str(tmp_path / "out"))])
+        await eventually(lambda: relay.hung_up == 1)
+        relay.through.set()
+        assert await eventually(lambda: caught_up(transport, Want(str(tmp_path / "out")))) == b"x"
+        assert transport.connections == 2
+
+
 async def test_a_lookout_that_never_lives_long_is_an_error_and_no_endless_loop(sshd: Sshd, tmp_path: Path) -> None:
     fake = tmp_path / "python3"
     fake.write_text(

@@ -1,19 +1,19 @@
 """One look at many files of the host in one round trip, whatever is there to look with. `ssh.py` calls it.
 
 The best of python3, Perl and SFTP is started and kept; one that ends is started anew and told everything again, since
-offsets live on this side. Looks run one after the other.
+offsets live on this side. One that hangs is waited for: another would hang beside it. Looks run one after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from reconciler.errors import HostUnreachableError
 from reconciler.protocols import Glimpse, Want
 from reconciler.transports.over_ssh.link import Link
-from reconciler.transports.over_ssh.program import LookoutEndedError, ProgramLookout, Traffic
+from reconciler.transports.over_ssh.program import LookoutEndedError, LookoutSilentError, ProgramLookout, Traffic
 from reconciler.transports.over_ssh.sftp import SftpLookout
 from reconciler.transports.over_ssh.spec import LookoutKind
 
@@ -43,6 +43,7 @@ class Looks:
         self._lock = asyncio.Lock()
         self._kinds: list[LookoutKind] = list(link.settings.lookouts)
         self._lookout: Lookout | None = None
+        self._silent: ProgramLookout | None = None
         self.traffic = Traffic()
 
     async def look(self, wants: Sequence[Want]) -> list[Glimpse]:
@@ -65,16 +66,21 @@ class Looks:
     def close(self) -> None:
         """End what is at the far end."""
         self._forget()
+        if self._silent is not None:
+            self._silent.close()
 
     async def _once(self, wants: Sequence[Want]) -> list[Glimpse]:
         lookout = await self._ready()
         self._lookout = None  # an answer that did not come in full leaves it in a state that nobody knows
-        answered = False
+        done = False
         try:
             seen = await lookout.look(wants)
-            answered = True
+            done = True
+        except LookoutSilentError as error:
+            self._silent, done = cast(ProgramLookout, lookout), True
+            raise self._silence() from error
         finally:
-            if not answered:
+            if not done:
                 lookout.close()
         self._lookout = lookout
         self._link.worked()
@@ -84,6 +90,11 @@ class Looks:
         if self._lookout is not None and self._lookout.usable:
             return self._lookout
         self._forget()
+        if self._silent is not None:
+            if self._silent.silent:
+                raise self._silence()
+            self._silent.close()  # it speaks again, or has ended: what it was told is not known to have arrived
+            self._silent = None
         why = ""
         for kind in tuple(self._kinds):
             try:
@@ -96,6 +107,12 @@ class Looks:
         raise HostUnreachableError(
             f"{self._link.host}: nothing there can look at files ({why})",
             remedy="python3 (3.6 or newer), Perl or sftp-server must be there",
+        )
+
+    def _silence(self) -> HostUnreachableError:
+        return HostUnreachableError(
+            f"{self._link.host}: no answer in time: a file system there hangs, or the host does",
+            remedy="see whether `ls` answers there in the directories of the outputs; a slow host: `answer_timeout`",
         )
 
     async def _start(self, kind: LookoutKind) -> Lookout:

@@ -37,6 +37,10 @@ class LookoutEndedError(Exception):
     """The lookout is not there (any more); the connection is."""
 
 
+class LookoutSilentError(Exception):
+    """The lookout does not answer: a file system hangs under it, or the host does. It is kept until that is known."""
+
+
 @dataclass(slots=True)
 class Traffic:
     """What passed between this side and its lookouts: frames and bytes."""
@@ -58,6 +62,7 @@ class ProgramLookout:
         self._records: list[Record] = []
         self._waiter: asyncio.Future[list[Record]] | None = None
         self._complaint = b""
+        self._greeted = False
 
     @classmethod
     async def start(cls, link: Link, kind: Program, traffic: Traffic) -> ProgramLookout:
@@ -86,7 +91,7 @@ class ProgramLookout:
         return not self._session.closed.is_set() and not self._register.full
 
     async def look(self, wants: Sequence[Want]) -> list[Glimpse]:
-        """Return one Glimpse for each Want. Raises LookoutEndedError, HostUnreachableError."""
+        """Return one Glimpse for each Want. Raises LookoutEndedError, LookoutSilentError, HostUnreachableError."""
         frame = self._register.request(wants, self._link.settings.look_bytes)
         self._answers.longest = self._register.longest
         self._traffic.requests += 1
@@ -97,6 +102,11 @@ class ProgramLookout:
         except FrameError as error:
             raise LookoutEndedError(str(error)) from error
 
+    @property
+    def silent(self) -> bool:
+        """True while an answer is still owed that was given up."""
+        return self._waiter is not None and not self._waiter.done()
+
     def close(self) -> None:
         """End it: its input is closed."""
         self._session.end()
@@ -105,6 +115,7 @@ class ProgramLookout:
         """Send a frame and return the records up to the one that ends its answer."""
         self._records = []
         waiter: asyncio.Future[list[Record]] = asyncio.get_running_loop().create_future()
+        waiter.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also where nobody waits
         self._waiter = waiter
         try:
             self._session.channel.write(frame)
@@ -114,9 +125,10 @@ class ProgramLookout:
         except BrokenPipeError as error:
             raise LookoutEndedError("it had ended before") from error
         except FAULTS as error:
+            # Other programs may do well on this connection: where it is dead, its keep-alives will end it.
+            if isinstance(error, TimeoutError) and self._greeted and self._link.settings.keepalive_interval:
+                raise LookoutSilentError from error
             raise await self._link.broken(self._session.connection, error) from error
-        finally:
-            self._waiter = None
 
     async def _patiently(self, waiter: asyncio.Future[list[Record]]) -> None:
         """Wait for as long as anything arrives: a slow line is not a dead one. Raises TimeoutError after silence."""
@@ -135,6 +147,7 @@ class ProgramLookout:
         try:
             for record in self._answers.feed(data):
                 self._records.append(record)
+                self._greeted = self._greeted or isinstance(record, Hello)
                 if isinstance(record, Hello) or self._register.ends(record):
                     self._answered()
         except FrameError as error:
