@@ -43,6 +43,7 @@ OPTIONS = tuple(
     )
 )
 _VALUE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
+_STANDARD_INPUT = "/dev/stdin"  # what SLURM calls the script of a job that was resubmitted with arguments
 _ARRAY_TASK = re.compile(r"\d+_(\d+)")
 
 
@@ -64,7 +65,10 @@ class ResubmitParams(SpecModel):
     ] = Field(default_factory=dict)
     cancel_previous: Annotated[bool, Field(description="cancel the watched job once the new one is submitted")] = False
     max_resubmits: Annotated[int, Field(ge=0, le=1000, description="over the whole chain of jobs")] = 3
-    arguments: Annotated[tuple[str, ...], Field(description="arguments of the script")] = ()
+    arguments: Annotated[
+        tuple[str, ...] | None,
+        Field(description="of the script; left out: those of the watched job, as its scheduler tells them"),
+    ] = None
 
     @field_validator("modifications")
     @classmethod
@@ -156,8 +160,9 @@ class Resubmit:
         lineage = Lineage(root_of(job), done + 1, parent_of(job), digest(context.mark))
         options = {**_array_of(job), **params.options()}
         script = await context.scheduler.script(job)
+        arguments = await _arguments(context) if params.arguments is None else params.arguments
         new = await context.scheduler.submit(
-            Submission(script, params.arguments, options, job.workdir, lineage.comment(job.comment), held=True)
+            Submission(script, arguments, options, job.workdir, lineage.comment(job.comment), held=True)
         )
         return _Found(new, waiting=True)
 
@@ -175,6 +180,19 @@ class Resubmit:
 def _child(job: Job, others: list[Job]) -> Job | None:
     parent = parent_of(job)
     return next((o for o in others if (line := lineage_of(o)) is not None and line.parent == parent), None)
+
+
+async def _arguments(context: ActionContext) -> tuple[str, ...]:
+    """Return the arguments that the job's script got.
+
+    known = path == _STANDARD_INPUT or (await context.transport.run(["test", "-f", path])).status == 0
+    and a script whose path has one is told by its being there.
+    """
+    path, *arguments = context.job.command.split(" ")
+    if not arguments:
+        return ()
+    known = path == _STANDARD_INPUT or (await context.transport.run(["test", "-f", path], timeout=30.0)).status == 0
+    return tuple(arguments) if known else ()
 
 
 def _array_of(job: Job) -> dict[str, str]:

@@ -61,7 +61,7 @@ class RunCommandSettings(Section):
         default_factory=dict
     )
     timeout: Annotated[Duration, Field(gt=0, le=3600, description="a command is ended after so long")] = 120.0
-    output_bytes: Annotated[int, Field(ge=0, le=1_000_000, description="kept of each output in the record")] = 4096
+    output_bytes: Annotated[int, Field(ge=256, le=1_000_000, description="kept of each output in the record")] = 4096
 
     @field_validator("commands")
     @classmethod

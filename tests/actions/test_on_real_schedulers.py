@@ -155,3 +155,17 @@ async def test_requeue_gives_the_job_another_run(slurm: SlurmCluster, here: Loca
     await eventually(again, timeout=30)
     with pytest.raises(PermanentActionError, match="max_restarts"):
         await act(requeue, {"max_restarts": 1}, job, scheduler, here)
+
+
+@pytest.mark.slurm
+async def test_a_script_that_had_arguments_gets_them_again(
+    slurm: SlurmCluster, here: LocalTransport, tmp_path: Path
+) -> None:
+    scheduler = SlurmScheduler(a_watcher().job.host, here)
+    (tmp_path / "train.sh").write_bytes(SCRIPT)
+    number = slurm.command("sbatch", "--parsable", f"--chdir={tmp_path}", str(tmp_path / "train.sh"), "--lr", "0.1")
+    job = await job_in(scheduler, JobId(number.strip()), JobState.RUNNING)
+    for count in (1, 2):
+        told = await act(resubmit, {}, job, scheduler, here, mark=f"m.{count}")
+        job = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
+    await eventually(lambda: (tmp_path / "log").read_text() == "args: --lr 0.1\n" * 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +65,26 @@ async def test_the_new_job_works_where_the_old_one_did_with_its_arguments(this_m
     (submission,) = scheduler.submissions
     assert submission.workdir == "/w"
     assert submission.arguments == ("--from", "a b")
+
+
+async def test_the_arguments_of_the_old_script_are_repeated_where_they_are_known(
+    this_machine: LocalTransport, tmp_path: Path
+) -> None:
+    (tmp_path / "train.sh").touch()
+    for command, arguments in {
+        f"{tmp_path}/train.sh --lr 0.1": ("--lr", "0.1"),
+        "/dev/stdin a": ("a",),
+        f"{tmp_path}/train.sh": (),
+        f"{tmp_path}/my train.sh": (),
+        "-f x": (),
+        "": (),
+    }.items():
+        scheduler = MemoryScheduler()
+        await resubmit(this_machine, scheduler, {}, job=a_job(command=command))
+        assert scheduler.submissions[0].arguments == arguments
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {"arguments": []}, job=a_job(command=f"{tmp_path}/train.sh x"))
+    assert scheduler.submissions[0].arguments == ()
 
 
 async def test_a_submission_that_fails_costs_nothing(this_machine: LocalTransport) -> None:
