@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.engine.parts import Host, Parts
+from reconciler.errors import UnavailableError
 from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick, next_due
 from reconciler.logic.compiled import CompiledSpec
@@ -57,7 +58,7 @@ class JobTask:
     """
 
     __slots__ = (
-        "_cohorts", "_dealt", "_host", "_network", "_parts", "_placed", "_quiet_since", "_skip", "_stats",
+        "_cohorts", "_dealt", "_host", "_network", "_parts", "_placed", "_quiet_since", "_stats",
         "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
     )  # fmt: skip
 
@@ -77,7 +78,6 @@ class JobTask:
         self._quiet_since: float | None = None
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
-        self._skip: set[WatcherId] = set()
         self._network: bool | None = None
         self.shared_with: tuple[str, ...] = ()  # other jobs that write the same file
 
@@ -297,17 +297,22 @@ class JobTask:
                 want = Want(self.paths()[stream], glimpse.stat.size, None, CONTEXT, 0)
                 place = _end_of((await self._host.transport.look([want]))[0])
             self._placed.update({(watcher_id, stream): place for watcher_id in at_end})
-        self._skip.clear()
 
     def _starts_at_end(self, watcher_id: WatcherId, stream: StreamName) -> bool:
-        if watcher_id in self._skip:
-            return True
         fresh = stream not in self.watchers[watcher_id].checkpoints and (watcher_id, stream) not in self._placed
         return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
 
-    def skip_to_end(self, watcher_id: WatcherId) -> None:
-        """Let a watcher go on behind what is there at the next look."""
-        self._skip.add(watcher_id)
+    async def ends(self) -> Mapping[StreamName, Position]:
+        """Return the positions behind what is in the outputs now. Raises UnavailableError where that cannot be seen."""
+        found = {}
+        for stream, path in self.paths().items():
+            (seen,) = await self._host.transport.look([Want(path, 0, None, 0, 0)])
+            if seen.stat is not None:
+                (seen,) = await self._host.transport.look([Want(path, seen.stat.size, None, CONTEXT, 0)])
+            if seen.sight is Sight.FAILED:
+                raise UnavailableError(f"{path}: {seen.reason}")
+            found[stream] = _end_of(seen)
+        return found
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
         """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +11,10 @@ from reconciler.engine.controller import Controller
 from reconciler.engine.dispatch import manual_refusal
 from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
+from reconciler.errors import UnavailableError
 from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick, hold, watcher_event
-from reconciler.model import Hold, HoldKind, Request, Watcher, WatcherId, WatcherState
+from reconciler.model import Hold, HoldKind, Position, Request, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import Advance, Batch, StateReading, StateWriting
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Requests:
 
     async def _refuse(self, watcher: Watcher, request: Request, why: str) -> None:
         event = self._event(watcher, EventType.ACTION_REFUSED, request, why)
-        await self._commit(Batch(events=(replace(event, action_type="trigger", success=False),)))
+        await self._commit(Batch(events=(replace(event, action_type=request.verb, success=False),)))
 
     def _ended(self, watcher: Watcher) -> JobTask | None:
         """Return a task for the watcher of an ended job, which has none of its own any more."""
@@ -98,13 +99,18 @@ class Requests:
 
     async def _resume(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
         """Lift the manual and the watcher's own hold; a disabled watcher becomes active. What YAML declares stays."""
+        ends: Mapping[StreamName, Position] = {}
         if task is not None and request.body.get("from") == "end":
-            task.skip_to_end(watcher.id)
+            try:
+                ends = await task.ends()
+            except UnavailableError as error:
+                await self._refuse(watcher, request, f"where its output ends cannot be told: {error.message}")
+                return
 
         def lift(w: Watcher) -> Watcher:
             phase = WatcherState.ACTIVE if w.phase is WatcherState.DISABLED else w.phase
             holds = tuple(h for h in w.holds if h.kind is HoldKind.DECLARED)
-            return replace(w, phase=phase, holds=holds, failures=0)
+            return replace(w, phase=phase, holds=holds, failures=0, checkpoints={**w.checkpoints, **ends})
 
         await self._edit(watcher, task, lift, EventType.WATCHER_RESUMED, request)
 

@@ -226,6 +226,12 @@ class House:
                 await eventually(lambda: self._ended(host, job_id))
             return job_id
 
+    async def cancel_all(self) -> None:
+        """End every local job that is left."""
+        async with self.host() as host:
+            for job in await host.scheduler.jobs(None):
+                await host.scheduler.cancel(job, "")
+
     @asynccontextmanager
     async def host(self) -> AsyncIterator[Host]:
         """The machine with its local jobs."""
