@@ -185,7 +185,7 @@ def _child(job: Job, others: list[Job]) -> Job | None:
 async def _arguments(context: ActionContext) -> tuple[str, ...]:
     """Return the arguments that the job's script got.
 
-    known = path == _STANDARD_INPUT or (await context.transport.run(["test", "-f", path])).status == 0
+    SLURM tells a script and its arguments as one text with blanks between: an argument with a blank in it comes apart,
     and a script whose path has one is told by its being there.
     """
     path, *arguments = context.job.command.split(" ")
