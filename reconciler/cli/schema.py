@@ -17,11 +17,12 @@ Examples:
   reconcile schema > watcher.schema.json
   reconcile schema settings
   reconcile schema --write ./schemas
+  reconcile schema reference > reference.md
 \b
 An editor with the YAML language server reads it from the first line of a file:
   # yaml-language-server: $schema=./watcher.schema.json
 """
-KINDS = ("watcher", "settings", "tests")
+KINDS = ("watcher", "settings", "tests", "reference")
 
 
 @click.command(epilog=_EPILOG)
@@ -33,12 +34,12 @@ KINDS = ("watcher", "settings", "tests")
     help="Write all of them into DIR instead.",
 )
 def command(kind: str, write: Path | None) -> None:
-    """Print the JSON Schema of a watcher, of the settings, or of tests; every installed action type is in it."""
+    """Print the JSON Schema of a watcher, of the settings, or of tests; or the reference of all fields."""
     if write is None:
         click.echo(makers()[kind](), nl=False)
         return
     for name, make in makers().items():
-        path = write / f"{name}.schema.json"
+        path = write / file_of(name)
         try:
             write.mkdir(parents=True, exist_ok=True)
             path.write_text(make(), encoding="utf-8")
@@ -47,9 +48,15 @@ def command(kind: str, write: Path | None) -> None:
         note(f"{safe(str(path))} written")
 
 
+def file_of(kind: str) -> str:
+    """Return the name of the file of a kind."""
+    return "reference.md" if kind == "reference" else f"{kind}.schema.json"
+
+
 def makers() -> Mapping[str, Callable[[], str]]:
     """Return what makes the text of each schema."""
     from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.spec.reference import reference
     from reconciler.spec.schema import DIALECT, as_text, settings_schema, watcher_schema
     from reconciler.spec.testfile import WatcherTests
 
@@ -57,5 +64,6 @@ def makers() -> Mapping[str, Callable[[], str]]:
     return {
         "watcher": lambda: as_text(watcher_schema(app.watcher_model())),
         "settings": lambda: as_text(settings_schema(own)),
+        "reference": lambda: reference(app.watcher_model()),
         "tests": lambda: as_text({"$schema": DIALECT, **WatcherTests.model_json_schema()}),
     }

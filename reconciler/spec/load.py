@@ -120,7 +120,8 @@ def validated(
         return model.model_validate_json(text, strict=True, context=LOADING), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    kept = [detail for detail in details if not misled(detail)]
+    over = [detail["loc"] for detail in details if misled(detail)]
+    kept = [detail for detail in details if not any(loc[: len(detail["loc"])] == detail["loc"] for loc in over)]
     result = None
     if len(kept) < len(details):
         result, more = _lax(text, model)

@@ -27,7 +27,7 @@ def _one(*wordings: str) -> tuple[str, ...]:
 
 
 _CANCELLED = r"\*\*\* (?:JOB|STEP) (?P<step>\S+) (?:ON (?P<node>\S+) )?CANCELLED AT (?P<at>\S+) DUE TO "
-_NAN_NAMES = r"(?:loss|grad(?:ient)?[_ ]?norm|perplexity|ppl)[\w/.-]*"
+_NAN_NAMES = r"(?:loss(?:es)?|grad(?:ient)?[_ ]?norm|perplexity|ppl)\d*(?:[_/.-][\w/.-]*)?"
 
 PRESETS: Mapping[str, PresetPack] = MappingProxyType(
     {
@@ -35,10 +35,11 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
             "memory ran out: the job's limit in SLURM, the kernel, a GPU, an allocator",
             _one(
                 r"Detected (?P<kills>\d+) oom[-_]kill events?(?:\(s\))? in (?:StepId=|step )(?P<step>\S+)",
-                r"task [\d,-]+: Out Of Memory",
+                r"tasks? [\d,-]+: Out Of Memory",
                 r"[Ee]xceeded (?:job|step|virtual)? ?memory limit",
                 r"[Oo]ut of memory: Kill(?:ed)? process (?P<pid>\d+)",
-                r"\b(?:CUDA|HIP|XPU|NPU) out of memory\. Tried to allocate (?P<wanted>[\d.]+ [KMGT]?i?B)",
+                r"(?:\btorch(?:\.cuda)?\.OutOfMemoryError: )?\b(?:CUDA|HIP|XPU|NPU) out of memory\. "
+                r"Tried to allocate (?P<wanted>[\d.]+ [KMGT]?i?B)",
                 r"\b(?:CUDA|HIP|XPU|NPU|MPS backend) out of memory(?:\.| \()",
                 r"\btorch(?:\.cuda)?\.OutOfMemoryError\b",
                 r"\b(?:CUDA|HIP) error: out of memory",

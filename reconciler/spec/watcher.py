@@ -175,7 +175,7 @@ class WatcherSpec(SpecModel):
     trigger_on_job_end: bool = Field(False, description="act once when the job has ended in one of trigger_job_states")
     trigger_job_states: Annotated[
         tuple[JobStateText, ...],
-        BeforeValidator(listed, json_schema_input_type=str | list[str]),
+        BeforeValidator(listed, json_schema_input_type=str | Annotated[list[str], Field(min_length=1)]),
         Field(min_length=1),
     ] = Field(
         (JobState.COMPLETED.value, JobState.FAILED.value, JobState.TIMEOUT.value),

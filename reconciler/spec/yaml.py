@@ -162,7 +162,9 @@ class _Composer:
         for value, found, key_line, key_column in merges:
             if not self._merge(value, found, values, places):
                 remedy = "write `<<: *name`, or `<<: [*one, *two]`"
-                self.flaws.append(Flaw(key_line, key_column, "merge-key", "`<<` wants a mapping, or a list of them", remedy))
+                self.flaws.append(
+                    Flaw(key_line, key_column, "merge-key", "`<<` wants a mapping, or a list of them", remedy)
+                )
         return values
 
     def _key(self, event: Any, depth: int) -> str | None:
@@ -190,7 +192,8 @@ class _Composer:
     def _merge(self, value: Any, place: RawPlace, values: dict[str, Any], places: dict[str, RawPlace]) -> bool:
         """Fill in what `<<: *base` (or a list of them) gives and the mapping lacks; False where it is no mapping."""
         if isinstance(value, list):
-            return all([self._merge(item, found, values, places) for item, found in zip(value, place[4], strict=True)])
+            pairs = zip(value, place[4], strict=True)
+            return False not in [self._merge(item, found, values, places) for item, found in pairs]
         if not isinstance(value, dict):
             return False
         for key, item in value.items():
@@ -272,5 +275,5 @@ def pure_events(text: str) -> Iterator[Any]:
             if _SURROGATES.search(getattr(event, "value", "") or ""):
                 raise MarkedYAMLError(problem="an escape stands for no character", problem_mark=event.start_mark)
             yield event
-    except (ValueError, OverflowError) as error:  # an escape beyond the last character, a version that is no number
+    except (ValueError, OverflowError, AssertionError) as error:  # an escape of no character, an unheard-of %YAML
         raise MarkedYAMLError(problem=f"cannot be read: {error}") from error

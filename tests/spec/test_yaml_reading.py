@@ -69,8 +69,9 @@ def test_block_scalars_are_text() -> None:
         ("yes", "yes"), ("on", "on"), ("No", "No"),
         ("12", 12), ("-3", -3), ("+4", 4), ("007", 7), ("0o17", 15), ("0x1F", 31), ("0b101", 5),
         ("124_7", 1247), ("1_000", 1000), ("_1", "_1"),
-        ("1.5", 1.5), ("1e3", 1000.0), ("-.5", -0.5), ("1.", 1.0), (".", "."), ("-", "-"), ("+", "+"), ("1e999", "1e999"),
-        (".inf", ".inf"), (".nan", ".nan"), ("1:30", "1:30"), ("2026-12-01", "2026-12-01"), ("1.2.3", "1.2.3"),
+        ("1.5", 1.5), ("1e3", 1000.0), ("-.5", -0.5), ("1.", 1.0), (".", "."), ("-", "-"), ("+", "+"),
+        ("1e999", "1e999"), (".inf", ".inf"), (".nan", ".nan"), ("1:30", "1:30"), ("2026-12-01", "2026-12-01"),
+        ("1.2.3", "1.2.3"),
         ("9" * 19, "9" * 19), ("-" + "9" * 5000, "-" + "9" * 5000), ("0x" + "f" * 80, "0x" + "f" * 80),
     ],
 )  # fmt: skip
@@ -80,7 +81,9 @@ def test_plain_scalars_mean_what_yaml_1_2_says_and_dates_stay_text(text: str, me
     assert type(found) is type(meaning)
 
 
-@pytest.mark.parametrize("text", ["12", "-3", "0o17", "0x1f", "124_7", "1_0", "1.5", "-2.5e-3", "true", "no", "x1", "~"])
+@pytest.mark.parametrize(
+    "text", ["12", "-3", "0o17", "0x1f", "124_7", "1_0", "1.5", "-2.5e-3", "true", "no", "x1", "~"]
+)
 def test_plain_scalars_mean_what_ruamel_makes_of_them(text: str) -> None:
     assert resolve(text) == YAML(typ="safe", pure=True).load(text)
 
@@ -195,7 +198,9 @@ def test_a_key_that_is_a_list_or_mapping_is_told(key: str) -> None:
     assert [found.code for found in parse(key.encode()).flaws] == ["complex-key"]
 
 
-@pytest.mark.parametrize("tag", ["!ruby/object", "!!python/object/apply:os.system", "!!set", "!<tag:example.org,2000:x>", "!!int"])
+@pytest.mark.parametrize(
+    "tag", ["!ruby/object", "!!python/object/apply:os.system", "!!set", "!<tag:example.org,2000:x>", "!!int"]
+)
 def test_a_tag_that_means_nothing_here_is_told(tag: str) -> None:
     assert flaw(f"a: {tag} x") == ("tag", 1, 4)
 
