@@ -11,8 +11,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from state_values import a_point, a_watcher, an_action, an_event, opened
-
 from reconciler.engine.clock import SystemClock
 from reconciler.errors import ReconcilerError
 from reconciler.model import Position, StreamName, Watcher
@@ -20,6 +18,9 @@ from reconciler.protocols import Advance, Batch
 from reconciler.settings import StateSettings
 from reconciler.state import open_state
 from reconciler.state.write import StateWriter
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # as a program of its own it has only its folder there
+from parts.state_values import a_point, a_watcher, an_action, an_event, opened  # noqa: E402
 
 EVENTS_A_BATCH = 20
 

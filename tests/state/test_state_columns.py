@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from parts.state_values import file_numbers, paths, times
 from sqlalchemy.dialects import sqlite
-from state_values import file_numbers, paths, times
 
 from reconciler.state.columns import FileNumber, Words, from_iso, from_json, to_iso, to_json
 

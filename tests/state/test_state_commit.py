@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from state_values import (
+from parts.state_values import (
     KEY,
     NOW,
     SteppedClock,

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from parts.state_values import a_watcher, an_event, columns, opened
 from state_programs import EVENTS_A_BATCH, advanced
-from state_values import a_watcher, an_event, columns, opened
 
 from reconciler.errors import StateError
 from reconciler.model import StreamName, Watcher

@@ -12,8 +12,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from parts.state_values import SteppedClock, an_event, columns, opened
 from parts.waiting import soon
-from state_values import SteppedClock, an_event, columns, opened
 
 from reconciler.errors import LeaseLostError, StateHeldError
 from reconciler.events import Event

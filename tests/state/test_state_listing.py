@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from state_values import BODY, KEY, NOW, ORIGIN, a_watcher, an_event
+from parts.state_values import BODY, KEY, NOW, ORIGIN, a_watcher, an_event
 
 from reconciler.events import EventType
 from reconciler.model import HostName, JobId, JobKey, StoredSpec, WatcherId, WatcherName, WatcherState

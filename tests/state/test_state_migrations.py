@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from parts.state_values import KEY, NOW, an_event, opened
 from sqlalchemy import Connection
-from state_values import KEY, NOW, an_event, opened
 
 from reconciler.errors import StateError, StateHeldError
 from reconciler.protocols import Batch, EventFilter

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from state_values import SteppedClock, a_watcher, an_event, columns, opened
+from parts.state_values import SteppedClock, a_watcher, an_event, columns, opened
 
 from reconciler.errors import StateError
 from reconciler.protocols import Batch, EventFilter

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state_values import (
+from parts.state_values import (
     KEY,
     NOW,
     a_job,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from state_values import KEY, a_job, a_spec, a_watcher, an_event, opened
+from parts.state_values import KEY, a_job, a_spec, a_watcher, an_event, opened
 
 from reconciler.errors import StateError
 from reconciler.protocols import Batch, EventFilter

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from state_values import NOW, opened
+from parts.state_values import NOW, opened
 
 from reconciler.errors import StateError
 from reconciler.protocols import Batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from state_values import KEY, NOW, SteppedClock, a_job, a_point, a_watcher, an_action, an_event, columns
+from parts.state_values import KEY, NOW, SteppedClock, a_job, a_point, a_watcher, an_action, an_event, columns
 
 from reconciler.model import ActionId, JobState, Outcome, OutcomeKind, Position, StreamName, WatcherState
 from reconciler.protocols import EXPORTED_SEQ, ActionChange, Advance, Batch, EventFilter

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from state_values import (
+from parts.state_values import (
     a_point,
     a_spec,
     a_watcher,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from state_values import an_event, opened
+from parts.state_values import an_event, opened
 
 from reconciler.errors import StateError
 from reconciler.protocols import Batch, State, StateReading, StateWriting

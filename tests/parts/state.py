@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from state_values import SteppedClock, opened
 
+from parts.state_values import SteppedClock, opened
 from reconciler.state.write import StateWriter
 
 
