@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -90,11 +92,11 @@ def _refuse_replay(settings: object) -> None:
 async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
     from reconciler import app  # saves start-up time: it knows every class
 
+    told_to_stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
     settings = app.load_settings(options.config)
-    async with app.engine(settings, directories) as engine:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, engine.daemon.stop)
+    async with app.engine(settings, directories) as engine, _stopped_by(told_to_stop, engine.daemon.stop):
         told: set[str] = set()
 
         def tell(report_: object) -> None:
@@ -103,6 +105,22 @@ async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve
         engine.daemon.on_pass = tell
         await engine.daemon.run(approve=approve)
     return ExitCode.OK
+
+
+@asynccontextmanager
+async def _stopped_by(told: asyncio.Event, stop: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `stop` once a signal came, also where it came before there was anything to stop."""
+
+    async def wait() -> None:
+        await told.wait()
+        stop()
+
+    waiting = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
 
 
 def _tell(report_: object, told: set[str] | None = None) -> None:

@@ -250,7 +250,7 @@ class House:
     @contextmanager
     def state(self) -> Iterator[StateReading]:
         """The state, read beside whoever writes it."""
-        with closing(open_readonly(self.home / "state.db")) as reader:
+        with closing(open_readonly(app.state_path(self.settings))) as reader:
             yield reader
 
     def rows(self, name: str | None = None) -> tuple[Watcher, ...]:
@@ -285,7 +285,7 @@ class House:
 
     def lines(self) -> list[dict[str, Any]]:
         """The events file, every line of it."""
-        return [json.loads(line) for line in (self.home / "events.jsonl").read_text().splitlines()]
+        return [json.loads(line) for line in app.events_path(self.settings).read_text().splitlines()]
 
     # --- as a command ---
 
