@@ -105,7 +105,7 @@ def _kind(field: Schema, parts: Schema) -> str:
         return f"`{field['const']}`"
     kind = field.get("type", "")
     if kind == "array":
-        return f"list of {_kind(field.get('items', {}), parts)}{_bounds(field, 'minItems', 'maxItems')}"
+        return f"list of {_kind(field.get('items', {}), parts)}{_bounds(field, 'minItems', 'maxItems', ' items')}"
     if kind == "object":
         return "mapping"
     bounds = _bounds(field, "minimum", "maximum") + _bounds(field, "minLength", "maxLength", " characters")
