@@ -36,7 +36,7 @@ Examples:
 @click.option("--notify", "channels", multiple=True, metavar="CHANNEL", help="Tell this channel of the settings.")
 @click.option("--print", "only_print", is_flag=True, help="Only print the YAML, to commit it yourself.")
 @click.pass_obj
-def command(options: GlobalOptions, job: str, only_print: bool, **words: Any) -> None:
+def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any) -> None:
     """Put a watcher on JOB (an id, or id@host). Without an action it records each match as an event."""
     from reconciler import app  # saves start-up time: it knows every class
 
