@@ -1,21 +1,31 @@
-"""From bytes of a stream to the lines that patterns meet."""
+"""From the bytes of a stream to the lines that patterns meet, and to the checkpoint behind any of them.
+
+Called by the engine (one tick's new bytes) and by `replay` (a whole file in pieces). However the bytes are cut into pieces, what comes out is
+the same. Nothing is read here and nothing kept beyond an unfinished line, which is bounded.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from reconciler.logic.hits import LineHit
+from reconciler.logic.blocks import BLOCK_BYTES, Block, behind, first_end, last_end, pieces
+from reconciler.logic.hits import Found, LineHit
+from reconciler.logic.multiline import Window, WindowHit
 from reconciler.logic.patterns import PatternSet
+from reconciler.logic.tier_re2 import LIMIT, SAFE_LENGTH, OverTime
 from reconciler.model import HEAD_BYTES, TAIL_BYTES, Position
 
 __all__ = ["Cut", "LineHit", "Overrun", "StreamScanner"]
-_END = re.compile(rb"\r\n|\r|\n")
+
+LINE_BYTES = 65_536
+_CARRIAGE_RETURN = 0x0D
+#: A pattern that ran out of time on so many lines of one `feed` is left out for the rest of it; each time it gets half the time.
+MAX_OVERRUNS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A line that was longer than `line_bytes`."""
+    """Line `line`, whose first byte stands at `offset` of the file, was longer than `line_bytes`: only so much was matched."""
 
     line: int
     offset: int
@@ -23,75 +33,263 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """A pattern that ran over its time limit on a line."""
+    """Pattern `pattern` ran out of time on line `line` and counts as not matching there."""
 
     pattern: int
     line: int
 
 
 class StreamScanner:
-    """Scans one stream. Feed it bytes in order."""
+    """Scans one stream from a checkpoint on.
 
-    def __init__(self, patterns: PatternSet, position: Position, line_bytes: int = 65536) -> None:
+    Lines end at `\\n`, `\\r\\n` or a lone `\\r`. A line of more than `line_bytes` bytes is matched on its first `line_bytes` bytes;
+    the rest of it is skipped. `cuts` and `overruns` grow until whoever reads them clears them.
+    """
+
+    def __init__(self, patterns: PatternSet, position: Position, line_bytes: int = LINE_BYTES) -> None:
         self.patterns = patterns
-        self._start = position
-        self._position = position
-        self._line_bytes = line_bytes
-        self._carry = b""
         self.cuts: list[Cut] = []
         self.overruns: list[Overrun] = []
-        self._history: list[tuple[int, Position]] = []
+        self._start = position
+        self._line_bytes = line_bytes
+        self._line = position.line
+        self._cut = position.cut
+        self._carriage = position.pending_cr
+        self._carry = b""
+        # What the last call dealt with, and where it began: the checkpoint at any place in it is made when it is asked for.
+        self._done = b""
+        self._done_at = position.offset
+        self._head, self._tail = position.head, position.tail
+        self._window = Window(patterns, position.window, line_bytes)
+        self._windows = [(0, position.window)]
+        self._slow: dict[int, int] = {}
 
     @property
     def position(self) -> Position:
-        """Behind the last whole line dealt with."""
-        return self._position
+        """The checkpoint behind everything that was dealt with; an unfinished line is not."""
+        return self._at(len(self._done), self._line)
 
     def position_after(self, hit: LineHit) -> Position:
-        """Return the position just behind the line of a hit of the last `feed` or `finish`."""
-        return next(position for line, position in self._history if line == hit.line)
+        """Return the checkpoint right behind the line of a hit that the last `feed` or `finish` returned."""
+        return self._at(hit.end - self._done_at, hit.line)
+
+    def _at(self, end: int, line: int) -> Position:
+        last = end == len(self._done)
+        head = self._head
+        if len(head) < HEAD_BYTES and len(head) == self._done_at:
+            head += self._done[: min(end, HEAD_BYTES - len(head))]
+        return Position(
+            device=self._start.device,
+            inode=self._start.inode,
+            offset=self._done_at + end,
+            line=line,
+            pending_cr=last and self._carriage,
+            cut=last and self._cut,
+            head=head,
+            tail=(self._tail + self._done[max(0, end - TAIL_BYTES) : end])[-TAIL_BYTES:],
+            window=self._window_at(end) if self.patterns.multi else (),
+        )
+
+    def _window_at(self, end: int) -> tuple[str, ...]:
+        if end == len(self._done):
+            return self._window.held
+        start, held = max((pair for pair in self._windows if pair[0] < end), default=(0, ()))
+        window = Window(self.patterns, held, self._line_bytes)
+        window.push(self._done[start:end])
+        return window.held
 
     def feed(self, data: bytes) -> list[LineHit]:
-        """Take the bytes that follow; return the lines with a match."""
-        self._history.clear()
-        buffer = self._carry + data
-        hits: list[LineHit] = []
-        at = 0
-        if self._position.pending_cr and buffer[:1] == b"\n":
-            self._step(b"\n", 0)
-            at = 1
-        while found := _END.search(buffer, at):
-            self._line(buffer[at : found.start()], buffer[at : found.end()], hits)
-            if found.group() == b"\r" and found.end() == len(buffer):
-                self._position = replace(self._position, pending_cr=True)
-            at = found.end()
-        self._carry = buffer[at:]
+        """Take the bytes that follow those taken so far; return the lines that have a match, in order."""
+        buffer = self._carry + data if self._carry else data
+        self._begin()
+        start = self._skip(buffer)
+        if self._cut:
+            self._done, self._carry = buffer, b""
+            return []
+        stop = max(last_end(buffer, start), start)
+        hits = self._scan(buffer, start, stop) if stop > start else []
+        if stop == len(buffer):
+            self._carriage = self._carriage or (stop > start and buffer[-1] == _CARRIAGE_RETURN)
+            self._done, self._carry = buffer, b""
+        elif len(buffer) - stop > self._line_bytes:
+            self._long(buffer, stop, len(buffer), hits)
+            self._cut = True
+            self._done, self._carry = buffer, b""
+        else:
+            self._done, self._carry = buffer[:stop], buffer[stop:]
         return hits
 
     def finish(self) -> list[LineHit]:
-        """Say that nothing follows: an unterminated rest is a line."""
-        self._history.clear()
-        hits: list[LineHit] = []
-        if self._carry:
-            self._line(self._carry, self._carry, hits)
-            self._carry = b""
+        """Say that nothing will follow: an unfinished line is one. Return its hits."""
+        self._begin()
+        rest, self._carry = self._carry, b""
+        hits = self._scan(rest, 0, len(rest)) if rest else []
+        self._done = rest
         return hits
 
-    def _line(self, raw: bytes, whole: bytes, hits: list[LineHit]) -> None:
-        before = self._position
-        self._step(whole, 1)
-        met = tuple(i for i, pattern in enumerate(self.patterns.compiled) if pattern.search(raw.decode("utf-8", "replace")))
-        if met:
-            hits.append(LineHit(before.line + 1, before.offset, raw, met, before.offset + len(whole)))
-            self._history.append((before.line + 1, self._position))
+    def _begin(self) -> None:
+        """Turn what the last call dealt with into a fingerprint."""
+        done = self._done
+        if done:
+            if len(self._head) < HEAD_BYTES and len(self._head) == self._done_at:
+                self._head += done[: HEAD_BYTES - len(self._head)]
+            self._tail = (self._tail + done[-TAIL_BYTES:])[-TAIL_BYTES:]
+            self._done_at += len(done)
+            self._done = b""
+        if self.patterns.multi:
+            self._windows = [(0, self._window.held)]
+        self._slow.clear()
 
-    def _step(self, whole: bytes, lines: int) -> None:
-        position = self._position
-        self._position = replace(
-            position,
-            offset=position.offset + len(whole),
-            line=position.line + lines,
-            pending_cr=False,
-            head=(position.head + whole)[:HEAD_BYTES] if len(position.head) == position.offset else position.head,
-            tail=(position.tail + whole)[-TAIL_BYTES:],
-        )
+    def _skip(self, buffer: bytes) -> int:
+        """Return where the first new line starts: behind the `\\n` of a `\\r` dealt with before, and behind the rest of a cut line."""
+        start = 0
+        if self._carriage and buffer:
+            self._carriage = False
+            if buffer.startswith(b"\n"):
+                start = 1
+                self._window.end_line(b"\n")
+        if self._cut and (end := first_end(buffer, start)) >= 0:
+            self._cut = False
+            start = behind(buffer, end)
+            self._carriage = start == len(buffer) and buffer[-1] == _CARRIAGE_RETURN
+        return start
+
+    def _scan(self, buffer: bytes, start: int, stop: int) -> list[LineHit]:
+        hits: list[LineHit] = []
+        if stop - start <= min(self._line_bytes, BLOCK_BYTES):
+            self._piece(buffer, start, stop, hits)
+            return hits
+        for first, last, long in pieces(buffer, start, stop, self._line_bytes):
+            (self._long if long else self._piece)(buffer, first, last, hits)
+        return hits
+
+    def _long(self, buffer: bytes, start: int, stop: int, hits: list[LineHit]) -> None:
+        """Match the beginning of a line that is too long. No window reaches over it."""
+        self.cuts.append(Cut(self._line + 1, self._done_at + start))
+        self._window.clear()
+        found: list[LineHit] = []
+        self._piece(buffer, start, start + self._line_bytes, found)
+        for hit in found:
+            hit.end = self._done_at + stop
+        hits.extend(found)
+        self._window.clear()
+        self._windows.append((stop, ()))
+
+    def _piece(self, buffer: bytes, start: int, stop: int, hits: list[LineHit]) -> None:
+        raw = buffer if stop - start == len(buffer) else buffer[start:stop]
+        offset = self._done_at + start
+        if not self.patterns.multi:
+            hits.extend(self._lines(Block(raw), offset))
+            return
+        before = self._line
+        self._windows.append((start, self._window.held))
+        found = {hit.offset: hit for hit in self._lines(Block(raw), offset)}
+        overran: list[tuple[int, int]] = []
+        for met in self._window.scan(raw, offset, overran):
+            self._join(found, met, raw, before, offset)
+        self.overruns.extend(Overrun(index, before + line + 1) for index, line in overran)
+        self._window.push(raw)
+        hits.extend(found[key] for key in sorted(found))
+
+    def _join(self, found: dict[int, LineHit], met: WindowHit, raw: bytes, before: int, offset: int) -> None:
+        """Add what was found over several lines to the hit of the line where it ends."""
+        number = before + met.line + 1
+        taken = {i: entries for i, entries in met.found.items() if number % self.patterns.rules[i].every_nth_line == 0}
+        if not taken:
+            return
+        hit = found.get(offset + met.start)
+        if hit is None:
+            line = raw[met.start : met.end]
+            hit = LineHit(number, offset + met.start, line, (), offset + met.following, is_plain(line))
+            found[hit.offset] = hit
+        hit.patterns = tuple(sorted({*hit.patterns, *taken}))
+        hit.found = {**(hit.found or {}), **taken}
+
+    def _lines(self, block: Block, offset: int) -> list[LineHit]:
+        """Return the hits of a block whose first byte stands at `offset`, and count its lines."""
+        events, counted = candidates(self.patterns, block)
+        hits: list[LineHit] = []
+        norm, raw = block.norm, block.raw
+        at = position = 0
+        while position < len(events):
+            end, index = events[position]
+            if end < at:  # the place inside a `\r\n`
+                position += 1
+                continue
+            start = norm.rfind(b"\n", at, end) + 1 or at
+            stop = norm.find(b"\n", end)
+            first = position
+            position += 1
+            while position < len(events) and events[position][0] <= stop:
+                position += 1
+            number = self._line + block.lines(at, start) + 1
+            indexes = (index,) if position - first == 1 else tuple(sorted({i for _, i in events[first:position]}))
+            self._line = number
+            at = block.following(stop)
+            line = raw[start:stop]
+            hit = LineHit(number, offset + start, line, indexes, offset + min(at, len(raw)), block.plain or is_plain(line))
+            hit.single = counted and len(indexes) == position - first
+            if self._holds(hit):
+                hits.append(hit)
+        self._line += block.lines(at, len(norm))
+        return hits
+
+    def _holds(self, hit: LineHit) -> bool:
+        """Drop the candidates that do not match after all; tell whether any is left."""
+        unquestioned = self.patterns.unquestioned
+        if not hit.plain or len(hit.raw) > SAFE_LENGTH or not all([unquestioned[index] for index in hit.patterns]):
+            hit.patterns = tuple([index for index in hit.patterns if self._matches(index, hit)])
+        return bool(hit.patterns)
+
+    def _matches(self, index: int, hit: LineHit) -> bool:
+        patterns = self.patterns
+        if hit.line % patterns.rules[index].every_nth_line:
+            return False
+        pattern = patterns.patterns[index]
+        trusted = pattern.trusted_ascii if hit.plain else pattern.trusted
+        if trusted and len(hit.raw) <= SAFE_LENGTH and not any(source in hit.raw for source in patterns.sources[index]):
+            return True
+        try:
+            found = self._within_time(index, hit)
+        except OverTime:
+            self._slow[index] = self._slow.get(index, 0) + 1
+            self.overruns.append(Overrun(index, hit.line))
+            return False
+        if found:
+            hit.found = {**(hit.found or {}), index: found}
+        return bool(found)
+
+    def _within_time(self, index: int, hit: LineHit) -> list[Found]:
+        """Find with less and less time for a pattern that used up its time before, so that many such lines hold up no one."""
+        slow = self._slow.get(index, 0)
+        if slow >= MAX_OVERRUNS:
+            raise OverTime
+        return self.patterns.find(index, hit, LIMIT / (1 << slow))
+
+
+def is_plain(line: bytes) -> bool:
+    """Tell whether a line is seen by patterns just as it is."""
+    return line.isascii() and b"\x1b" not in line
+
+
+def candidates(patterns: PatternSet, block: Block) -> tuple[list[tuple[int, int]], bool]:
+    """Return (an offset within the line, pattern) for all that may match in a block, ascending, and whether they can be counted on.
+
+    True: a pattern has at least as many of them on a line as matches.
+    """
+    if block.plain or b"\x1b" not in block.norm:
+        events, counted = patterns.candidates(block.norm)
+    else:
+        back = block.stripped.original
+        events, counted = patterns.candidates(block.stripped.data)
+        events = [(back(end - 1) + 1 if end else 0, i) for end, i in events if i not in patterns.escapes]
+        if patterns.escapes:
+            events += [event for event in patterns.candidates(block.norm)[0] if event[1] in patterns.escapes]
+            events.sort()
+    if not patterns.everywhere:
+        return events, counted
+    end = block.norm.find(b"\n")
+    while end >= 0:
+        events.extend((end, index) for index in patterns.everywhere)
+        end = block.norm.find(b"\n", end + 1)
+    return sorted(events), False
