@@ -85,7 +85,7 @@ def new_record(submission: Submission, place: Place, user: str, now: float) -> J
 
 def read_listing(text: bytes, host: HostName) -> tuple[Job, ...]:
     """Return the jobs of a listing. SchedulerUnavailableError where it is not whole."""
-    lines = text.decode(errors="surrogateescape").splitlines()
+    lines = text.decode(errors="surrogateescape").split("\n")
     now = 0.0
     jobs: list[dict[str, str]] = []
     for line in lines:

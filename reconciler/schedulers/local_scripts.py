@@ -93,13 +93,14 @@ node=$(uname -n) now=$(date +%s)
 show() {
   get exit; over=$line
   [ -z "$over" ] || [ -z "$age" ] || [ "$((now - ${over##* }))" -le "$age" ] || return 0
-  alive=
+  # Who is asked for is read once: a supervisor that appears between two looks must not pass for one that has died.
+  get supervisor; supervisor=$line alive=
   if [ -z "$over" ]; then
-    if lives payload || lives supervisor; then alive=1; else get exit; over=$line; fi
+    if { [ -n "$supervisor" ] && same $supervisor; } || lives payload; then alive=1; else get exit; over=$line; fi
   fi
   get job.json; printf 'job %s\njson %s\n' "$id" "$line"
-  printf 'alive %s\nexit %s\n' "$alive" "$over"
-  for file in payload supervisor cancelled launched/at; do get "$file"; printf '%s %s\n' "$file" "$line"; done
+  printf 'alive %s\nexit %s\nsupervisor %s\n' "$alive" "$over" "$supervisor"
+  for file in payload cancelled launched/at; do get "$file"; printf '%s %s\n' "$file" "$line"; done
   [ -d launched ] && echo 'launched yes'
 }
 printf 'now %s\n' "$now"

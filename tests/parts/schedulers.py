@@ -5,27 +5,37 @@ A new scheduler is one more line in `KINDS`, and a branch in the fixture that ma
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from parts.transports import MAKERS
 from parts.waiting import eventually
 from reconciler.model import LOCALHOST, Job, JobId, JobState
 from reconciler.protocols import Scheduler
 from reconciler.schedulers.local import LocalScheduler, LocalSchedulerSpec
 from reconciler.schedulers.slurm import SlurmScheduler
-from reconciler.transports.local import LocalTransport
 
-KINDS = [pytest.param("local"), pytest.param("slurm", marks=pytest.mark.slurm)]
+KINDS = [
+    pytest.param("local"),
+    pytest.param("local-over-ssh", marks=pytest.mark.ssh),
+    pytest.param("slurm", marks=pytest.mark.slurm),
+]
 
 
 @pytest.fixture(params=KINDS)
-def scheduler(request: pytest.FixtureRequest, here: LocalTransport, tmp_path: Path) -> Scheduler:
+async def scheduler(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scheduler]:
     """A scheduler without jobs."""
+    way = "ssh" if request.param == "local-over-ssh" else "local"
     if request.param == "slurm":
         request.getfixturevalue("slurm")
-        return SlurmScheduler(LOCALHOST, here)
-    return LocalScheduler(LOCALHOST, here, LocalSchedulerSpec(directory=str(tmp_path / "jobs"), kill_grace=1))
+    async with MAKERS[way](request) as transport:
+        if request.param == "slurm":
+            yield SlurmScheduler(LOCALHOST, transport)
+        else:
+            section = LocalSchedulerSpec(directory=str(tmp_path / "jobs"), kill_grace=1)
+            yield LocalScheduler(LOCALHOST, transport, section)
 
 
 async def look(scheduler: Scheduler, job_id: JobId) -> Job:
