@@ -100,7 +100,7 @@ def _run_file(path: Path) -> Iterator[Result]:
     document = parsed.documents[0]
     places = Places(document.place)
     tests, faults = validated(document.value, places, WatcherTests, document.written)
-    if faults:
+    if tests is None:
         raise SpecError([places.problem(fault, file=str(path)) for fault in faults])
     specs = _specs(path.parent / (tests.watchers or path.name.replace(".test.", ".")))
     for test in tests.tests:
