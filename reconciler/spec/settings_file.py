@@ -1,21 +1,23 @@
 """The operator's settings: which file, what it says, and what the environment overrides.
 
-The same loader as for watchers, so that every error names file, line, column and remedy. Only `app` calls it.
+The same loader as for watchers, so that every error names file, line, column and remedy. Only `app` calls it. What
+stands in sections that may hold secrets (channels, hosts, ...) is never shown in an error.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel
 
 from reconciler.errors import ConfigurationError, Problem, SpecError
 from reconciler.settings import Settings
-from reconciler.spec.faults import Places
+from reconciler.spec.faults import Fault, Places, RawPlace
 from reconciler.spec.known import nearest
 from reconciler.spec.load import validated
 from reconciler.spec.yaml import parse
@@ -32,6 +34,9 @@ RESERVED = frozenset(
     }
 )
 FILE = "reconciler.yaml"
+ENVIRONMENT = "the environment"
+#: Sections whose values may be, or hold, secrets.
+_SECRET = frozenset({"actions", "channels", "hosts", "sinks", "sources"})
 
 
 def find_settings(config: Path | None, env: Mapping[str, str]) -> Path | None:
@@ -51,15 +56,23 @@ def find_settings(config: Path | None, env: Mapping[str, str]) -> Path | None:
 
 def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     """Return the settings of a file (None: the defaults), overridden by `RECONCILER_*`. Raises SpecError."""
-    value, places, written = _read(path) if path is not None else ({}, Places([1, 1, 1, 1, None]), {})
-    problems = _override(value, env)
-    if problems:
-        raise SpecError(problems)
+    value, places, written = _read(path) if path is not None else ({}, Places([0, 0, 0, 0, {}]), {})
+    overridden, problems = _override(value, env)
+    for steps in overridden:
+        _place(places.raw, steps)
     settings, faults = validated(value, places, Settings, written)
-    if faults:
-        raise SpecError([places.problem(fault, file=str(path or "the environment")) for fault in faults])
-    assert isinstance(settings, Settings)  # noqa: S101 - validated without faults
+    problems += [_problem(fault, places, str(path or ENVIRONMENT), overridden) for fault in faults]
+    if problems or settings is None:
+        raise SpecError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
     return settings
+
+
+def _place(raw: RawPlace, steps: tuple[str, ...]) -> None:
+    """Give what a variable brought a place, at line 0, so that faults find it."""
+    for step in steps[:-1]:
+        raw[4] = raw[4] if isinstance(raw[4], dict) else {}
+        raw = raw[4].setdefault(step, [0, 0, 0, 0, {}])
+    raw[4] = {**(raw[4] if isinstance(raw[4], dict) else {}), steps[-1]: [0, 0, 0, 0, None]}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Places, Mapping[tuple[int, int], str]]:
@@ -67,12 +80,10 @@ def _read(path: Path) -> tuple[dict[str, Any], Places, Mapping[tuple[int, int], 
         parsed = parse(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}", remedy="make it readable for this account") from error
-    if parsed.flaws:
-        raise SpecError(
-            [Problem(str(path), f.line, f.column, f.code, f.message, f.remedy, f.value) for f in parsed.flaws]
-        )
-    if not parsed.documents or parsed.documents[0].value is None:
-        return {}, Places([1, 1, 1, 1, None]), {}
+    if parsed.flaws:  # without the line itself, which may hold a secret
+        raise SpecError([Problem(str(path), f.line, f.column, f.code, f.message, f.remedy) for f in parsed.flaws])
+    if not parsed.documents or (len(parsed.documents) == 1 and parsed.documents[0].value is None):
+        return {}, Places([1, 1, 1, 1, {}]), {}
     first = parsed.documents[0]
     if len(parsed.documents) > 1 or not isinstance(first.value, dict):
         problem = Problem(str(path), 1, 1, "wrong-type", "settings are one mapping", "write `key: value` lines")
@@ -80,48 +91,79 @@ def _read(path: Path) -> tuple[dict[str, Any], Places, Mapping[tuple[int, int], 
     return first.value, Places(first.place), first.written
 
 
-def _override(value: dict[str, Any], env: Mapping[str, str]) -> list[Problem]:
-    """Put what the environment says into `value`; `__` separates levels, values are JSON or plain text."""
+def _problem(fault: Fault, places: Places, file: str, overridden: Mapping[tuple[str, ...], str]) -> Problem:
+    """Place a fault: in the file, or at the variable that brought the value."""
+    if fault.path and fault.path[0] in _SECRET:
+        fault = dataclasses.replace(fault, value="")
+    steps = tuple(str(step) for step in fault.path)
+    for path, variable in overridden.items():
+        if steps[: len(path)] == path:
+            return Problem(ENVIRONMENT, 0, 0, fault.code, f"{variable}: {fault.message}", fault.remedy)
+    return places.problem(fault, file=file)
+
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+
+def _override(value: dict[str, Any], env: Mapping[str, str]) -> tuple[dict[tuple[str, ...], str], list[Problem]]:
+    """Put what the environment says into `value`: `__` divides levels.
+
+    Return which path came from which variable, and a problem for each variable that is no setting.
+    """
+    came_from: dict[tuple[str, ...], str] = {}
     problems = []
-    known = {name.upper(): name for name in Settings.model_fields}
     for variable in sorted(env):
         if not variable.startswith(PREFIX) or variable in RESERVED:
             continue
-        first, *rest = variable.removeprefix(PREFIX).split("__")
-        if first not in known:
-            guess = nearest(first.lower(), Settings.model_fields)
-            remedy = f"did you mean {PREFIX}{guess.upper()}?" if guess else f"use {', '.join(sorted(known.values()))}"
-            problems.append(
-                Problem("the environment", 0, 0, "unknown-key", f"{variable} is no setting", remedy, variable)
-            )
-            continue
-        _put(value, [known[first], *(step.lower() for step in rest)], _plain(env[variable], known[first], rest))
-    return problems
+        steps = [step.lower() for step in variable.removeprefix(PREFIX).split("__")]
+        if steps[0] in Settings.model_fields and all(steps):
+            came_from[_put(value, steps, _plain(env[variable], _annotation(steps)))] = variable
+        else:
+            problems.append(_no_setting(variable, steps[0]))
+    return came_from, problems
 
 
-def _put(value: dict[str, Any], path: list[str], new: Any) -> None:
-    for step in path[:-1]:
-        inner = value.get(step)
-        value[step] = dict(inner) if isinstance(inner, dict) else {}
-        value = value[step]
-    value[path[-1]] = new
+def _no_setting(variable: str, first: str) -> Problem:
+    guess = nearest(first, Settings.model_fields)
+    known = ", ".join(sorted(PREFIX + name.upper() for name in Settings.model_fields))
+    remedy = f"did you mean {PREFIX}{guess.upper()}? Levels are divided by __" if guess else f"known: {known}"
+    return Problem(ENVIRONMENT, 0, 0, "unknown-key", f"{variable} is no setting", remedy, variable)
 
 
-def _plain(text: str, first: str, rest: list[str]) -> Any:
-    """Read JSON where it is JSON and the setting is no text; a list of one may be written as plain text."""
+def _put(value: dict[str, Any], steps: list[str], new: Any) -> tuple[str, ...]:
+    """Set `new` at `steps`; a key of the file in another case (a host) is the same. Return the path in `value`."""
+    path = []
+    for number, step in enumerate(steps):
+        key = next((name for name in value if name.lower() == step), step)
+        path.append(key)
+        if number == len(steps) - 1:
+            value[key] = new
+            break
+        inner = value.get(key)
+        value[key] = dict(inner) if isinstance(inner, dict) else {}
+        value = value[key]
+    return tuple(path)
+
+
+def _annotation(steps: list[str]) -> Any:
+    """Return what the models say of the setting at `steps`; None below raw sections."""
+    annotation: Any = Settings
+    for step in steps:
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        if model is None or step not in model.model_fields:
+            return None
+        annotation = model.model_fields[step].annotation
+    return annotation
+
+
+def _plain(text: str, annotation: Any) -> Any:
+    """Read JSON where it is JSON; else it is text, or a list of one where a list is wanted."""
+    listed = get_origin(annotation) is tuple
+    members = {annotation, *get_args(annotation)}
+    if not listed and members & {str, Path} and not text.startswith('"'):
+        return text
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         value = text
-    return [value] if isinstance(value, str) and _is_list([first, *(step.lower() for step in rest)]) else value
-
-
-def _is_list(path: list[str]) -> bool:
-    model: Any = Settings
-    annotation: Any = None
-    for step in path:
-        if not (isinstance(model, type) and issubclass(model, BaseModel)) or step not in model.model_fields:
-            return False
-        annotation = model.model_fields[step].annotation
-        model = annotation
-    return str(annotation).startswith("tuple")
+    return [value] if listed and isinstance(value, str) else value
