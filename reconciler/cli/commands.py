@@ -53,7 +53,7 @@ COMMANDS: Mapping[str, Entry] = {
     "status": Entry(_SEE, "Show hosts, jobs and watchers as they are now."),
     "events": Entry(_SEE, "Show what happened; --follow goes on."),
     "metrics": Entry(_SEE, "Show or draw the stored metrics of a job."),
-    "explain": Entry(_SEE, "Explain a field of watchers or settings."),
+    "explain": Entry(_SEE, "Explain a watcher: file, line, patterns, jobs, last outcome."),
     "why": Entry(_SEE, "Say why a watcher did, or did not, trigger."),
     "trigger": Entry(_HAND, "Run a watcher's actions now."),
     "suspend": Entry(_HAND, "Hold watchers; their position waits."),

@@ -216,7 +216,7 @@ class Dispatcher:
             return self._failed(action, compiled, str(error) or "timed out", None)
         except PermanentActionError as error:
             return Outcome(OutcomeKind.REFUSED if error.refused else OutcomeKind.FAILED, error.message)
-        except Exception as error:
+        except Exception as error:  # a plugin's bug must not stop the other watchers
             log.exception("action %s of %s", action.type, action.watcher_id)
             return Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")
         return Outcome(OutcomeKind.SUCCEEDED, result)
@@ -293,7 +293,7 @@ class Dispatcher:
                 self._requeue(replace(action, not_before=change.not_before))
             try:
                 await self._task.write([advance], actions=(change,))
-            except BaseException:
+            except BaseException:  # also a cancellation: what was not written stays in the queue
                 self._requeue(action)
                 raise
 
