@@ -15,7 +15,7 @@ from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.protocols import Submission
 from reconciler.schedulers.batch_options import script_options
-from reconciler.schedulers.slurm_paths import PathFacts, expand
+from reconciler.schedulers.slurm_paths import PathFacts, expand, followed
 from reconciler.schedulers.slurm_times import limit_seconds
 
 #: Seconds after its launch in which a supervisor must have written who it is; without that the job is lost.
@@ -119,8 +119,8 @@ def _job(job_id: JobId, record: JobRecord, facts: Mapping[str, str], host: HostN
         user=record.user,
         state=state,
         raw_state=state.value.upper(),
-        stdout=record.stdout,
-        stderr=record.stderr,
+        stdout=followed(record.stdout),
+        stderr=followed(record.stderr),
         workdir=record.workdir,
         submitted=record.submitted,
         started=float(payload[3]) if payload else None,

@@ -148,8 +148,9 @@ class SlurmScheduler:
     async def _sacct(
         self, *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None
     ) -> list[Job]:
-        fields = SACCT_FIELDS if await self._slurm_version() < _EXPANDS else (*SACCT_OUTPUTS, *SACCT_FIELDS)
-        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds)
+        expands = await self._slurm_version() >= _EXPANDS
+        fields = (*(SACCT_OUTPUTS if expands else ()), *SACCT_FIELDS)
+        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=expands)
         text = self._whole("sacct", await self._ask(question))
         return list(sacct_jobs(text, question.separator, fields, self.host))
 

@@ -66,12 +66,17 @@ def squeue(*, users: Sequence[str] = (), ids: Sequence[str] = (), expand: bool =
 
 
 def sacct(
-    fields: Sequence[str], *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None
+    fields: Sequence[str],
+    *,
+    users: Sequence[str] = (),
+    ids: Sequence[str] = (),
+    seconds: int | None = None,
+    expand: bool = False,
 ) -> Question:
     """Ask accounting for jobs that were there in the last `seconds`, or for these ids."""
     separator = _separator()
     argv = (*_env("sacct", _SACCT), "--noheader", "--allocations", "--parsable", f"--delimiter={separator}")
-    argv += (f"--format={','.join(fields)}",)
+    argv += (f"--format={','.join(fields)}", *(["--expand-patterns"] if expand else []))
     argv += (f"--user={','.join(users)}",) if users else ("--allusers",)
     argv += (f"--jobs={','.join(ids)}",) if ids else ()
     argv += (f"--starttime=now-{seconds}",) if seconds is not None else ()

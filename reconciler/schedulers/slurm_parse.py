@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId
-from reconciler.schedulers.slurm_paths import PathFacts, expand
+from reconciler.schedulers.slurm_paths import PathFacts, expand, followed
 from reconciler.schedulers.slurm_states import job_state
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
 
@@ -102,8 +102,8 @@ def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
         user=facts["UserName"],
         state=state,
         raw_state=facts["State"],
-        stdout=stdout,
-        stderr=stderr,
+        stdout=followed(stdout),
+        stderr=followed(stderr),
         workdir=_value(facts["WorkDir"]) or None,
         submitted=epoch(facts["SubmitTime"]),
         started=epoch(facts["StartTime"]) if state is not state.PENDING else None,
@@ -122,19 +122,21 @@ def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
 def _accounted(facts: Mapping[str, str], host: HostName) -> Job:
     state = job_state(facts["State"])
     workdir = _value(facts["WorkDir"])
-    paths = PathFacts(JobId(facts["JobID"]), facts["JobName"], facts["User"], workdir=workdir, number=facts["JobIDRaw"])
-    # Before 24.05 accounting does not keep the pattern; without one of its own a job writes to SLURM's default.
-    stdout = expand(_value(facts.get("StdOut", "")) or default_pattern(facts["JobID"]), paths) if workdir else None
-    stderr = _value(facts.get("StdErr", ""))
+    if "StdOut" in facts:
+        stdout = _value(facts["StdOut"])
+        stderr = _value(facts["StdErr"]) or stdout
+    else:  # before 24.05 accounting does not keep it; without an option a job writes to SLURM's default
+        paths = PathFacts(JobId(facts["JobID"]), number=facts["JobIDRaw"])
+        stdout = stderr = expand(default_pattern(facts["JobID"]), paths) if workdir else ""
     return Job(
         host=host,
-        id=paths.id,
+        id=JobId(facts["JobID"]),
         name=facts["JobName"],
         user=facts["User"],
         state=state,
         raw_state=facts["State"],
-        stdout=stdout,
-        stderr=expand(stderr, paths) if stderr else stdout,
+        stdout=followed(stdout and os.path.join(workdir, stdout)),
+        stderr=followed(stderr and os.path.join(workdir, stderr)),
         workdir=workdir or None,
         submitted=epoch(facts["Submit"]),
         started=epoch(facts["Start"]),
@@ -159,17 +161,18 @@ def _outputs(facts: Mapping[str, str], reading: Reading) -> tuple[str | None, st
     out, err = _value(facts["StdOut"]), _value(facts["StdErr"])
     if not out or (not reading.expanded and not err):
         return None, None
+    node = _value(facts["BatchHost"])
     if reading.expanded:
-        return _placed(workdir, out), _placed(workdir, err or out)
+        return _placed(workdir, out, node), _placed(workdir, err or out, node)
     # Before 24.05 squeue shows an array task's default with the task's raw id, where SLURM writes `slurm-123_4.out`.
     default = f"{workdir}/slurm-{raw}.out"
-    paths = PathFacts(JobId(job_id), facts["Name"], facts["UserName"], _value(facts["BatchHost"]), workdir, raw)
+    paths = PathFacts(JobId(job_id), facts["Name"], facts["UserName"], node, workdir, raw)
     return _expanded(out, default, paths), _expanded(err, default, paths)
 
 
-def _placed(workdir: str, path: str) -> str | None:
+def _placed(workdir: str, path: str, node: str) -> str | None:
     """Return the path that SLURM made; while a job waits for its node, `%N` comes out as `(null)`."""
-    return None if "(null)" in path else os.path.join(workdir, path)
+    return None if not node and "(null)" in path else os.path.join(workdir, path)
 
 
 def _expanded(pattern: str, default: str, paths: PathFacts) -> str | None:

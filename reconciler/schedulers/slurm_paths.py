@@ -41,6 +41,11 @@ def expand(pattern: str, facts: PathFacts) -> str:
     return os.path.join(facts.workdir, path)
 
 
+def followed(path: str | None) -> str | None:
+    """Return a path that is worth a look; None for one that never holds a line."""
+    return None if path in (None, "", "/dev/null") else path
+
+
 def _symbol(found: re.Match[str], facts: PathFacts) -> str:
     master, _, task = facts.id.partition("_")
     number = facts.number or (master if not task else facts.id)

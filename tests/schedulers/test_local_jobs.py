@@ -219,6 +219,11 @@ async def test_append_and_truncate(scheduler: LocalScheduler, tmp_path: Path) ->
         assert out.read_text() == text
 
 
+async def test_an_output_that_is_thrown_away_is_no_file(scheduler: LocalScheduler) -> None:
+    job = await look(scheduler, await submitted(scheduler, b"#!/bin/sh\n", output="/dev/null"))
+    assert (job.stdout, job.stderr) == (None, None)
+
+
 async def test_an_output_that_cannot_be_written_is_a_failed_job(scheduler: LocalScheduler, tmp_path: Path) -> None:
     script = f"#!/bin/sh\ntouch {tmp_path}/ran\n".encode()
     job = await job_in(scheduler, await submitted(scheduler, script, output="/nowhere/out"), JobState.FAILED)

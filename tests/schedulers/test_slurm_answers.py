@@ -166,6 +166,13 @@ def test_a_path_that_needs_a_node_is_unknown_until_there_is_one() -> None:
     assert job.stdout is None
 
 
+def test_an_output_that_is_thrown_away_is_no_file() -> None:
+    (old,) = read(squeue_line(StdOut="/dev/null", StdErr="/w/e"))
+    (new,) = read(squeue_line(StdOut="/w/o", StdErr="/dev/null"), expanded=True)
+    assert (old.stdout, old.stderr, new.stdout, new.stderr) == (None, "/w/e", "/w/o", None)
+    assert accounted((*SACCT_OUTPUTS, *SACCT_FIELDS), StdOut="/dev/null").stderr is None
+
+
 def test_a_job_without_a_batch_script_has_no_output_file() -> None:
     (old,) = read(squeue_line(StdErr="N/A"))
     (new,) = read(squeue_line(StdOut="", StdErr=""), expanded=True)
@@ -220,11 +227,12 @@ def test_before_24_05_accounting_knows_no_pattern_and_slurms_default_is_taken() 
     assert accounted(WorkDir="").stdout is None
 
 
-def test_since_24_05_accounting_keeps_the_patterns() -> None:
+def test_since_24_05_accounting_keeps_the_paths() -> None:
     fields = (*SACCT_OUTPUTS, *SACCT_FIELDS)
-    job = accounted(fields, StdOut="/o/%j.out", StdErr="%x.err")
-    assert (job.stdout, job.stderr) == ("/o/10.out", "/w/train.err")
+    job = accounted(fields, StdOut="/o/100%j.out", StdErr="e")
+    assert (job.stdout, job.stderr) == ("/o/100%j.out", "/w/e")
     assert accounted(fields, StdOut="o").stderr == "/w/o"
+    assert accounted(fields).stdout is None
 
 
 # --- what other sites' SLURM printed ---------------------------------------------------------------------------------

@@ -1,0 +1,168 @@
+"""SLURM of other versions and sites, played by small programs that answer as the real ones do (sources: their C code).
+
+What is checked here cannot be had on one machine: 24.05 and later expand paths, and every site breaks in its own way.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import PermanentActionError, SchedulerUnavailableError
+from reconciler.model import LOCALHOST, Job, JobId, JobState
+from reconciler.protocols import Submission
+from reconciler.schedulers.detect import detect
+from reconciler.schedulers.slurm import SlurmScheduler
+from reconciler.transports.local import LocalTransport
+
+#: Answers in the format asked for, whatever that is: $answers holds one `Field=value` a line, an empty line ends a job.
+SQUEUE = r"""#!/usr/bin/env python3
+import os, sys
+if "--version" in sys.argv:
+    print(os.environ.get("VERSION", "slurm 24.05.1")); sys.exit()
+open(os.environ["ASKED"], "a").write(" ".join(sys.argv) + "\n")
+fields = next(w for w in sys.argv if w.startswith("--Format="))[9:].split(",")
+for job in os.environ.get("ANSWERS", "").split("\n\n"):
+    facts = dict(line.split("=", 1) for line in job.splitlines())
+    for field in fields:
+        name, _, suffix = field.partition(":0")
+        print(facts.get(name, ""), end=suffix)
+    print()
+"""
+CONFIG = "#!/bin/sh\necho 'AccountingStorageType = accounting_storage/none'; echo 'MinJobAge = 300 sec'\n"
+
+
+class Site:
+    """The programs of one site; `answers` are what its squeue tells."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home = home
+        self._patch = monkeypatch
+        home.mkdir()
+        monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
+        monkeypatch.setenv("ASKED", str(home / "asked"))
+        self.program("squeue", SQUEUE)
+        self.program("scontrol", CONFIG)
+
+    def program(self, name: str, text: str) -> None:
+        (self.home / name).write_text(text)
+        (self.home / name).chmod(0o755)
+
+    def answer(self, version: str, *jobs: dict[str, str]) -> None:
+        usual = {"JobArrayID": "10", "JobID": "10", "Name": "n", "UserName": "me", "State": "RUNNING", "WorkDir": "/w"}
+        texts = ("\n".join(f"{key}={value}" for key, value in (usual | job).items()) for job in jobs)
+        self._patch.setenv("VERSION", version)
+        self._patch.setenv("ANSWERS", "\n\n".join(texts))
+
+    @property
+    def asked(self) -> str:
+        return (self.home / "asked").read_text()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    return Site(tmp_path / "bin", monkeypatch)
+
+
+@pytest.fixture
+def scheduler(here: LocalTransport) -> SlurmScheduler:
+    return SlurmScheduler(LOCALHOST, here, users=("me",))
+
+
+async def only(scheduler: SlurmScheduler) -> Job:
+    (job,) = await scheduler.jobs(None)
+    return job
+
+
+@pytest.mark.parametrize("version", ["slurm 24.05.1", "slurm 24.11.0", "slurm 25.05.3", "slurm-wlm 25.11.0"])
+async def test_since_24_05_slurm_expands_and_its_word_is_taken(
+    site: Site, scheduler: SlurmScheduler, version: str
+) -> None:
+    site.answer(version, {"StdOut": "/w/100%j.out", "StdErr": ""})
+    job = await only(scheduler)
+    assert (job.stdout, job.stderr) == ("/w/100%j.out", "/w/100%j.out")
+    assert "--expand-patterns" in site.asked
+
+
+@pytest.mark.parametrize("version", ["slurm 20.11.9", "slurm 23.11.10", "Slurm, our own build"])
+async def test_before_24_05_the_pattern_is_expanded_here(site: Site, scheduler: SlurmScheduler, version: str) -> None:
+    site.answer(version, {"StdOut": "/w/100%%-%j.out", "StdErr": "/w/%x.err"})
+    job = await only(scheduler)
+    assert (job.stdout, job.stderr) == ("/w/100%-10.out", "/w/n.err")
+    assert "--expand-patterns" not in site.asked
+
+
+async def test_one_listing_is_one_call(site: Site, scheduler: SlurmScheduler) -> None:
+    site.answer("slurm 24.05.1", *({"JobArrayID": str(number), "JobID": str(number)} for number in range(1, 300)))
+    assert len(await scheduler.jobs(None)) == 299
+    assert len(await scheduler.jobs(None)) == 299
+    assert len(site.asked.splitlines()) == 2
+    assert "--users=me" in site.asked
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "#!/bin/sh\nexit 1\n",
+        "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2; exit 1\n",
+        "#!/bin/sh\necho 'Sorry, maintenance until Monday'\n",
+        "#!/bin/sh\nkill -9 $$\n",
+        "#!/nowhere/interpreter\n",
+    ],
+)
+async def test_a_squeue_that_does_not_work_is_no_empty_list(site: Site, scheduler: SlurmScheduler, broken: str) -> None:
+    site.answer("slurm 22.05.8", {"StdOut": "/w/o"})
+    assert (await only(scheduler)).state is JobState.RUNNING
+    site.program("squeue", broken)
+    for ask in (scheduler.jobs(None), scheduler.lookup([JobId("10")]), scheduler.lookup([JobId("10"), JobId("11")])):
+        with pytest.raises(SchedulerUnavailableError):
+            await ask
+
+
+async def test_a_squeue_that_lists_nobody_is_an_empty_list(site: Site, scheduler: SlurmScheduler) -> None:
+    site.answer("slurm 22.05.8", {"StdOut": "/w/o"})
+    await only(scheduler)
+    site.program("squeue", "#!/bin/sh\nexit 0\n")
+    assert await scheduler.jobs(None) == ()
+    assert await scheduler.lookup([JobId("10"), JobId("11")]) == {}
+
+
+async def test_a_banner_before_the_id_is_passed_over(site: Site, scheduler: SlurmScheduler) -> None:
+    site.program("sbatch", "#!/bin/sh\necho 'Welcome to 2 clusters'\necho '4711;second'\n")
+    assert await scheduler.submit(Submission(b"#!/bin/sh\n")) == "4711"
+
+
+async def test_a_submission_without_an_id_may_have_happened(site: Site, scheduler: SlurmScheduler) -> None:
+    site.program("sbatch", "#!/bin/sh\necho thanks\n")
+    with pytest.raises(SchedulerUnavailableError, match="no job id"):
+        await scheduler.submit(Submission(b"#!/bin/sh\n"))
+
+
+async def test_a_refusal_is_told_from_an_outage_by_asking_whether_slurmctld_is_there(
+    site: Site, scheduler: SlurmScheduler
+) -> None:
+    site.program("scancel", "#!/bin/sh\necho 'Access/permission denied' >&2; exit 210\n")
+    site.answer("slurm 22.05.8", {"StdOut": "/w/o", "StdErr": "/w/o"})
+    job = await only(scheduler)
+    with pytest.raises(PermanentActionError, match="permission denied"):
+        await scheduler.cancel(job, "")
+    site.program("scontrol", "#!/bin/sh\nexit 1\n")
+    with pytest.raises(SchedulerUnavailableError, match="permission denied"):
+        await scheduler.signal(job, "USR1")
+
+
+async def test_a_host_with_sbatch_and_squeue_has_slurm_whether_it_answers_or_not(
+    here: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(tools))
+    assert await detect(here) == "local"
+    for name in ("sbatch", "squeue"):
+        assert await detect(here) == "local"
+        (tools / name).write_text("#!/bin/sh\nexit 1\n")
+        (tools / name).chmod(0o755)
+    assert await detect(here) == "slurm"
