@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from reconciler.errors import ConditionError, ConfigurationError, Problem
 from reconciler.logic.conditions import compile_condition
-from reconciler.logic.patterns import Tier
+from reconciler.logic.patterns import Rule, Tier, compile_set
 from reconciler.logic.patterns import check as check_pattern
 from reconciler.logic.substitution import BUILTINS, names_in
 from reconciler.spec.faults import Fault, Path
@@ -36,19 +36,10 @@ def check(spec: WatcherSpec) -> Iterator[Fault]:
             yield Fault(path, "bad-condition", error.message, error.remedy, text)
     if spec.preset is None:
         for path, text in zip(pattern_paths(spec), spec.expressions(), strict=True):
-            yield from _refused(path, text)
-
-
-def _refused(path: Path, text: str) -> Iterator[Fault]:
-    try:
-        info = check_pattern(text)
-    except ConfigurationError as error:
-        yield Fault(path, "bad-pattern", error.message, error.remedy, text)
-        return
-    if info.tier is Tier.REFUSED:
-        yield Fault(
-            path, "pattern-refused", f"no engine can run the pattern: {info.reason}", "write it without that", text
-        )
+            try:
+                compile_set((Rule(text, multiline=spec.multiline),))  # kept for when it runs
+            except ConfigurationError as error:
+                yield Fault(path, "pattern-refused", error.message, error.remedy, text)
 
 
 def lint(spec: WatcherSpec) -> Iterator[Fault]:
@@ -83,9 +74,15 @@ def given_names(spec: WatcherSpec) -> frozenset[str]:
 def _slow_patterns(spec: WatcherSpec) -> Iterator[Fault]:
     for path, text in zip(pattern_paths(spec), spec.expressions(), strict=True):
         info = check_pattern(text)
-        if info.tier is Tier.FALLBACK:
-            message = f"the pattern runs without a fast engine, under a time limit: {info.reason}"
-            yield Fault(path, "slow-pattern", message, "write it without that if it can be", text, severity="warning")
+        if info.matches_empty or not (info.slow or info.tier is Tier.FALLBACK):
+            continue  # what matches every line was told already
+        why = (
+            f"no fast engine runs the pattern: {info.reason}"
+            if info.reason
+            else "nothing in the pattern is sure to be there"
+        )
+        message = f"{why}; it is tried {'on every line' if info.slow else 'within a time limit'}"
+        yield Fault(path, "slow-pattern", message, "write it without that if it can be", text, severity="warning")
 
 
 def _conditions(spec: WatcherSpec) -> Iterator[tuple[Path, str]]:
