@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,10 +106,9 @@ def _with_local_jobs(settings: Settings) -> Settings:
     own = settings.hosts.get(LOCALHOST)
     kind = "" if own is None else own.scheduler.get("type", "")
     section = dict(own.scheduler) if own is not None and kind == "local" else {}
-    if own is None or kind not in ("", "local"):
-        note(
-            "the settings have no local jobs on localhost, so no watcher will see this one (hosts.localhost.scheduler)"
-        )
+    clustered = kind in ("", "auto") and all(map(shutil.which, ("sbatch", "squeue")))
+    if own is None or clustered or kind not in ("", "auto", "local"):
+        note("no watcher will see this job: localhost has others (set hosts.localhost.scheduler.type to local)")
     host = HostSettings(scheduler={**section, "type": "local"})
     return settings.model_copy(update={"hosts": {**settings.hosts, LOCALHOST: host}})
 

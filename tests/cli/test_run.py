@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,7 +106,20 @@ def test_where_no_watcher_would_see_the_job_it_is_said(tmp_path: Path, capsys: p
     settings = tmp_path / "config.yaml"
     settings.write_text("hosts: {localhost: {scheduler: {type: slurm}}}\n")
     assert main(["--config", str(settings), "run", "--wait", "true"]) == 0
-    assert "no watcher will see this one" in capsys.readouterr().err
+    assert "no watcher will see this job" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", [("sbatch",), ("sbatch", "squeue")])
+def test_on_a_machine_with_slurm_it_is_said_too(
+    there: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("sh", "mkdir", "cat", "chmod", "uname", "date", "mv", "setsid", "timeout", "id", "true"):
+        (tmp_path / name).symlink_to(shutil.which(name) or pytest.fail(name))
+    for name in there:
+        (tmp_path / name).symlink_to("true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["run", "--wait", "true"]) == 0
+    assert ("no watcher will see this job" in capsys.readouterr().err) is ("squeue" in there)
 
 
 def test_the_job_outlives_the_command(jobs: Path) -> None:
