@@ -100,12 +100,12 @@ class Sshd:
     @property
     def connections(self) -> list[psutil.Process]:
         """The servers of single connections."""
-        return [process for process in self._below() if process.name() == "sshd"]
+        return [process for process, name in self._below() if name == "sshd"]
 
     @property
     def programs(self) -> list[psutil.Process]:
         """What runs at the far end of the connections."""
-        return [process for process in self._below() if process.name() != "sshd"]
+        return [process for process, name in self._below() if name != "sshd"]
 
     def drop(self) -> None:
         """End every connection in the middle of whatever it does."""
@@ -150,13 +150,14 @@ class Sshd:
         finally:
             await made.close()
 
-    def _below(self) -> list[psutil.Process]:
+    def _below(self) -> list[tuple[psutil.Process, str]]:
+        """Return what lives below the server, with its names; processes may vanish at any moment."""
         assert self._server is not None
         alive = []
         for process in psutil.Process(self._server.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 if process.status() != psutil.STATUS_ZOMBIE:
-                    alive.append(process)
+                    alive.append((process, process.name()))
         return alive
 
     def _listens(self) -> bool:

@@ -313,18 +313,23 @@ async def test_a_server_that_was_started_anew_is_connected_to_at_once(sshd: Sshd
         assert await read(transport, Want(str(tmp_path / "out"))) == b"x"
 
 
-async def test_more_sessions_than_the_server_allows_say_what_to_set(sshd: Sshd) -> None:
+async def test_more_sessions_than_the_server_allows_take_turns(sshd: Sshd) -> None:
     sshd.restart("MaxSessions 3")
-    async with sshd.transport(max_sessions=12) as transport:
-        results = await asyncio.gather(*(transport.run(["sleep", "0.5"]) for _ in range(8)), return_exceptions=True)
-        refusals = [result for result in results if isinstance(result, HostUnreachableError)]
-        assert refusals
-        assert "max_sessions" in refusals[0].remedy
-        assert (await transport.run(["true"])).status == 0  # the connection is no worse for it
+    async with sshd.transport(max_sessions=10) as transport:
+        done = await asyncio.gather(*(transport.run(["sleep", "0.1"]) for _ in range(8)))
+        assert {each.status for each in done} == {0}
         assert transport.connections == 1
-    async with sshd.transport(max_sessions=3) as transport:
-        await transport.look([Want("/etc/passwd")])
-        assert {done.status for done in await asyncio.gather(*(transport.run(["true"]) for _ in range(8)))} == {0}
+
+
+async def test_a_server_without_a_free_session_says_what_to_set(sshd: Sshd) -> None:
+    sshd.restart("MaxSessions 1")
+    async with sshd.transport() as transport:
+        await transport.look([Want("/etc/passwd")])  # the lookout has the only one
+        with pytest.raises(HostUnreachableError) as caught:
+            await transport.run(["true"])
+        assert "max_sessions" in caught.value.remedy
+        assert (await transport.look([Want("/etc/passwd")]))[0].sight is Sight.READ  # no worse for it
+        assert transport.connections == 1
 
 
 async def test_closing_ends_the_programs_and_everything_on_the_host(sshd: Sshd) -> None:

@@ -20,6 +20,8 @@ from reconciler.transports.over_ssh.spec import SshTransportSpec
 
 #: Sessions kept back from `run`: the lookout's, and one for ending programs that take too long.
 RESERVED = 2
+#: Pauses (seconds) before a refused session is asked for again: a server lets go of an ended one a moment late.
+REFUSED = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class Link:
@@ -104,9 +106,17 @@ class Link:
 
     @staticmethod
     async def _start(session: Session, command: str) -> None:
-        await session.connection.create_session(
-            lambda: session, command, encoding=None, request_pty=False, term_type=None, send_env=None, env=None
-        )
+        connection, pauses = session.connection, list(REFUSED)
+        while True:
+            try:
+                await connection.create_session(
+                    lambda: session, command, encoding=None, request_pty=False, term_type=None, send_env=None, env=None
+                )
+                break
+            except asyncssh.ChannelOpenError:  # nothing was started, so asking again is harmless
+                if not pauses or connection.is_closed():
+                    raise
+            await asyncio.sleep(pauses.pop(0))
         await session.started
 
     async def _made(self) -> Way:
