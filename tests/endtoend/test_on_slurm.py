@@ -194,6 +194,5 @@ async def test_the_events_file_tells_all_of_it_line_by_line(
     await one_pass(settings_in(tmp_path), watchers)
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["data"]["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert [e["data"]["matched_text"] for e in events if e["type"] == "reconciler.watcher.triggered.v1"] == [
-        "loss: 4.5"
-    ]
+    ours = [e["data"] for e in events if e["type"].endswith("watcher.triggered.v1") and e["data"]["job_id"] == job]
+    assert [data["matched_text"] for data in ours] == ["loss: 4.5"]
