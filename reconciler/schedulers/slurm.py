@@ -37,6 +37,7 @@ class SlurmSpec(Section):
     """`scheduler: {type: slurm}`."""
 
     type: Literal["slurm"] = "slurm"
+    programs: str | None = None  # directory of squeue, sbatch, ... on the host; None: they are on its PATH
     timeout: Duration = 60.0  # seconds that one call may take
 
 
@@ -53,7 +54,8 @@ class SlurmScheduler:
     ) -> None:
         self.host = host
         self._transport = transport
-        self._timeout = (settings or SlurmSpec()).timeout
+        settings = settings or SlurmSpec()
+        self._programs, self._timeout = settings.programs, settings.timeout
         self._users = tuple(users)
         self._now = now
         self._account = ""
@@ -155,7 +157,10 @@ class SlurmScheduler:
         return list(sacct_jobs(text, question.separator, fields, self.host))
 
     async def _ask(self, question: commands.Question) -> Completed:
-        return await call(self._transport, question.argv, timeout=self._timeout, limit=_LISTING_BYTES)
+        return await call(self._transport, self._placed(question.argv), timeout=self._timeout, limit=_LISTING_BYTES)
+
+    def _placed(self, argv: Sequence[str]) -> Sequence[str]:
+        return argv if self._programs is None else commands.placed(argv, self._programs)
 
     def _whole(self, program: str, done: Completed) -> bytes:
         if done.status != 0 or done.cut:
@@ -165,17 +170,17 @@ class SlurmScheduler:
 
     async def _do(self, *argv: str, stdin: bytes = b"") -> Completed:
         """Run what changes something. Where it fails, slurmctld is asked whether it is there: outage or refusal."""
-        done = await call(self._transport, argv, stdin=stdin, timeout=self._timeout)
+        done = await call(self._transport, self._placed(argv), stdin=stdin, timeout=self._timeout)
         if done.status == 0:
             return done
-        ping = await call(self._transport, ["scontrol", "ping"], timeout=self._timeout)
+        ping = await call(self._transport, self._placed(("scontrol", "ping")), timeout=self._timeout)
         if ping.status != 0:
             raise SchedulerUnavailableError(f"{argv[0]} on {self.host} failed: {complaint(done)}")
         raise PermanentActionError(f"{argv[0]} failed: {complaint(done)}")
 
     async def _slurm_version(self) -> tuple[int, int]:
         if self._version is None:
-            text = await answer(self._transport, ["squeue", "--version"], timeout=self._timeout)
+            text = await answer(self._transport, self._placed(("squeue", "--version")), timeout=self._timeout)
             self._version = commands.version(text.decode(errors="replace"))
         return self._version
 
@@ -189,7 +194,7 @@ class SlurmScheduler:
     async def _accounting(self) -> bool:
         """Tell whether accounting is kept; asked once."""
         if not self._config:
-            text = await answer(self._transport, ["scontrol", "show", "config"], timeout=self._timeout)
+            text = await answer(self._transport, self._placed(("scontrol", "show", "config")), timeout=self._timeout)
             self._config = commands.config(text.decode(errors="replace"))
         storage = self._config.get("AccountingStorageType", "")
         return storage.rpartition("/")[2] not in ("", "none", "(null)")

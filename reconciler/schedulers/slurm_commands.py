@@ -31,6 +31,7 @@ _SQUEUE = [
     "USERS",
 ]
 _SACCT = ["FEDERATION", "FORMAT", "LOCAL"]
+_PROGRAMS = frozenset({"squeue", "sacct", "sbatch", "scancel", "scontrol"})
 _OPTION = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
 #: Options of sbatch with which it would not submit, not return, or not print the id alone.
 _NO_OPTIONS = frozenset({"wrap", "wait", "test-only", "help", "usage", "version", "parsable", "verbose", "uid", "gid"})
@@ -102,6 +103,12 @@ def _option(name: str, value: str) -> str:
             remedy="write options of sbatch by their long names, such as mem or time",
         )
     return f"--{name}={value}" if value else f"--{name}"
+
+
+def placed(argv: Sequence[str], directory: str) -> tuple[str, ...]:
+    """Return the command line with its program in `directory`."""
+    at = next(number for number, word in enumerate(argv) if word in _PROGRAMS)
+    return (*argv[:at], f"{directory}/{argv[at]}", *argv[at + 1 :])
 
 
 def submitted_id(printed: str) -> str | None:

@@ -72,6 +72,13 @@ def test_options_that_would_change_what_submitting_means_are_refused(name: str) 
     assert caught.value.refused
 
 
+def test_programs_that_are_not_on_the_path_are_named_by_their_directory() -> None:
+    assert commands.placed(("sbatch", "--x", "sbatch"), "/opt/s/bin") == ("/opt/s/bin/sbatch", "--x", "sbatch")
+    question = commands.squeue().argv
+    there = commands.placed(question, "/o")
+    assert [(old, new) for old, new in zip(question, there, strict=True) if old != new] == [("squeue", "/o/squeue")]
+
+
 @pytest.mark.parametrize(
     ("printed", "job_id"),
     [

@@ -14,7 +14,7 @@ from reconciler.errors import PermanentActionError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, Job, JobId, JobState
 from reconciler.protocols import Submission
 from reconciler.schedulers.detect import detect
-from reconciler.schedulers.slurm import SlurmScheduler
+from reconciler.schedulers.slurm import SlurmScheduler, SlurmSpec
 from reconciler.transports.local import LocalTransport
 
 #: Answers in the format asked for, whatever that is: $answers holds one `Field=value` a line, an empty line ends a job.
@@ -92,6 +92,21 @@ async def test_before_24_05_the_pattern_is_expanded_here(site: Site, scheduler: 
     job = await only(scheduler)
     assert (job.stdout, job.stderr) == ("/w/100%-10.out", "/w/n.err")
     assert "--expand-patterns" not in site.asked
+
+
+async def test_slurm_that_is_not_on_the_path_is_found_where_the_settings_say(
+    site: Site, here: LocalTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.answer("slurm 22.05.8", {"StdOut": "/w/o", "StdErr": "/w/o"})
+    site.program("sbatch", "#!/bin/sh\necho 4711\n")
+    site.program("scancel", "#!/bin/sh\nexit 0\n")
+    elsewhere = site.home.rename(site.home.with_name("elsewhere"))
+    monkeypatch.setenv("ASKED", str(elsewhere / "asked"))
+    scheduler = SlurmScheduler(LOCALHOST, here, SlurmSpec(programs=str(elsewhere)), users=("me",))
+    job = await only(scheduler)
+    assert job.stdout == "/w/o"
+    assert await scheduler.submit(Submission(b"#!/bin/sh\n")) == "4711"
+    assert "was cancelled" in await scheduler.cancel(job, "")
 
 
 async def test_one_listing_is_one_call(site: Site, scheduler: SlurmScheduler) -> None:
