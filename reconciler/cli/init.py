@@ -18,7 +18,7 @@ _EPILOG = """\
 \b
 Examples:
   reconcile init                                 a first watcher in ./watchers.d
-  reconcile init --systemd ./watchers.d > ~/.config/systemd/user/reconciler.service
+  reconcile init --systemd ./watchers.d > ~/.config/systemd/user/reconcile.service
   reconcile init --scrontab ./watchers.d         a line for `scrontab -e` or `crontab -e`
   reconcile init --post-receive > hooks/post-receive && chmod +x hooks/post-receive
 """

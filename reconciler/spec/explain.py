@@ -36,6 +36,9 @@ _WANTED: Mapping[str, str] = {
     "date_type": "a date",
     "datetime_type": "a date and time",
 }
+#: So many faults of one watcher are told; a file of nothing but faults is told of well enough by these.
+MAX_FAULTS = 200
+
 _DATES = ("date_from_datetime_parsing", "datetime_from_date_parsing", "date_parsing", "datetime_parsing")
 #: pydantic's error type -> (what is wrong, what to do), filled in from the error's context.
 _RANGES: Mapping[str, tuple[str, str]] = {
@@ -55,6 +58,7 @@ def explain(
     details: Sequence[Any], places: Places, model: type[BaseModel], written: Mapping[tuple[int, int], str]
 ) -> Iterator[Fault]:
     """Yield a Fault for each fault in `details`; `written` is how scalars stand in the file, by line and column."""
+    details = details[:MAX_FAULTS]
     faults = [_Explainer(group, places, model, written).fault() for group in _grouped(details, places)]
     # a misspelt key is one fault, not two: the right one is not reported as missing
     spelt = {(fault.path[:-1], fault.guess) for fault in faults if fault.guess}

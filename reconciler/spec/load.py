@@ -23,6 +23,9 @@ from reconciler.spec.texts import LOADING
 from reconciler.spec.watcher import WatcherSpec
 from reconciler.spec.yaml import Document, parse
 
+#: So many problems of one file are told.
+MAX_PROBLEMS = 500
+
 M = TypeVar("M", bound=BaseModel)
 
 #: A check of a whole spec that lives above this room (conditions, patterns no engine takes); yields Faults.
@@ -76,7 +79,7 @@ def load_file(content: bytes, path: str, model: type[WatcherSpec], checks: Itera
         if spec is not None:
             specs.append(LocatedSpec(spec, item.places.line, item.places.raw))
     problems += _twice(specs, path)
-    ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+    ordered = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column))[:MAX_PROBLEMS])
     return Loaded(tuple(specs) if not any(p.severity == "error" for p in ordered) else (), ordered)
 
 

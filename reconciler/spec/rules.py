@@ -50,8 +50,11 @@ def _captures(watcher: Mapping[str, object]) -> Iterator[Fault]:
     names = watcher.get("captures")
     if not isinstance(names, Sequence) or isinstance(names, str):
         return
+    seen: set[str] = set()
     for index, name in enumerate(names):
-        if isinstance(name, str) and name in names[:index]:
+        if not isinstance(name, str):
+            continue
+        if name in seen:
             yield Fault(
                 ("captures", index),
                 "capture-twice",
@@ -59,6 +62,7 @@ def _captures(watcher: Mapping[str, object]) -> Iterator[Fault]:
                 "give each group its own name",
                 name,
             )
+        seen.add(name)
 
 
 def _order(index: int, action: object, count: int) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from reconciler.spec.scalars import resolve
 from reconciler.spec.text import Flaw, read_text, syntax_flaw
 
 MAX_DEPTH = 40
-MAX_NODES = 100_000
+MAX_NODES = 100_000  # of 64 characters
 
 _TAG = "tag:yaml.org,2002:"
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -117,6 +117,7 @@ class _Composer:
 
     def _scalar(self, event: Any, line: int, column: int) -> Any:
         text: str = event.value
+        self.nodes += len(text) >> 6  # a long text counts too: a thousand aliases to it would explode as well
         plain, quoted = event.implicit
         if not plain:
             return text if quoted else self._tagged(event, text, line, column)

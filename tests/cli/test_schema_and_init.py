@@ -95,7 +95,7 @@ def test_words_are_quoted_for_systemd_and_for_cron() -> None:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_takes_the_unit(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init", "--systemd"]) == 0
-    unit = here / "reconciler.service"
+    unit = here / "reconcile.service"
     unit.write_text(capsys.readouterr().out)
     done = subprocess.run(["systemd-analyze", "verify", "--user", str(unit)], capture_output=True, text=True)
     assert "Unknown" not in done.stderr

@@ -318,6 +318,25 @@ def test_a_pattern_nested_beyond_the_compiler_is_refused() -> None:
     assert [p.code for p in load(text).problems] in ([], ["bad-pattern"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + "".join(f"key{number}: 1\n" for number in range(20_000)),
+        GOOD + f"captures: [{', '.join(['a'] * 30_000)}]",
+        GOOD + f"jobs: {{ids: [{', '.join(['1'] * 30_000)}]}}",
+        GOOD + "name: y\n" * 20_000,
+        "- 1\n" * 20_000,
+    ],
+    ids=["unknown keys", "captures", "numbers", "duplicates", "items"],
+)
+def test_a_file_of_nothing_but_faults_is_told_of_in_bounds(text: str) -> None:
+    began = time.process_time()
+    loaded = load(text)
+    assert 1 <= len(loaded.problems) <= loading.MAX_PROBLEMS
+    assert loaded.specs == ()
+    assert time.process_time() - began < 5
+
+
 def test_a_check_from_above_speaks_with_the_place_and_makes_the_file_bad() -> None:
     def check(spec: WatcherSpec) -> list[Fault]:
         return [Fault(("actions", 0, "params", "message"), "too-rude", f"{spec.name} is rude", "be kind", "m")]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler import app
+from reconciler.cli import main
 from reconciler.logic.lint import warnings
 from reconciler.logic.selecting import DANGEROUS
 from reconciler.spec.load import LocatedSpec
@@ -156,3 +157,15 @@ def test_the_recorders_meet_what_frameworks_print(name: str, line: str, captures
     (text,) = loaded((FOLDER / name).read_bytes(), name).spec.expressions()
     match = re.search(text, line, re.ASCII)
     assert (match.groupdict() if match else None) == captures
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.test.yaml")), ids=lambda path: path.name)
+def test_the_tests_beside_them_pass_and_are_valid(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["test", str(path)])
+    assert ended.value.code == 0, capsys.readouterr().out
+    assert main(["validate", str(path), "--strict"]) == 0
+
+
+def test_every_recorder_has_tests_beside_it() -> None:
+    assert [path.name for path in TOP if not path.with_suffix(".test.yaml").exists()] == []

@@ -183,6 +183,12 @@ def test_merge_keys_that_explode_are_refused_too() -> None:
     assert flaw("\n".join(lines))[0] == "too-many-nodes"
 
 
+def test_a_long_text_that_explodes_by_aliases_is_refused_too() -> None:
+    text = f"a: &a {'x' * 500_000}\nb: [{', '.join(['*a'] * 1000)}]\n"
+    assert flaw(text)[0] == "too-many-nodes"
+    assert value(f"a: {'x' * 900_000}")["a"] == "x" * 900_000
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
