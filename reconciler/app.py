@@ -33,6 +33,9 @@ from reconciler.spec.union import watcher_model as join_specs
 from reconciler.spec.watcher import WatcherSpec
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from reconciler.api.feed import Feed
     from reconciler.engine.controller import Controller
     from reconciler.engine.daemon import Daemon
     from reconciler.engine.once import Once
@@ -149,6 +152,11 @@ def events_path(settings: Settings) -> Path:
 def api_directory(settings: Settings) -> Path:
     """Return the writable layer, for watchers that commands and the API write."""
     return state_path(settings).parent / "api.d"
+
+
+def keys_path(settings: Settings) -> Path:
+    """Return the file of the API's keys."""
+    return settings.api.keys or state_path(settings).parent / "apikeys.json"
 
 
 def directories(settings: Settings, named: Sequence[Path] = ()) -> tuple[Path, ...]:
@@ -312,6 +320,36 @@ async def engine(
         for part in closing:
             await part.close()
         await state.close()
+
+
+@asynccontextmanager
+async def face(
+    engine: Engine, settings: Settings, feed: Feed, *, hosts: Sequence[str], secure: bool
+) -> AsyncIterator[ASGIApp]:
+    """Yield the HTTP face of an engine: `feed` is one of its sinks, `hosts` the names it may be called by."""
+    from reconciler.api.application import follow_states, make_app
+    from reconciler.api.audit import AuditLog
+    from reconciler.api.desk import Desk, Tools
+    from reconciler.api.dropins import Dropins
+    from reconciler.api.keys import Keyring
+    from reconciler.api.reading import Reading
+    from reconciler.logic.lint import warnings
+
+    def forbidden(located: LocatedSpec, path: str, source: str) -> Sequence[Problem]:
+        return policy_warnings(located, path, settings, source)
+
+    reading = Reading(state_path(settings), settings.state.busy_timeout)
+    follow_states(feed, engine.controller)
+    desk = Desk(
+        parts=engine.parts, identity=engine.identity, controller=engine.controller, daemon=engine.daemon,
+        reading=reading, dropins=Dropins(api_directory(settings)), keyring=Keyring(keys_path(settings)),
+        audit=AuditLog(engine.parts, engine.daemon), feed=feed, tools=Tools(parse, warnings, forbidden), secure=secure,
+    )  # fmt: skip
+    pages = Path(__file__).parent / "ui" / "static"
+    try:
+        yield make_app(desk, hosts, pages if (pages / "index.html").is_file() else None)
+    finally:
+        await reading.close()
 
 
 @asynccontextmanager

@@ -138,7 +138,7 @@ class ApiSettings(Section):
     body_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="of a request")
     body_timeout: Duration = Field(15.0, ge=0.1, description="a request must have come whole by then")
     subscribers: int = Field(500, ge=1, description="WebSockets at once")
-    subscriber_queue: int = Field(1000, ge=8, description="events a slow WebSocket may be behind before it must refetch")
+    subscriber_queue: int = Field(1000, ge=8, description="events a slow WebSocket may be behind; then it must refetch")
 
 
 class Settings(Section):

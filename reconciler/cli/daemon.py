@@ -97,12 +97,7 @@ async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve
         asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
     settings = app.load_settings(options.config)
     async with app.engine(settings, directories) as engine, _stopped_by(told_to_stop, engine.daemon.stop):
-        told: set[str] = set()
-
-        def tell(report_: object) -> None:
-            _tell(report_, told)
-
-        engine.daemon.on_pass = tell
+        engine.daemon.on_pass = tell_pass()
         await engine.daemon.run(approve=approve)
     return ExitCode.OK
 
@@ -121,6 +116,16 @@ async def _stopped_by(told: asyncio.Event, stop: Callable[[], None]) -> AsyncIte
     finally:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+
+
+def tell_pass() -> Callable[[object], None]:
+    """Return what a daemon calls after each pass: it says on standard error what a person should know, once."""
+    told: set[str] = set()
+
+    def tell(report_: object) -> None:
+        _tell(report_, told)
+
+    return tell
 
 
 def _tell(report_: object, told: set[str] | None = None) -> None:

@@ -52,6 +52,10 @@ class Daemon:
         """End soon, in order."""
         self._stopping.set()
 
+    async def stopped(self) -> None:
+        """Return as soon as the end is wanted; what runs may go on for a while."""
+        await self._stopping.wait()
+
     def fatal(self, error: BaseException) -> None:
         """End soon; `run` raises this."""
         self._error = self._error or error

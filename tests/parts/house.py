@@ -31,7 +31,7 @@ from reconciler.engine.pump import Pump
 from reconciler.errors import PermanentActionError, ReconcilerError
 from reconciler.events import Event
 from reconciler.model import LOCALHOST, HostName, Job, JobId, JobState, MetricPoint, Watcher
-from reconciler.protocols import EventFilter, OutsideAction, StateReading, Submission
+from reconciler.protocols import EventFilter, OutsideAction, Sink, StateReading, Submission
 from reconciler.settings import Settings
 from reconciler.state import open_readonly
 
@@ -185,9 +185,12 @@ class House:
     # --- running it ---
 
     @asynccontextmanager
-    async def engine(self, named: Sequence[Path] | None = None) -> AsyncIterator[app.Engine]:
+    async def engine(
+        self, named: Sequence[Path] | None = None, *, sinks: Sequence[Sink] = ()
+    ) -> AsyncIterator[app.Engine]:
         """An engine over the directory of watchers."""
-        async with app.engine(self.settings, named if named is not None else [self.watchers]) as real:
+        named = named if named is not None else [self.watchers]
+        async with app.engine(self.settings, named, sinks=sinks) as real:
             if self.scheduler is None and self.clock is None and not self.actions:
                 yield real
                 return

@@ -1,0 +1,152 @@
+"""The whole application: routes inside, around them meter, bounds, gate and headers. `app` calls `make_app`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from reconciler import __version__
+from reconciler.api import routes_events, routes_jobs, routes_server, routes_trying, routes_watchers, sockets
+from reconciler.api.bounds import SecurityHeaders, WholeBodies
+from reconciler.api.desk import Desk
+from reconciler.api.exposition import Meter, make_registry
+from reconciler.api.feed import Feed
+from reconciler.api.gate import Gate, Rules
+from reconciler.api.limits import Limits
+from reconciler.api.refusals import Flaw, Refusal, refusal_of
+from reconciler.engine.controller import Controller
+from reconciler.errors import ReconcilerError
+from reconciler.events import Event, EventType
+from reconciler.model import HostName, JobId, JobKey, WatcherState
+
+log = logging.getLogger(__name__)
+
+_ABOUT = """\
+Watchers on batch jobs: what they watch for, what they did, and how they stand.
+
+Send a key as `Authorization: Bearer KEY`, or sign a browser in by the one-time URL that `reconcile serve` prints.
+WebSockets: `/ws/watchers` and `/ws/watchers/{job_id}`.
+"""
+
+
+def make_app(desk: Desk, hosts: Iterable[str], pages: Path | None = None) -> ASGIApp:
+    """Return the ASGI application.
+
+    `hosts`: names and addresses by which it may be called. `pages`: a folder of static files for everybody, with
+    `index.html` at `/`.
+    """
+    registry = make_registry()
+    api = _routed(desk, registry, pages)
+    files = _paths(pages)
+    settings, clock = desk.parts.settings.api, desk.parts.clock
+    rules = Rules(frozenset(host.lower() for host in hosts), files, desk.secure, clock.now, clock.monotonic)
+    strangers = Limits(settings.stranger_burst, settings.stranger_per_minute)
+    known = Limits(settings.requests_per_minute, settings.requests_per_minute)
+    inner = WholeBodies(api, settings.body_bytes, settings.body_timeout)
+    gate = Gate(inner, rules, desk.keyring, strangers, known, desk.audit)
+    return SecurityHeaders(Meter(gate, registry), files)
+
+
+def follow_states(feed: Feed, controller: Controller) -> None:
+    """Let the feed tell what state a watcher is in: as its job's task has it, and after its end as the event says."""
+    ends = {
+        EventType.WATCHER_COMPLETED: WatcherState.COMPLETED,
+        EventType.WATCHER_DISABLED: WatcherState.DISABLED,
+    }
+
+    def state_of(event: Event) -> WatcherState | None:
+        task = controller.fleet.tasks.get(JobKey(HostName(event.hostname), JobId(event.job_id)))
+        watcher = task.watchers.get(event.watcher_id) if task and event.watcher_id is not None else None
+        return watcher.state if watcher else ends.get(event.type)
+
+    feed.state_of = state_of
+
+
+def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        telling = asyncio.create_task(desk.audit.run(), name="audit")
+        yield
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+
+    api = FastAPI(
+        title="reconcile", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )  # fmt: skip
+    api.include_router(routes_events.routes(desk))  # before those of watchers, whose numbers stand where `events` does
+    api.include_router(routes_watchers.routes(desk))
+    api.include_router(routes_jobs.routes(desk))
+    api.include_router(routes_trying.routes(desk))
+    api.include_router(routes_server.routes(desk, registry))
+    api.include_router(sockets.routes(desk))
+    routes_server.add_documentation(api)
+    _describe_keys(api)
+    api.add_exception_handler(ReconcilerError, _told)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _plain)
+    if pages is not None:
+        api.mount("/", StaticFiles(directory=pages, html=True), name="pages")
+    return api
+
+
+def _paths(pages: Path | None) -> frozenset[str]:
+    """Return the paths of static files, taken once: what comes into the folder later is not served to strangers."""
+    if pages is None:
+        return frozenset()
+    found = {f"/{file.relative_to(pages).as_posix()}" for file in pages.rglob("*") if file.is_file()}
+    return frozenset({"/", *found} if "/index.html" in found else found)
+
+
+def _describe_keys(api: FastAPI) -> None:
+    """Say in the schema how to authenticate; the gate does it, so no route depends on it."""
+    make = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = make()
+        parts = schema.setdefault("components", {})
+        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, item in schema["paths"].items():
+            for operation in item.values():
+                operation["security"] = [] if path in ("/healthz", "/readyz", "/login") else [{"key": []}]
+        return schema
+
+    api.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's documentation says
+
+
+def _answer(status: int, refusal: Refusal) -> JSONResponse:
+    return JSONResponse(refusal.model_dump(exclude_defaults=True), status)
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ReconcilerError)  # noqa: S101 - it is registered for these alone
+    status, refusal = refusal_of(error)
+    if status >= 500:
+        log.warning("answered %s: %s", status, error.message)
+    return _answer(status, refusal)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for these alone
+    flaws = [Flaw(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in error.errors()]
+    return _answer(422, Refusal(code="invalid-request", detail="a value is not allowed", problems=flaws[:50]))
+
+
+async def _plain(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
+    codes = {404: "not-found", 405: "wrong-method", 400: "bad-request"}
+    answer = _answer(error.status_code, Refusal(code=codes.get(error.status_code, "refused"), detail=str(error.detail)))
+    answer.headers.update(error.headers or {})
+    return answer

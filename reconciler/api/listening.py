@@ -1,0 +1,204 @@
+"""The socket and the server: bound before anything starts, bounded in all it takes, ended in order.
+
+A port speaks HTTPS unless plain HTTP was asked for; a Unix socket speaks HTTP and has mode 0600.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from reconciler.api.certificates import Identity
+from reconciler.api.feed import Feed
+from reconciler.engine.daemon import Daemon
+from reconciler.errors import ConfigurationError, RefusedError
+
+#: Bytes of request line and headers together.
+MOST_HEADERS = 32 * 1024
+#: Seconds that a client has for sending its headers.
+HEADER_TIME = 10.0
+#: Seconds that running requests have when the server ends.
+GRACE = 3
+#: Connections beside WebSockets.
+MOST_CONNECTIONS = 1000
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that waits for headers only so long; uvicorn's own waits for ever."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._watch()
+
+    def handle_events(self) -> None:
+        """Wait for the rest of the headers, or no more."""
+        super().handle_events()
+        self._watch()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand over; from here on pings tell whether anybody is there."""
+        self._relax()
+        super().handle_websocket_upgrade(event)
+        self._relax()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._relax()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
+            self._relax()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEADER_TIME, self.transport.close)
+
+    def _relax(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: who runs the engine decides when to end."""
+
+    on_started: Callable[[], None] = staticmethod(lambda: None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def make_server(app: ASGIApp, *, identity: Identity | None, sockets: int) -> Server:
+    """Return the server. `identity` None: plain HTTP. `sockets`: WebSockets at once."""
+    config = uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        ws="websockets-sansio",
+        ws_max_size=64 * 1024,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        ws_per_message_deflate=False,  # costs more time than it saves on small messages
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=MOST_HEADERS,
+        limit_concurrency=MOST_CONNECTIONS + sockets,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=GRACE,
+    )
+    config.load()
+    if identity is not None:
+        config.ssl = identity.context()
+    return Server(config)
+
+
+def bind_port(address: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises ConfigurationError where the address is taken or none of ours."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(place)
+            bound.listen(128)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {address} port {port}: {error.strerror or error}", remedy="choose another with --port"
+        ) from error
+    bound.setblocking(False)
+    return bound
+
+
+def bind_path(path: Path) -> socket.socket:
+    """Return a listening Unix socket of mode 0600. One that nobody listens on any more is replaced.
+
+    Raises RefusedError where somebody listens, or something else stands there.
+    """
+    _clear(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # so that it never has another mode, not for a moment
+    try:
+        bound.bind(str(path))
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"cannot listen on {path}: {error.strerror or error}", remedy="name another"
+        ) from error
+    finally:
+        os.umask(before)
+    bound.setblocking(False)
+    return bound
+
+
+def _clear(path: Path) -> None:
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise RefusedError(f"{path} is there and no socket", remedy="name another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        try:
+            knock.connect(str(path))
+        except OSError:
+            with suppress(FileNotFoundError):
+                path.unlink()
+            return
+    raise RefusedError(f"somebody listens on {path} already", remedy="end that one, or name another path")
+
+
+def address_of(bound: socket.socket) -> tuple[str, int]:
+    """Return address and port of a bound socket; the path and 0 of a Unix socket."""
+    name: Any = bound.getsockname()
+    return (name, 0) if isinstance(name, str) else (str(name[0]), int(name[1]))
+
+
+async def run_beside(daemon: Daemon, server: Server, bound: socket.socket, feed: Feed, *, approve: str = "") -> None:
+    """Run engine and server until either ends or `daemon.stop` is called; then end both, at the same time.
+
+    Raises what ended the engine, else what ended the server.
+    """
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+        daemon.stop()
+        feed.end()
+
+    working = asyncio.create_task(daemon.run(approve=approve), name="engine")
+    serving = asyncio.create_task(server.serve(sockets=[bound]), name="server")
+    stopping = asyncio.create_task(daemon.stopped(), name="stopping")
+    tasks = (working, serving, stopping)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        end()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

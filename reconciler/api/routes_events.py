@@ -1,0 +1,107 @@
+"""Routes of what happened: events, counts, metrics of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from reconciler.api.desk import Desk
+from reconciler.api.refusals import NotThereError, documented
+from reconciler.api.reports import EventList, EventQuery, MetricList, MetricShape, MetricSummary, PointShape, Stats
+from reconciler.api.shapes import HostText, JobIdText
+from reconciler.api.shaping import event_shape, finite, moment, stats_shape
+from reconciler.events import EventType
+from reconciler.model import MetricPoint, OutcomeKind
+from reconciler.protocols import EventFilter
+
+#: What the table of events held in the system this API comes from.
+ACTIONS = tuple(EventType.of_outcome(kind).value for kind in OutcomeKind)
+MetricName = Annotated[str, Path(min_length=1, max_length=200)]
+
+
+def routes(desk: Desk) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/api", responses=documented())
+    _add_events(router, desk)
+    _add_metrics(router, desk)
+    return router
+
+
+def _add_events(router: APIRouter, desk: Desk) -> None:
+    @router.get("/watchers/events", tags=["events"])
+    async def list_events(asked: Annotated[EventQuery, Query()]) -> EventList:
+        """List events, the newest first; of actions, unless others are asked for."""
+        wanted = EventFilter(
+            before_seq=int(asked.cursor) if asked.cursor else None, job_id=asked.job_id, hostname=asked.hostname,
+            watcher_id=asked.watcher_id, watcher=asked.watcher,
+            types=tuple(asked.type) or (() if asked.all else ACTIONS), since=_epoch(asked.since), newest=True,
+            limit=asked.limit,
+        )  # fmt: skip
+        found = await desk.reading.ask(lambda state: state.events(wanted))
+        shapes = [event_shape(event) for event in reversed(found)]
+        more = str(found[0].seq) if len(found) == asked.limit and found[0].seq > 1 else None
+        return EventList(events=shapes, count=len(shapes), next_cursor=more)
+
+    @router.get("/watchers/stats", tags=["events"])
+    async def count_everything() -> Stats:
+        """Count watchers by state, and events by action and outcome."""
+        hour_ago = desk.parts.clock.now() - 3600
+        return stats_shape(await desk.reading.ask(lambda state: state.statistics(hour_ago)))
+
+
+def _add_metrics(router: APIRouter, desk: Desk) -> None:
+    @router.get("/metrics/{job_id}", tags=["metrics"])
+    async def list_metrics(
+        job_id: Annotated[JobIdText, Path()], hostname: Annotated[HostText | None, Query()] = None
+    ) -> MetricList:
+        """List the metrics of a job, each with its last value and range."""
+        key = desk.job(job_id, hostname).now.key
+        points = await desk.reading.ask(lambda state: state.metrics(key))
+        summaries = list(_summaries(points))
+        return MetricList(job_id=job_id, metrics=summaries, count=len(summaries))
+
+    @router.get("/metrics/{job_id}/{name:path}", tags=["metrics"])
+    async def points_of_metric(
+        job_id: Annotated[JobIdText, Path()],
+        name: MetricName,
+        hostname: Annotated[HostText | None, Query()] = None,
+        since: Annotated[datetime | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=20_000, description="the newest so many")] = 2000,
+    ) -> MetricShape:
+        """Return the points of one metric, by time."""
+        key = desk.job(job_id, hostname).now.key
+        found = await desk.reading.ask(lambda state: state.metrics(key, name))
+        if not found:
+            raise NotThereError(f"job {job_id} has no metric {name!r}", remedy=f"`GET /api/metrics/{job_id}`")
+        begin = _epoch(since) or 0.0
+        points = [_point(point) for point in found if point.at >= begin]
+        return MetricShape(
+            job_id=job_id, hostname=key.host, name=name, points=points[-limit:], count=len(points[-limit:]),
+            total=len(found),
+        )  # fmt: skip
+
+
+def _point(point: MetricPoint) -> PointShape:
+    return PointShape(
+        at=moment(point.at), value=finite(point.value), step=finite(point.step), watcher_id=point.watcher_id
+    )
+
+
+def _summaries(points: Sequence[MetricPoint]) -> Iterator[MetricSummary]:
+    for name in sorted({point.name for point in points}):
+        those = [point for point in points if point.name == name]
+        values = [point.value for point in those if finite(point.value) is not None]
+        yield MetricSummary(
+            name=name, count=len(those), last=finite(those[-1].value), low=min(values, default=None),
+            high=max(values, default=None), last_at=moment(those[-1].at),
+        )  # fmt: skip
+
+
+def _epoch(at: datetime | None) -> float | None:
+    """Return seconds since the epoch; times without a zone are UTC, and none lies before the epoch."""
+    if at is None:
+        return None
+    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

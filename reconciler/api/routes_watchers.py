@@ -1,0 +1,180 @@
+"""Routes of watchers: list, create, look, edit, delete; pause, resume, trigger; many at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Body, Path, Query, Request
+
+from reconciler.api import asking, writing
+from reconciler.api.callers import Caller
+from reconciler.api.desk import Desk
+from reconciler.api.refusals import NotThereError, RequestRefusedError, documented
+from reconciler.api.shapes import (
+    BulkBody,
+    BulkDone,
+    BulkResult,
+    BulkVerb,
+    Cursor,
+    Deleted,
+    Done,
+    HostText,
+    IdNumber,
+    JobIdText,
+    JobWatchers,
+    ListText,
+    NewWatcher,
+    PauseBody,
+    ResumeBody,
+    Triggered,
+    WatcherDetail,
+    WatcherEdit,
+    WatcherList,
+    WatcherWritten,
+)
+from reconciler.api.shaping import page_shapes, spec_of, watcher_fields
+from reconciler.model import Watcher, WatcherState
+from reconciler.protocols import StateReading, WatcherFilter
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Id = Annotated[IdNumber, Path(description="the watcher's number")]
+Reach = Annotated[
+    Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
+]
+
+
+def caller_from(request: Request) -> Caller:
+    """Return who the gate says it is."""
+    found: Caller = request.scope["caller"]
+    return found
+
+
+def routes(desk: Desk) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter(prefix="/api", tags=["watchers"], responses=documented())
+    _add_looking(router, desk)
+    _add_writing(router, desk)
+    _add_asking(router, desk)
+    return router
+
+
+def _add_looking(router: APIRouter, desk: Desk) -> None:
+    @router.get("/jobs/{job_id}/watchers")
+    async def watchers_of_job(
+        job_id: Annotated[JobIdText, Path()], hostname: Annotated[HostText | None, Query()] = None
+    ) -> JobWatchers:
+        """List the watchers of a job."""
+        wanted = WatcherFilter(job_id=job_id, hostname=hostname, limit=1000)
+        shapes = page_shapes(await desk.reading.ask(lambda state: state.page(wanted)))
+        return JobWatchers(job_id=job_id, watchers=shapes, count=len(shapes))
+
+    @router.get("/watchers")
+    async def list_watchers(
+        state: Annotated[WatcherState | None, Query()] = None,
+        host: Annotated[HostText | None, Query(description="only on this host")] = None,
+        job_id: Annotated[JobIdText | None, Query()] = None,
+        name: Annotated[ListText | None, Query()] = None,
+        label: Annotated[list[ListText], Query(description="`key=value`, repeatable", max_length=20)] = [],  # noqa: B006
+        search: Annotated[ListText, Query(description="in names, jobs and patterns")] = "",
+        limit: Limit = 100,
+        cursor: Annotated[Cursor | None, Query(description="`next_cursor` of the page before")] = None,
+    ) -> WatcherList:
+        """List watchers, the newest first."""
+        wanted = WatcherFilter(
+            state=state.value if state else None, hostname=host, job_id=job_id, name=name, labels=_labels(label),
+            search=search, before_id=int(cursor) if cursor else None, limit=limit,
+        )  # fmt: skip
+        page = await desk.reading.ask(lambda reader: reader.page(wanted))
+        more = str(page.watchers[-1].id) if len(page.watchers) == limit and page.watchers[-1].id > 1 else None
+        shapes = page_shapes(page)
+        return WatcherList(watchers=shapes, count=len(shapes), total=page.total, next_cursor=more)
+
+    @router.get("/watchers/{watcher_id}")
+    async def look_at_watcher(watcher_id: Id, stopped: Annotated[bool, Query()] = False) -> WatcherDetail:
+        """Return one watcher with its spec and the text of its file; with `stopped` a deleted one, too."""
+        watcher, stored = await desk.watcher(watcher_id, stopped=stopped)
+        text = await writing.text_of(desk, watcher, stored)
+        jobs = len(await desk.of_spec(watcher.name))
+        return WatcherDetail(**watcher_fields(watcher, stored), spec=spec_of(stored), yaml=text, jobs=jobs)
+
+
+def _add_writing(router: APIRouter, desk: Desk) -> None:
+    @router.post("/watchers", status_code=201)
+    async def create_watcher(request: Request, body: NewWatcher) -> WatcherWritten:
+        """Write a watcher's file into the writable layer, and answer what it was bound to."""
+        return await writing.create(desk, caller_from(request), body)
+
+    @router.put("/watchers/{watcher_id}")
+    async def edit_watcher(
+        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher"
+    ) -> WatcherWritten:
+        """Edit the file of a watcher; comments in it stay. What another layer owns is answered with what to commit."""
+        return await writing.edit(desk, caller_from(request), watcher_id, body, scope)
+
+    @router.delete("/watchers/{watcher_id}")
+    async def delete_watcher(request: Request, watcher_id: Id, scope: Reach = "watcher") -> Deleted:
+        """Delete the file of a watcher; it stops at once."""
+        return await writing.delete(desk, caller_from(request), watcher_id, scope)
+
+
+def _add_asking(router: APIRouter, desk: Desk) -> None:
+    @router.post("/watchers/bulk")
+    async def act_on_many(request: Request, body: BulkBody) -> BulkDone:
+        """Pause, resume, trigger or delete many watchers; what cannot be done to one does not stop the others."""
+        caller = caller_from(request)
+        found, missing = await _all(desk, body.ids)
+        if body.action is BulkVerb.DELETE:
+            results = [await _deleted(desk, caller, watcher.id) for watcher in found]
+        else:
+            verb = "suspend" if body.action is BulkVerb.PAUSE else body.action.value
+            results = await asking.each(desk, caller, verb, found, body.reason)
+        results += [BulkResult(id=each, success=False, message="there is no such watcher") for each in missing]
+        good = sum(result.success for result in results)
+        return BulkDone(results=results, succeeded=good, failed=len(results) - good)
+
+    @router.post("/watchers/{watcher_id}/pause")
+    async def pause_watcher(request: Request, watcher_id: Id, body: Annotated[PauseBody | None, Body()] = None) -> Done:
+        """Hold a watcher still; its position waits."""
+        body = body or PauseBody()
+        until = body.until.timestamp() if body.until else None
+        return await asking.pause(desk, caller_from(request), watcher_id, body.reason, until)
+
+    @router.post("/watchers/{watcher_id}/resume")
+    async def resume_watcher(
+        request: Request, watcher_id: Id, body: Annotated[ResumeBody | None, Body()] = None
+    ) -> Done:
+        """Let a paused or disabled watcher go on."""
+        return await asking.resume(desk, caller_from(request), watcher_id, (body or ResumeBody()).start)
+
+    @router.post("/watchers/{watcher_id}/trigger")
+    async def trigger_watcher(request: Request, watcher_id: Id) -> Triggered:
+        """Run a watcher's actions once, on its newest match."""
+        return await asking.trigger(desk, caller_from(request), watcher_id)
+
+
+def _labels(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise RequestRefusedError(422, "bad-label", f"{pair!r} is no label", remedy="write label=key=value")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+async def _all(desk: Desk, ids: list[int]) -> tuple[list[Watcher], list[int]]:
+    """Return the watchers of these ids, each once, and the ids that have none."""
+
+    def look_up(state: StateReading) -> dict[int, Watcher]:
+        found = {each: state.watcher(each) for each in dict.fromkeys(ids)}
+        return {each: w for each, w in found.items() if w is not None and w.phase is not WatcherState.STOPPED}
+
+    found = await desk.reading.ask(look_up)
+    return list(found.values()), [each for each in dict.fromkeys(ids) if each not in found]
+
+
+async def _deleted(desk: Desk, caller: Caller, watcher_id: int) -> BulkResult:
+    try:
+        done = await writing.delete(desk, caller, watcher_id, "watcher")
+    except NotThereError:
+        return BulkResult(id=watcher_id, success=True, message="it went with another one")
+    except RequestRefusedError as error:
+        return BulkResult(id=watcher_id, success=False, message=error.message)
+    return BulkResult(id=watcher_id, success=done.success, message=done.message)
