@@ -160,6 +160,26 @@ async def test_a_process_with_the_same_id_is_not_the_job(scheduler: LocalSchedul
     os.killpg(pid, signal.SIGKILL)
 
 
+async def test_a_job_of_before_the_last_boot_is_over(scheduler: LocalScheduler, directory: Path) -> None:
+    job = await running(scheduler)
+    pid = await payload(directory, job)
+    for name in ("payload", "supervisor"):
+        file = directory / job.id / name
+        number, ticks, _, *rest = file.read_text().split()
+        file.write_text(f"{' '.join([number, ticks, 'another-boot', *rest])}\n")
+    assert (await look(scheduler, job.id)).state is JobState.UNKNOWN
+    os.killpg(pid, signal.SIGKILL)
+
+
+async def test_a_job_that_is_released_twice_at_once_runs_once(scheduler: LocalScheduler, tmp_path: Path) -> None:
+    script = f"#!/bin/sh\necho ran >> {tmp_path}/ran\n".encode()
+    for number in range(5):
+        job_id = await scheduler.submit(Submission(script))
+        await asyncio.gather(*(scheduler.release(job_id) for _ in range(3)))
+        await job_in(scheduler, job_id, JobState.COMPLETED)
+        assert (tmp_path / "ran").read_text() == "ran\n" * (number + 1)
+
+
 async def test_jobs_of_another_machine_in_a_shared_home_are_not_ours(
     scheduler: LocalScheduler, directory: Path
 ) -> None:
