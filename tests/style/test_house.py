@@ -29,7 +29,7 @@ CONFTEST = Path(__file__).parents[1] / "conftest.py"
 
 
 def test_a_leaked_task_and_a_leaked_process_fail_their_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "conftest.py").write_text(CONFTEST.read_text().replace("pytest_plugins =", "unused ="))
+    (tmp_path / "conftest.py").write_text(CONFTEST.read_text())
     (tmp_path / "test_leaks.py").write_text(LEAKS)
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
