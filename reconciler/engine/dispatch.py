@@ -14,13 +14,20 @@ from typing import Any
 
 from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Host, Parts
-from reconciler.errors import ConditionError, PermanentActionError, TemporaryActionError, UnavailableError
+from reconciler.errors import (
+    ConditionError,
+    PermanentActionError,
+    StateError,
+    TemporaryActionError,
+    UnavailableError,
+)
 from reconciler.events import Event
 from reconciler.logic.advance import action_event, apply_state_action, count_failure, trigger_values
 from reconciler.logic.compiled import CompiledAction
 from reconciler.logic.substitution import render_params
 from reconciler.model import (
     ActionId,
+    HoldKind,
     MetricPoint,
     Outcome,
     OutcomeKind,
@@ -39,6 +46,8 @@ MAX_ATTEMPTS = 6
 FIRST_RETRY = 5.0
 #: Actions that are refused where two jobs write one file.
 NEEDS_OWN_OUTPUT = frozenset({"cancel_job", "resubmit"})
+#: Attempts at recording what became of an action, and the wait (seconds) between two.
+RECORD_TRIES, RECORD_WAIT = 5, 2.0
 #: The window (seconds) of the limit of actions a minute.
 WINDOW = 60.0
 
@@ -75,17 +84,20 @@ class Dispatcher:
 
     async def _drain(self, watcher_id: WatcherId) -> None:
         dropped: list[PendingAction] = []
-        waiting: set[tuple[int, int]] = set()
+        waiting: dict[tuple[int, int], float] = {}
         for action in list(self._task.pending.get(watcher_id, ())):
             if watcher_id not in self._task.watchers:
                 break
             verdict = await self._verdict(action, waiting)
-            if verdict.wait_until is not None:
-                waiting.add((action.group, action.index))
-                if verdict.wait_until != action.not_before:
-                    self._requeue(replace(action, not_before=verdict.wait_until))
+            wait = verdict.wait_until
+            if wait is not None and wait != action.not_before:
+                self._requeue(replace(action, not_before=wait))
+            elif verdict.outcome is None and wait is None:
+                wait = await self._run(action)
+            if wait is not None:
+                waiting[action.group, action.index] = wait
             elif verdict.outcome is None:
-                await self._run(action)
+                continue
             elif verdict.outcome.kind is OutcomeKind.RATE_LIMITED:
                 dropped.append(action)
             else:
@@ -94,7 +106,7 @@ class Dispatcher:
 
     # --- deciding ---
 
-    async def _verdict(self, action: PendingAction, waiting: set[tuple[int, int]]) -> _Verdict:
+    async def _verdict(self, action: PendingAction, waiting: Mapping[tuple[int, int], float]) -> _Verdict:
         watcher = self._task.watchers[action.watcher_id]
         compiled = self._compiled(action)
         if watcher.phase in (WatcherState.DISABLED, WatcherState.STOPPED):
@@ -106,8 +118,9 @@ class Dispatcher:
         now = self._parts.clock.now()
         if action.not_before is not None and action.not_before > now:
             return _Verdict(wait_until=action.not_before)
-        if any((action.group, other) in waiting for other in (*compiled.needs, *compiled.on_failure)):
-            return _Verdict(wait_until=min(a.not_before or now + 1 for a in self._task.pending[action.watcher_id]))
+        others = [waiting.get((action.group, other)) for other in (*compiled.needs, *compiled.on_failure)]
+        if any(other is not None for other in others):  # what it asks about is put off, or is tried again
+            return _Verdict(wait_until=max(other for other in others if other is not None))
         unmet = await self._unmet(action, compiled)
         if unmet:
             return _Verdict(Outcome(OutcomeKind.SKIPPED, unmet))
@@ -179,7 +192,8 @@ class Dispatcher:
 
     # --- doing ---
 
-    async def _run(self, action: PendingAction) -> None:
+    async def _run(self, action: PendingAction) -> float | None:
+        """Run it; return when it is tried again, None where that is over."""
         compiled = self._compiled(action)
         assert compiled is not None  # noqa: S101 - `_verdict` has seen it
         if compiled.kind.state is not None:
@@ -192,9 +206,10 @@ class Dispatcher:
             self._running[action.watcher_id] = action.id
             try:
                 started = await self._begin(action, compiled)
-                await self._end(started, watcher, await self._outcome(started, compiled))
+                return await self._end(started, watcher, await self._outcome(started, compiled))
             finally:
                 del self._running[action.watcher_id]
+        return None
 
     async def _begin(self, action: PendingAction, compiled: CompiledAction) -> PendingAction:
         now = self._parts.clock.now()
@@ -255,35 +270,53 @@ class Dispatcher:
         except PermanentActionError as error:
             await self._finish(action, Outcome(OutcomeKind.FAILED, error.message))
             return
-        await self._finish(action, Outcome(OutcomeKind.SUCCEEDED, result), effect=(watcher, after, metrics))
+        await self._finish(action, Outcome(OutcomeKind.SUCCEEDED, result), effect=(after, metrics))
 
     # --- recording ---
 
-    async def _end(self, action: PendingAction, watcher: Watcher, outcome: Outcome) -> None:
-        """Record what became of an action that ran; its watcher may have been stopped meanwhile."""
+    async def _end(self, action: PendingAction, watcher: Watcher, outcome: Outcome) -> float | None:
+        """Record what became of an action that ran; its watcher may have been stopped meanwhile.
+
+        It is done: where the record cannot be written, writing is tried again, never the action. What stays unwritten
+        stays begun, and the next process tells it as interrupted.
+        """
+        for left in reversed(range(RECORD_TRIES)):
+            try:
+                return await self._recorded(action, watcher, outcome)
+            except StateError as error:
+                self._forget(action)
+                log.error("the outcome of %s cannot be recorded: %s", action.type, error.message)
+                if not left:
+                    raise
+                await self._parts.clock.sleep(RECORD_WAIT)
+        return None
+
+    async def _recorded(self, action: PendingAction, watcher: Watcher, outcome: Outcome) -> float | None:
         if action.watcher_id in self._task.watchers:
-            await self._finish(action, outcome)
-            return
+            return await self._finish(action, outcome)
         now = self._parts.clock.now()
         change = ActionChange(action.id, now, outcome=replace(outcome, retry_after=None), attempts=action.attempts)
         async with self._task.lock:
             await self._task.write([], (self._event(watcher, action, outcome, now),), actions=(change,))
+        return None
 
     async def _finish(
         self,
         action: PendingAction,
         outcome: Outcome,
-        effect: tuple[Watcher, Watcher, tuple[MetricPoint, ...]] | None = None,
-    ) -> None:
-        """Write the outcome, its event, and what it means for the watcher, in one transaction."""
+        effect: tuple[Watcher, tuple[MetricPoint, ...]] | None = None,
+    ) -> float | None:
+        """Write the outcome, its event, and what it means for the watcher, in one transaction; return as `_run`."""
         now = self._parts.clock.now()
         async with self._task.lock:
             before = self._task.watchers[action.watcher_id]
             after = before
             metrics: tuple[MetricPoint, ...] = ()
             if effect is not None:
-                after = replace(before, holds=effect[1].holds, variables={**before.variables, **effect[1].variables})
-                metrics = effect[2]
+                own = [each for each in effect[0].holds if each.kind is HoldKind.SELF]
+                others = [each for each in before.holds if each.kind is not HoldKind.SELF]  # a person's may be new
+                after = replace(before, holds=(*others, *own), variables={**before.variables, **effect[0].variables})
+                metrics = effect[1]
             events: tuple[Event, ...] = (self._event(after, action, outcome, now),)
             after, more = self._counted(after, outcome, now)
             change = self._change(action, outcome, now)
@@ -296,6 +329,7 @@ class Dispatcher:
             except BaseException:  # also a cancellation: what was not written stays in the queue
                 self._requeue(action)
                 raise
+        return change.not_before
 
     def _event(self, watcher: Watcher, action: PendingAction, outcome: Outcome, now: float) -> Event:
         data: dict[str, Any] = {"attempt": action.attempts} if action.attempts > 1 else {}
@@ -329,8 +363,9 @@ class Dispatcher:
             )  # fmt: skip
             changes = tuple(ActionChange(action.id, now, outcome=outcome) for action in dropped)
             await self._task.write([], (replace(event, at=now),), actions=changes)
-            for action in dropped:
-                self._forget(action)
+            gone = {action.id for action in dropped}
+            queue = self._task.pending.get(watcher_id, [])
+            self._task.pending[watcher_id] = [action for action in queue if action.id not in gone]
 
     def _forget(self, action: PendingAction) -> None:
         queue = self._task.pending.get(action.watcher_id, [])

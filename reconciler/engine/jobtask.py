@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from reconciler.engine import outputs
 from reconciler.engine.parts import Host, Parts
-from reconciler.errors import UnavailableError
 from reconciler.events import Event, EventType
-from reconciler.logic.advance import WatcherTick, next_due
+from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
+from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed
 from reconciler.logic.selecting import started
 from reconciler.model import (
@@ -36,6 +37,11 @@ from reconciler.spec.watcher import OutputType, StartAt
 from reconciler.state.mounts import on_network
 
 log = logging.getLogger(__name__)
+
+#: Matches of all watchers of a job that one transaction takes, and those that each may have in any case.
+ALL_MATCHES, LEAST_MATCHES = 50_000, 100
+#: A watcher with so many actions waiting reads no further until some of them have run.
+MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +188,14 @@ class JobTask:
         return spec.output_type.value == stream.value
 
     def _blocked(self, watcher_id: WatcherId) -> bool:
-        """Tell whether an action that may pause the watcher has to run before its next line is looked at."""
-        return self.compiled[watcher_id].late_pause and bool(self.pending.get(watcher_id))
+        """Tell whether actions have to run before the next line is looked at: one may pause it, or too many wait."""
+        waiting = len(self.pending.get(watcher_id, ()))
+        return waiting >= MOST_WAITING or (waiting > 0 and self.compiled[watcher_id].late_pause)
+
+    @property
+    def blocked(self) -> bool:
+        """True while a watcher reads no further before some of its actions have run."""
+        return any(self._blocked(watcher_id) for watcher_id in self.watchers)
 
     # --- one tick ---
 
@@ -201,9 +213,9 @@ class JobTask:
             for tick in ticks.values():
                 tick.deadlines(blind=blind)
             finished = final and not more and all(r.settled for r in results.values())
-            waits = any(tick.waits for tick in ticks.values())
+            waits = any(tick.again for tick in ticks.values())
             woken = any(w.state is WatcherState.PAUSED and not ticks[w.id].after.holds for w in self.watchers.values())
-            if finished and not waits and not woken and not any(self._blocked(i) for i in ticks):
+            if finished and not waits and not woken and not self.blocked:
                 for tick in ticks.values():
                     tick.job_ended()
             await self._commit(ticks, results, now)
@@ -213,8 +225,10 @@ class JobTask:
             return TickResult(more or waits or woken, grew, self._done())
 
     def _start(self, watcher: Watcher, now: float) -> WatcherTick:
-        limit = self._parts.settings.limits.variable_bytes
-        return WatcherTick(self.compiled[watcher.id], watcher, self.job, now, limit)
+        limits = self._parts.settings.limits
+        room = min(limits.matches_per_tick, max(LEAST_MATCHES, ALL_MATCHES // max(1, len(self.watchers))))
+        compiled = self.compiled[watcher.id]
+        return WatcherTick(compiled, watcher, self.job, now, variable_bytes=limits.variable_bytes, matches=room)
 
     def _feed(
         self, glimpses: Mapping[StreamName, Glimpse], ticks: Mapping[WatcherId, WatcherTick], final: bool
@@ -292,27 +306,13 @@ class JobTask:
             glimpse = glimpses.get(stream)
             if not at_end or glimpse is None or glimpse.sight is Sight.FAILED:
                 continue
-            place = Position()
-            if glimpse.stat is not None:
-                want = Want(self.paths()[stream], glimpse.stat.size, None, CONTEXT, 0)
-                place = _end_of((await self._host.transport.look([want]))[0])
+            size = None if glimpse.stat is None else glimpse.stat.size
+            place = await outputs.behind(self._host.transport, self.paths()[stream], size)
             self._placed.update({(watcher_id, stream): place for watcher_id in at_end})
 
     def _starts_at_end(self, watcher_id: WatcherId, stream: StreamName) -> bool:
         fresh = stream not in self.watchers[watcher_id].checkpoints and (watcher_id, stream) not in self._placed
         return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
-
-    async def ends(self) -> Mapping[StreamName, Position]:
-        """Return the positions behind what is in the outputs now. Raises UnavailableError where that cannot be seen."""
-        found = {}
-        for stream, path in self.paths().items():
-            (seen,) = await self._host.transport.look([Want(path, 0, None, 0, 0)])
-            if seen.stat is not None:
-                (seen,) = await self._host.transport.look([Want(path, seen.stat.size, None, CONTEXT, 0)])
-            if seen.sight is Sight.FAILED:
-                raise UnavailableError(f"{path}: {seen.reason}")
-            found[stream] = _end_of(seen)
-        return found
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
         """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable."""
@@ -352,14 +352,13 @@ class JobTask:
     # --- for people and actions ---
 
     async def tail(self, lines: int) -> str:
-        """Return the last lines of the job's watched output, read now (64 KiB at most)."""
+        """Return the last lines of the job's watched output, read now."""
         paths = list(self.paths().values())
-        if not paths:
-            return ""
-        first = (await self._host.transport.look([Want(paths[0], 0, None, 0, 0)]))[0]
-        start = max(0, first.stat.size - 65536) if first.stat else 0
-        glimpse = (await self._host.transport.look([Want(paths[0], start, None, 0, 65536)]))[0]
-        return "\n".join(glimpse.data.decode("utf-8", "replace").splitlines()[-lines:])
+        return await outputs.tail(self._host.transport, paths[0], lines) if paths else ""
+
+    async def ends(self) -> Mapping[StreamName, Position]:
+        """Return the positions behind what is in the outputs now. Raises UnavailableError where that cannot be seen."""
+        return {stream: await outputs.end(self._host.transport, path) for stream, path in self.paths().items()}
 
     async def change(
         self, watcher_id: WatcherId, edit: Callable[[WatcherTick], bool], **more: Any
@@ -371,18 +370,3 @@ class JobTask:
             advance = tick.advance()
             await self.write([advance] if advance else [], **more)
             return answer, self.watchers[watcher_id]
-
-
-def _end_of(glimpse: Glimpse) -> Position:
-    """Return the position behind the last byte seen; inside a line where that byte ends none."""
-    if glimpse.stat is None:
-        return Position()
-    tail = glimpse.data[-CONTEXT:]
-    return Position(
-        device=glimpse.stat.device,
-        inode=glimpse.stat.inode,
-        offset=glimpse.start + len(glimpse.data),
-        cut=bool(tail) and not tail.endswith((b"\n", b"\r")),
-        head=glimpse.head,
-        tail=tail,
-    )

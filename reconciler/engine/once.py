@@ -79,6 +79,7 @@ class Once:
         """One tick and its actions; return whether to look again."""
         async with gate:
             result = await task.tick(seen)
+            blocked = task.blocked
             dispatcher = self._controller.fleet.dispatchers[task.job.key]
             for watcher_id in list(task.pending):
                 await dispatcher.drain(watcher_id)
@@ -87,19 +88,19 @@ class Once:
             return False
         if result.finished:
             return False
-        if result.more:
+        if result.more or (blocked and not task.blocked):
             return True
         return await self._wait_for_end(task)
 
     async def _wait_for_end(self, task: JobTask) -> bool:
         """An ended job's output must be seen stable: wait a moment for that where it is worth while."""
         due = task.settle_due()
-        if due is None or task.problem:
+        if due is None or task.checked is None or task.problem:
             return False
-        wait = due - self._parts.clock.now()
-        if wait > PATIENCE:
+        wait = due - task.checked  # where that was over at the look, something else is waited for: put off actions
+        if not 0 < wait <= PATIENCE:
             return False
-        await self._parts.clock.sleep(max(0.0, wait) + 0.01)
+        await self._parts.clock.sleep(wait + 0.01)
         return True
 
 

@@ -14,6 +14,7 @@ from reconciler.errors import ConditionError, PermanentActionError
 from reconciler.events import Event, EventType
 from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
+from reconciler.logic.deadlines import silence_due, time_left_due
 from reconciler.logic.selecting import ended_as
 from reconciler.logic.substitution import builtin_values, match_values, render_params
 from reconciler.model import (
@@ -45,14 +46,21 @@ def trigger_values(trigger: Trigger, job: Job, watcher: Watcher) -> Mapping[str,
 class WatcherTick:
     """One tick of one watcher. Feed it, then take `advance()`.
 
-    `stopped` turns true where nothing further may trigger in this tick.
+    `stopped` turns true where nothing further may trigger in this tick; what is beyond `matches` is for the next one.
     """
 
     def __init__(
-        self, compiled: CompiledSpec, watcher: Watcher, job: Job, now: float, variable_bytes: int = 4096
+        self,
+        compiled: CompiledSpec,
+        watcher: Watcher,
+        job: Job,
+        now: float,
+        *,
+        variable_bytes: int = 4096,
+        matches: int = 10_000,
     ) -> None:
         self._compiled, self._before, self._job, self._now = compiled, watcher, job, now
-        self._cap = variable_bytes
+        self._cap, self._room = variable_bytes, matches
         self.after = replace(
             watcher, holds=tuple(hold for hold in watcher.holds if hold.until is None or hold.until > now)
         )
@@ -71,16 +79,24 @@ class WatcherTick:
         return self._compiled.late_pause and bool(self._pending)
 
     @property
+    def again(self) -> bool:
+        """True where the lines that it has not seen are for a further tick, at once."""
+        return self.waits or self._room <= 0
+
+    @property
     def stopped(self) -> bool:
         """True where this watcher must not see further lines now."""
-        return self.waits or self.after.timer_active or self.after.state is not WatcherState.ACTIVE
+        return self.again or self.after.timer_active or self.after.state is not WatcherState.ACTIVE
 
     # --- what may trigger ---
 
     def matched(self, matches: Sequence[Match]) -> None:
-        """Deal with the matches of one line, in their order."""
+        """Deal with the matches of one line, in their order; a line is never left halfway for a further tick."""
+        if self.waits:
+            return
+        self._room -= len(matches)
         for match in matches:
-            if self.stopped:
+            if self.after.timer_active or self.after.state is not WatcherState.ACTIVE:
                 return
             memory = self.after.memory
             if memory.cooldown_until is not None and self._now < memory.cooldown_until:
@@ -352,35 +368,6 @@ def action_event(
         data={"action": index, **data},
     )
     return replace(event, action_type=type_)
-
-
-def silence_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None:
-    """Return when the silence of a running job has lasted long enough; None where it fired or is not asked for."""
-    if compiled.spec.silence is None or watcher.memory.silence_fired or job.state is not JobState.RUNNING:
-        return None
-    base = watcher.memory.grown_at or max(watcher.created_at, job.started or 0.0)
-    return base + compiled.spec.silence
-
-
-def time_left_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None:
-    """Return when only `time_left` of the job's limit is left; None where it fired, or the job has no limit."""
-    left = compiled.spec.time_left
-    if left is None or watcher.memory.time_left_fired or job.started is None or job.time_limit is None:
-        return None
-    return job.started + job.time_limit - left
-
-
-def next_due(compiled: CompiledSpec, watcher: Watcher, job: Job) -> float | None:
-    """Return when this watcher next wants a tick for the sake of time alone; None: never."""
-    until = [hold.until for hold in watcher.holds if hold.until is not None]
-    if watcher.holds:
-        return min(until, default=None)
-    if watcher.phase is not WatcherState.ACTIVE or job.state is not JobState.RUNNING:
-        return None
-    dues = [silence_due(compiled, watcher, job), time_left_due(compiled, watcher, job)]
-    if watcher.timer_active:
-        dues.append(watcher.memory.timer_due)
-    return min((due for due in dues if due is not None), default=None)
 
 
 def hold(watcher: Watcher, new: Hold) -> Watcher:

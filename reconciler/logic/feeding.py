@@ -138,7 +138,7 @@ class _CohortFeed:
             self._result.positions[member.watcher] = place
             if place != reached:
                 self._result.owed.add(member.watcher)
-            if place != reached and self._ticks[member.watcher].waits:
+            if place != reached and self._ticks[member.watcher].again:
                 self._result.more = True
 
     def _deliver(self, hits: Sequence[LineHit], scanner: StreamScanner) -> None:

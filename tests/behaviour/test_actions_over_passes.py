@@ -12,7 +12,7 @@ from parts.house import House, Jobs
 from parts.waiting import eventually
 
 from reconciler.engine.once import look
-from reconciler.errors import PermanentActionError, TemporaryActionError
+from reconciler.errors import PermanentActionError, StateError, TemporaryActionError
 from reconciler.model import JobState, OutcomeKind, WatcherState
 from reconciler.protocols import ActionContext
 
@@ -232,6 +232,18 @@ async def test_a_temporary_failure_is_tried_again_later_with_the_same_mark(house
     assert outcomes(house) == [(0, "failed"), (1, "succeeded"), (0, "succeeded")]
 
 
+async def test_what_needs_an_action_waits_until_that_has_been_tried_again(house: House, jobs: Jobs) -> None:
+    house.actions["cancel_job"] = Doing(TemporaryActionError("busy", delay=30))
+    house.write(**NUMBER, actions=[CANCEL, {**LOG, "needs": [0]}, {**LOG, "on_failure": [0]}])
+    jobs.add().write_text(numbers(1, 1))
+    await house.once()
+    assert outcomes(house) == [(0, "failed")]
+    assert house.clock is not None
+    house.clock.at += 31
+    await house.once()
+    assert outcomes(house) == [(0, "failed"), (0, "succeeded"), (1, "succeeded"), (2, "skipped")]
+
+
 async def test_earlier_successes_are_not_repeated_by_a_retry(house: House, jobs: Jobs, doing: Doing) -> None:
     house.actions["cancel_job"] = cancelling = Doing(TemporaryActionError("busy", delay=1))
     house.write(**NUMBER, actions=[REQUEUE, CANCEL])
@@ -345,6 +357,46 @@ async def test_what_was_printed_while_a_pause_lasted_is_read_when_it_has_run_out
         await engine.once.run()
         await engine.once.run()
     assert house.matched() == ["n=1", "n=2"]
+
+
+async def test_a_pass_does_not_stay_for_actions_that_are_put_off(house: House, jobs: Jobs) -> None:
+    house.actions["cancel_job"] = doing = Doing(TemporaryActionError("busy", delay=3600))
+    house.write(**NUMBER, actions=[CANCEL, {"type": "pause_watcher", "needs": [0]}])
+    jobs.add().write_text(numbers(1, 3))
+    jobs.finish()
+    assert house.clock is not None
+    before = house.clock.at
+    await house.once()
+    assert (len(doing.given), house.clock.at - before < 10) == (1, True)
+    assert house.row().state is WatcherState.ACTIVE
+    house.clock.at += 3601
+    await house.once()
+    assert house.row().state is WatcherState.COMPLETED
+    assert len(doing.given) == 2
+
+
+async def test_many_matches_are_dealt_with_in_bounded_transactions(tmp_path: Path) -> None:
+    house = House(tmp_path, limits={"matches_per_tick": 50})
+    jobs = house.with_jobs()
+    house.write("w", **NUMBER)
+    house.write("few", pattern="n=7$")
+    jobs.add().write_text(numbers(1, 333))
+    async with house.engine() as engine:
+        largest = 0
+        commit = engine.parts.state.run
+
+        async def counting(work: Any) -> Any:
+            nonlocal largest
+            before = len(house.events())
+            answer = await commit(work)
+            largest = max(largest, len(house.events()) - before)
+            return answer
+
+        engine.parts.state.run = counting  # type: ignore[method-assign]
+        await engine.once.run()
+    assert house.matched("w") == [f"n={n}" for n in range(1, 334)]
+    assert house.matched("few") == ["n=7"]
+    assert largest <= 2 * 50 + 2
 
 
 # --- timers ----------------------------------------------------------------------------------------------------------
@@ -517,6 +569,28 @@ async def test_a_pending_action_runs_after_a_crash(house: House, jobs: Jobs) -> 
     await house.once()
     assert [context.values["n"] for context in doing.given] == ["1", "2", "3"]
     assert len(house.matched()) == 3
+
+
+async def test_an_action_whose_outcome_cannot_be_written_at_once_is_not_run_again(
+    house: House, jobs: Jobs, doing: Doing
+) -> None:
+    house.write(**NUMBER, actions=[REQUEUE, LOG])
+    jobs.add().write_text(numbers(1, 1))
+    async with house.engine() as engine:
+        commit = engine.parts.state.run
+        refusals = 3
+
+        async def refusing(work: Any) -> Any:
+            nonlocal refusals
+            if doing.given and refusals:
+                refusals -= 1
+                raise StateError("database is locked")
+            return await commit(work)
+
+        engine.parts.state.run = refusing  # type: ignore[method-assign]
+        await engine.once.run()
+    assert (len(doing.given), refusals) == (1, 0)
+    assert outcomes(house) == [(0, "succeeded"), (1, "succeeded")]
 
 
 async def test_an_error_that_nobody_foresaw_is_a_failed_action(house: House, jobs: Jobs, doing: Doing) -> None:

@@ -10,7 +10,8 @@ import pytest
 from parts.core import CANCEL, LOG, NOW, PAUSE, STORE, a_job, a_match, a_spec, a_watcher, compiled, desired
 
 from reconciler.events import Event, EventType
-from reconciler.logic.advance import WatcherTick, count_failure, hold, next_due
+from reconciler.logic.advance import WatcherTick, count_failure, hold
+from reconciler.logic.deadlines import next_due
 from reconciler.model import Hold, HoldKind, Job, JobState, Match, Memory, Position, StreamName, Watcher, WatcherState
 from reconciler.protocols import Advance
 
@@ -173,6 +174,16 @@ def test_a_match_whose_condition_is_false_starts_no_cooldown() -> None:
     life = Life(cooldown="60s", condition="float(loss) > 5")
     life.tick(loss("1"), loss("6"))
     assert life.triggers == ["match"]
+
+
+def test_a_tick_leaves_what_is_too_much_to_the_next_and_never_half_a_line() -> None:
+    life = Life()
+    tick = WatcherTick(life.spec, life.watcher, life.job, NOW, matches=3)
+    tick.matched([a_match("a"), a_match("b")])
+    assert (tick.stopped, tick.again) == (False, False)
+    tick.matched([a_match("c"), a_match("d"), a_match("e")])
+    assert (tick.stopped, tick.again) == (True, True)
+    assert tick.after.trigger_count == 5
 
 
 # --- several patterns ------------------------------------------------------------------------------------------------
