@@ -290,6 +290,8 @@ async def engine(
     from reconciler.sinks.jsonl import JsonLines, JsonlSpec
     from reconciler.state import StateThread, open_state
 
+    if named is not None:
+        directories(settings, named)  # a command that was called wrongly makes no state
     kinds, actions = make_actions(settings)
     clock = SystemClock()
     state = StateThread(open_state(state_path(settings), settings.state, clock=clock))

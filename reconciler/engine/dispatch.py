@@ -351,8 +351,8 @@ class Dispatcher:
 
     async def _drop(self, watcher_id: WatcherId, dropped: list[PendingAction]) -> None:
         """What the limit took is told in one event with a count."""
-        if not dropped:
-            return
+        if not dropped or watcher_id not in self._task.watchers:
+            return  # where the watcher was stopped meanwhile, what it had waiting was skipped with it
         now = self._parts.clock.now()
         outcome = Outcome(OutcomeKind.RATE_LIMITED, f"{len(dropped)} actions over the limit a minute were dropped")
         async with self._task.lock:

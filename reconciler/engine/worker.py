@@ -111,6 +111,8 @@ class Worker:
             log.error("job %s: %s; tried again, nothing is lost", self.task.job.key, error.message)
             self.task.forget_scans()
             await self._parts.clock.sleep(RETRY_COMMIT)
+            self.nudged = True
+            return TickResult(more=True)
         except HostUnreachableError as error:
             log.warning("job %s: %s", self.task.job.key, error.message)
         except Exception:  # a bug met by one job's output must not be silent, and not stop the others
