@@ -97,6 +97,7 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     api.add_exception_handler(ReconcilerError, _told)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _plain)
+    api.add_exception_handler(Exception, _broken)
     if pages is not None:
         api.mount("/", StaticFiles(directory=pages, html=True), name="pages")
     return api
@@ -150,3 +151,8 @@ async def _plain(_: Request, error: Exception) -> Response:
     answer = _answer(error.status_code, Refusal(code=codes.get(error.status_code, "refused"), detail=str(error.detail)))
     answer.headers.update(error.headers or {})
     return answer
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    """A fault of ours: told in full in the log alone, where the server puts it when it rises further."""
+    return _answer(500, Refusal(code="internal", detail="this should not have happened; the server's log says more"))

@@ -6,10 +6,14 @@ The text that comes out is always given to the production loader before it is us
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
 from typing import Any
 
 from reconciler.spec.scalars import resolve
+
+#: A key with a list below it: how far each of the two is indented.
+_LIST = re.compile(r"^( *)[^\s#-][^\n]*:[^\S\n]*(?:#[^\n]*)?\n(?:\s*#[^\n]*\n)*( *)- ", re.MULTILINE)
 
 
 def new_text(spec: Mapping[str, Any]) -> str:
@@ -46,12 +50,12 @@ def names_in(text: str) -> list[str]:
 def merge(old: MutableMapping[str, Any], new: Mapping[str, Any], *, whole: bool = False) -> None:
     """Put `new` into `old`, touching only what differs, so that comments beside the rest stay; None takes a key out.
 
-    `whole`: keys that `new` does not have go.
+    `whole`: keys that `new` does not have go, and None is a value.
     """
     for key in [key for key in old if whole and key not in new]:
         del old[key]
     for key, value in new.items():
-        if value is None:
+        if value is None and not whole:
             old.pop(key, None)
         elif key not in old:
             old[key] = _quoted(value)
@@ -89,7 +93,7 @@ def _quoted(value: Any) -> Any:
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString  # with `_writer`: saves start-up time
 
     if isinstance(value, Mapping):
-        return {str(key): _quoted(item) for key, item in value.items()}
+        return {_quoted(str(key)): _quoted(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_quoted(item) for item in value]
     if not isinstance(value, str):
@@ -101,14 +105,14 @@ def _quoted(value: Any) -> Any:
 def _writer(text: str = "") -> Any:
     """Return a round-trip writer that indents as `text` does."""
     from ruamel.yaml import YAML  # saves start-up time
-    from ruamel.yaml.util import load_yaml_guess_indent
 
     writer = YAML()
     writer.width = 4096
     writer.preserve_quotes = True
-    indent, offset = load_yaml_guess_indent(text)[1:] if text else (None, None)
-    if offset:
-        writer.indent(mapping=indent or 2, sequence=offset + 2, offset=offset)
+    indented = _LIST.search(text)
+    offset = len(indented[2]) - len(indented[1]) if indented else 2
+    if offset > 0:
+        writer.indent(mapping=2, sequence=offset + 2, offset=offset)
     return writer
 
 

@@ -34,7 +34,7 @@ class Limits:
             self._buckets.popitem(last=False)
         bucket.left = min(self._burst, bucket.left + (now - bucket.at) * self._rate)
         bucket.at = now
-        if bucket.left < 1.0:
+        if bucket.left < 1.0 - 1e-9:  # sums of small shares of a token
             return (1.0 - bucket.left) / self._rate
         bucket.left -= 1.0
         return 0.0

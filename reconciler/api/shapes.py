@@ -152,12 +152,12 @@ class WatcherEdit(BaseModel):
         None, description="unique over all watchers"
     )
     pattern: Annotated[str, StringConstraints(max_length=1000)] | None = None
-    interval_seconds: float | None = None
+    interval_seconds: int | float | None = None
     captures: list[str] | None = None
     condition: Annotated[str, StringConstraints(max_length=500)] | None = None
     actions: list[dict[str, Any]] | None = None
     timer_mode_enabled: bool | None = None
-    timer_interval_seconds: float | None = None
+    timer_interval_seconds: int | float | None = None
     yaml: Annotated[str, StringConstraints(max_length=1_000_000)] | None = Field(
         None, description="the whole file as text, comments and all; then nothing else may be given"
     )

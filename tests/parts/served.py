@@ -1,4 +1,4 @@
-"""The fixture `served`: a house whose daemon has its HTTP face, on a real server on loopback, with a key of each scope."""
+"""The fixture `served`: a house whose daemon has its HTTP face, on a real server on loopback, a key for each scope."""
 
 from __future__ import annotations
 

@@ -1,0 +1,100 @@
+"""YAML edited as text: what a person wrote around the edited values stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reconciler.api.editing import edited, merge, names_in, new_text, without
+from reconciler.spec.yaml import parse
+
+TEXT = """\
+# head
+name: one   # of two
+jobs:
+    # which
+    ids:
+        - "1"
+pattern: 'hit'
+actions:
+  - type: log_event   # first
+    params: {message: "a"}
+  - type: log_event   # second
+    params:
+      message: b
+---
+# another
+name: two
+pattern: x
+"""
+
+
+def value_of(text: str) -> object:
+    parsed = parse(text.encode())
+    assert parsed.flaws == ()
+    return [document.value for document in parsed.documents]
+
+
+def test_only_what_differs_is_touched() -> None:
+    changed = {"pattern": "miss", "actions": [{"type": "log_event", "params": {"message": "a"}}]}
+    after = edited(TEXT, "one", lambda spec: merge(spec, changed))
+    for kept in ("# head", "# of two", "# which", "# first", "# another", 'message: "a"'):
+        assert kept in after, kept
+    assert "# second" not in after
+    assert value_of(after)[0]["pattern"] == "miss"  # type: ignore[index]
+
+
+def test_no_change_changes_no_value_and_no_comment() -> None:
+    after = edited(TEXT, "two", lambda spec: None)
+    assert value_of(after) == value_of(TEXT)
+    assert after.count("#") == TEXT.count("#")
+
+
+def test_lists_are_indented_as_the_file_has_them() -> None:
+    indented = "name: a\nactions:\n  - x\n"
+    assert edited(indented, "a", lambda spec: None) == indented
+    flush = "name: a\nactions:\n- x\n"
+    assert edited(flush, "a", lambda spec: None) == flush
+
+
+def test_a_number_that_becomes_text_of_the_same_look_becomes_text() -> None:
+    after = edited("name: a\nlabels: {n: 1}\n", "a", lambda spec: merge(spec, {"labels": {"n": "1"}}))
+    assert value_of(after) == [{"name": "a", "labels": {"n": "1"}}]
+    back = edited(after, "a", lambda spec: merge(spec, {"labels": {"n": 1}}))
+    assert value_of(back) == [{"name": "a", "labels": {"n": 1}}]
+
+
+def test_none_takes_a_key_out_at_the_top_and_left_out_keys_go_below() -> None:
+    after = edited(TEXT, "one", lambda spec: merge(spec, {"pattern": None, "jobs": {"name": "x*"}}))
+    assert value_of(after)[0]["jobs"] == {"name": "x*"}  # type: ignore[index]
+    assert "pattern: 'hit'" not in after
+
+
+def test_a_watcher_is_taken_out_of_documents_and_of_lists() -> None:
+    assert names_in(without(TEXT, "one")) == ["two"]
+    assert names_in(without("- name: a\n- name: b  # b\n", "a")) == ["b"]
+    assert without("name: a\n", "a") == ""
+    assert without("- name: a\n", "a") == ""
+    with pytest.raises(KeyError):
+        without(TEXT, "three")
+
+
+PRINTABLE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=30)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | PRINTABLE,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(PRINTABLE, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(PRINTABLE, PLAIN, min_size=1, max_size=5))
+def test_what_is_written_is_read_as_what_it_was(spec: dict[str, object]) -> None:
+    assert value_of(new_text(spec)) == [spec]
+
+
+@given(st.dictionaries(st.sampled_from("abc"), PLAIN), st.dictionaries(st.sampled_from("abcd"), PLAIN))
+def test_what_is_merged_is_read_as_what_was_meant(old: dict[str, object], new: dict[str, object]) -> None:
+    after = edited(new_text({"name": "w", **old}), "w", lambda spec: merge(spec, new))
+    meant = {key: value for key, value in {"name": "w", **old, **new}.items() if new.get(key, 0) is not None}
+    assert value_of(after) == [meant]
