@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import stat
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from reconciler.errors import InMotionError, Problem, UnavailableError
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Section
+from reconciler.sources._worktree import WorkTree
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +78,8 @@ class DirectorySource:
         self._above = tuple(above)
         self._said: set[str] = set()
         self._inotify: Inotify | None = None
-        self._head = ""
-        self._gone: frozenset[str] = frozenset()
+        self._tree = WorkTree(self.path)
+        self._hides: dict[Path, frozenset[str]] = {}
 
     async def snapshot(self) -> Snapshot:
         """Return what is there; InMotionError while it is being written, UnavailableError where it is gone."""
@@ -114,103 +114,113 @@ class DirectorySource:
             self._inotify = None
 
     def _look(self) -> _Look:
-        self._refuse_motion()
+        self._tree.refuse_motion()
         try:
+            before = os.stat(self.path)
             names = sorted(os.listdir(self.path))
-            hidden = {name for directory in self._above if directory.is_dir() for name in os.listdir(directory)}
-            changed = os.stat(self.path).st_mtime
         except OSError as error:
             raise UnavailableError(f"{self.path}: {error.strerror or error}") from error
-        files: list[SourceFile] = []
-        problems: list[Problem] = []
-        ignored = [
-            name for name in names if not accepted(name) and not name.startswith(".") if not name.endswith(TESTS)
-        ]
-        newest = changed
+        hidden = self._hidden()
+        pile = _Pile(self.path, before.st_mtime)
         for name in names:
-            if not accepted(name) or name in hidden:
-                continue
-            try:
-                content, modified = _read(self.path / name)
-            except _NotRegularError:
-                ignored.append(name)
-                continue
-            except OSError as error:
-                problems.append(_unreadable(self.path / name, error))
-                continue
-            newest = max(newest, modified)
-            if content is not None:
-                files.append(SourceFile(name, str(self.path / name), content, digest_of(content), layer=str(self.path)))
-        ignored = [name for name in ignored if not (self.path / name).is_dir()]
-        return _Look(tuple(files), tuple(problems), tuple(ignored), newest, self._deleted(set(names)))
+            if not accepted(name):
+                pile.pass_over(name)
+            elif name not in hidden:
+                pile.take(name)
+        deleted = self._deleted(set(names))
+        look = _Look(tuple(pile.files), tuple(pile.problems), tuple(pile.ignored), pile.newest, deleted)
+        self._tree.refuse_motion()
+        if _identity(self.path) != (before.st_dev, before.st_ino):
+            raise InMotionError(f"{self.path} was exchanged for another directory")
+        return look
 
     def _deleted(self, present: set[str]) -> frozenset[str]:
         """Return the paths of files here that somebody deleted on purpose: by a commit of the checked-out branch, or,
         in the writable layer, by a request."""
-        if self._writable:
-            kept = self.path / DELETED
-            gone = os.listdir(kept) if kept.is_dir() else ()
-            return frozenset(str(self.path / name) for name in gone if name not in present)
-        if self._work_tree() is None:
-            return frozenset()
-        head = _git(self.path, "rev-parse", "HEAD")
-        if head and head != self._head:
-            self._head = head
-            words = ("--max-count=500", "--diff-filter=D", "--name-only", "--relative", "--format=", "-z", "HEAD")
-            gone = _git(self.path, "log", *words, "--", ".")
-            self._gone = frozenset(name for name in gone.split("\0") if name and "/" not in name)
-        return frozenset(str(self.path / name) for name in self._gone if name not in present)
+        gone = _removed(self.path / DELETED) if self._writable else self._tree.deleted()
+        return frozenset(str(self.path / name) for name in gone if name not in present)
 
-    def _work_tree(self) -> Path | None:
-        return next((each for each in (self.path, *self.path.parents) if (each / ".git").exists()), None)
-
-    def _refuse_motion(self) -> None:
-        """A git operation under way shows as `.git/index.lock` in this directory or one above it."""
-        tree = self._work_tree()
-        if tree is not None and (tree / ".git" / "index.lock").exists():
-            raise InMotionError(f"{self.path}: a git operation is under way ({tree / '.git' / 'index.lock'})")
+    def _hidden(self) -> frozenset[str]:
+        """Return the names that layers above replace or mask; one that cannot be read hides what it hid before."""
+        for directory in self._above:
+            try:
+                self._hides[directory] = frozenset(os.listdir(directory))
+            except OSError:
+                self._hides.setdefault(directory, frozenset())
+        return frozenset().union(*self._hides.values())
 
 
-def _git(directory: Path, *arguments: str) -> str:
-    """Return what git says of a work tree, "" where it says nothing (no commit yet, not our repository, no git)."""
-    env = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+def _removed(directory: Path) -> frozenset[str]:
+    return frozenset(os.listdir(directory)) if directory.is_dir() else frozenset()
+
+
+class _Pile:
+    """What one look gathers, file by file."""
+
+    def __init__(self, directory: Path, newest: float) -> None:
+        self._directory, self.newest = str(directory), newest
+        self.files: list[SourceFile] = []
+        self.problems: list[Problem] = []
+        self.ignored: list[str] = []
+
+    def pass_over(self, name: str) -> None:
+        """Note a name that holds no watchers; hidden ones, tests and folders are nobody's mistake."""
+        if not name.startswith(".") and not name.endswith(TESTS) and not os.path.isdir(f"{self._directory}/{name}"):
+            self.ignored.append(name)
+
+    def take(self, name: str) -> None:
+        """Read one file."""
+        path = f"{self._directory}/{name}"
+        try:
+            content, modified = _read(path)
+        except _NotRegularError:
+            self.pass_over(name)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
+                raise InMotionError(f"{path} vanished while it was looked at") from error
+            self.problems.append(_unreadable(path, error))
+        else:
+            self.newest = max(self.newest, modified)
+            if content is not None:
+                self.files.append(SourceFile(name, path, content, digest_of(content), layer=self._directory))
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is wherever PATH has it
-            env=env,
-            capture_output=True,
-            timeout=20,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="surrogateescape").strip("\n") if done.returncode == 0 else ""
+        now = os.stat(path)
+    except OSError:
+        return None
+    return now.st_dev, now.st_ino
 
 
 class _NotRegularError(Exception):
     """Not a regular file: no watcher, and not opened for reading."""
 
 
-def _read(path: Path) -> tuple[bytes | None, float]:
+def _read(path: str) -> tuple[bytes | None, float]:
     """Return content and time of change of one regular file; None as content for a mask (a link to /dev/null)."""
-    if path.is_symlink() and os.path.realpath(path) == os.devnull:
+    if os.path.islink(path) and os.path.realpath(path) == os.devnull:
         return None, 0.0
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # O_NONBLOCK: a FIFO must not hold us up
-    with os.fdopen(descriptor, "rb") as file:
-        before = os.fstat(file.fileno())
+    try:
+        before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise _NotRegularError
-        content = file.read(MAX_FILE_BYTES)
-        after = os.fstat(file.fileno())
+        content = b""
+        while len(content) < MAX_FILE_BYTES and (more := os.read(descriptor, MAX_FILE_BYTES - len(content))):
+            content += more
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InMotionError(f"{path} is being written")
     return content, after.st_mtime
 
 
-def _unreadable(path: Path, error: OSError) -> Problem:
+def _unreadable(path: str, error: OSError) -> Problem:
     reason = error.strerror or errno.errorcode.get(error.errno or 0, "unknown")
     remedy = "make it readable for the reconciler's account"
-    return Problem(str(path), 0, 0, "unreadable", f"cannot be read: {reason}", remedy)
+    return Problem(path, 0, 0, "unreadable", f"cannot be read: {reason}", remedy)
 
 
 def _make(settings: DirectorySettings) -> DirectorySource:
