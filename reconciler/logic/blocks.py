@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from reconciler.logic import ansi
+from reconciler.logic.tier_re2 import has_crlf
 
-#: Bytes that are scanned at once: few enough to stay in the processor's cache.
-BLOCK_BYTES = 128 * 1024
+#: Bytes that are scanned at once: few enough for the processor's cache, and for the allocator to use the same memory again.
+BLOCK_BYTES = 64 * 1024
 
 
 def last_end(data: bytes, start: int = 0) -> int:
@@ -80,7 +81,7 @@ class Block:
         self.norm = raw
         self._double = False
         if b"\r" in raw:
-            self._double = b"\r\n" in raw
+            self._double = has_crlf(raw)
             self.norm = raw.replace(b"\r", b"\n")
         if not self.norm.endswith(b"\n"):
             self.norm += b"\n"  # the last line of an ended stream

@@ -26,6 +26,14 @@ def sources(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((expression, doubled, doubled.replace('"', '\\"'))))
 
 
+@lru_cache(maxsize=4096)
+def mark(expression: str) -> str | None:
+    """Return a piece of text that a line has wherever it has one of `sources`; None where there are none."""
+    if not sources(expression):
+        return None
+    return max(re.split(r'[\\"]', expression), key=lambda piece: (bool(_META.search(piece)), len(piece)))
+
+
 def is_echo(expression: str, text: str, start: int, end: int, matches: Callable[[str], bool]) -> bool:
     """Tell whether the match `text[start:end]` is the pattern's own source, echoed.
 

@@ -21,7 +21,8 @@ class LineHit:
 
     `line`: its number; `offset`: of its first byte in the file; `end`: of the first byte behind its line end. `raw`: its bytes
     without the line end (of a line that was cut, the part that is matched). `patterns`: indexes of those that match, ascending.
-    `plain`: ASCII without escape sequences. `single`: no pattern matches twice. `found`: matches that are known already.
+    `plain`: ASCII without escape sequences. `clear`: plain, and no echo of a pattern's source. `single`: no pattern matches twice.
+    `found`: matches that are known already.
     """
 
     line: int
@@ -30,6 +31,7 @@ class LineHit:
     patterns: tuple[int, ...]
     end: int
     plain: bool = False
+    clear: bool = False
     single: bool = False
     found: dict[int, list[Found]] | None = None
 

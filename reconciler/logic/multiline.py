@@ -122,7 +122,7 @@ class Window:
             left -= thread_time() - begun
             if found:
                 consumed = max(found[-1][1] + len(found[-1][0].encode()), consumed)
-        if self._patterns.sources[index]:
+        if self._patterns.marks[index] is not None:
             found = [entry for entry in found if not _echoed(pattern, text, data, entry)]
         return [(entry[0], region.origin(first, views, entry[1]), entry[2]) for entry in found]
 

@@ -199,11 +199,10 @@ class PatternSet:
         #: Patterns that every line must be tried with, and those that see escape sequences.
         self.everywhere = tuple(index for index in single if self.patterns[index].loose is None)
         self.escapes = frozenset(index for index in single if self.patterns[index].wants_escape)
-        #: What must be looked at beside the candidate's place: sampling, the pattern's own source.
-        self.sources = tuple(self._sources(index) for index in indexes)
-        self.unquestioned = tuple(
-            self.patterns[i].trusted_ascii and not self.sources[i] and self.rules[i].every_nth_line == 1 for i in indexes
-        )
+        #: What a line must hold to be an echo of the pattern (None: it has no echo).
+        self.marks = tuple(self._mark(rule) for rule in self.rules)
+        #: A candidate on a plain line that holds no mark is a hit, whatever the line's number.
+        self.unquestioned = tuple(self.patterns[i].trusted_ascii and self.rules[i].every_nth_line == 1 for i in indexes)
         self._gated = [(i, loose) for i in single if (loose := self.patterns[i].loose) is not None]
         self._gates = _gates([(i, render.LATIN1.write(loose)) for i, loose in self._gated])
         self.multi_gates = {i: _multi_gate(self.patterns[i]) for i in self.multi}
@@ -211,9 +210,9 @@ class PatternSet:
         self._database: tuple[tier_hyperscan.Database, tuple[Gate, ...]] | None = None
         self._until_hyperscan: float = HYPERSCAN_AFTER if self._gated else float("inf")
 
-    def _sources(self, index: int) -> tuple[bytes, ...]:
-        rule = self.rules[index]
-        return tuple(source.encode("utf-8", "replace") for source in echo.sources(rule.expression) if rule.ignore_echo)
+    def _mark(self, rule: Rule) -> bytes | None:
+        mark = echo.mark(rule.expression) if rule.ignore_echo else None
+        return None if mark is None else mark.encode("utf-8", "replace")
 
     def _captures(self, index: int) -> tuple[tuple[str, int], ...]:
         parsed = self.patterns[index].parsed
@@ -254,23 +253,37 @@ class PatternSet:
 
     def matches(self, index: int, hit: LineHit, stream: StreamName = StreamName.STDOUT) -> tuple[Match, ...]:
         """Return every match of pattern `index` in the line of `hit`, in order, but for echoes of the pattern itself."""
-        found = hit.found.get(index) if hit.found is not None else None
-        if found is None:
-            found = self.find(index, hit) if index in hit.patterns else []
         names = self._names[index]
         line = hit.line
+        finder = self.patterns[index].finder
+        if hit.found is None and hit.clear and finder is not None:
+            # The way of nearly every hit, written out: a call more for each would be felt.
+            text, base = hit.raw.decode("ascii"), hit.offset
+            made = []
+            for spans in finder.find(hit.raw, single=hit.single):
+                start, end = spans[0]
+                groups = tuple([None if a < 0 else text[a:b] for a, b in spans[1:]])
+                captures = {name: groups[at] for name, at in names}
+                made.append(Match(text[start:end], line, base + start, stream, groups, captures, index))
+            return tuple(made)
         return tuple(
             [
                 Match(text, line, offset, stream, groups, {name: groups[at] for name, at in names}, index)
-                for text, offset, groups in found
+                for text, offset, groups in self._known(index, hit)
             ]
         )
+
+    def _known(self, index: int, hit: LineHit) -> list[Found]:
+        if hit.found is not None and index in hit.found:
+            return hit.found[index]
+        return self.find(index, hit) if index in hit.patterns else []
 
     def find(self, index: int, hit: LineHit, limit: float = LIMIT) -> list[Found]:
         """Return the matches of pattern `index`, unnamed; raise OverTime after about `limit` seconds."""
         pattern = self.patterns[index]
         found = pattern.find(hit, limit)
-        if found and self.sources[index] and any(source in hit.raw for source in self.sources[index]):
+        mark = self.marks[index]
+        if found and mark is not None and mark in hit.raw:
             return _without_echoes(pattern, hit, found)
         return found
 

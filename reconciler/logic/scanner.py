@@ -209,36 +209,48 @@ class StreamScanner:
         """Return the hits of a block whose first byte stands at `offset`, and count its lines."""
         events, counted = candidates(self.patterns, block)
         hits: list[LineHit] = []
-        norm, raw = block.norm, block.raw
+        norm, raw, lines = block.norm, block.raw, block.lines
         at = position = 0
-        while position < len(events):
+        total = len(events)
+        while position < total:
             end, index = events[position]
+            first = position
+            position += 1
             if end < at:  # the place inside a `\r\n`
-                position += 1
                 continue
             start = norm.rfind(b"\n", at, end) + 1 or at
             stop = norm.find(b"\n", end)
-            first = position
-            position += 1
-            while position < len(events) and events[position][0] <= stop:
-                position += 1
-            number = self._line + block.lines(at, start) + 1
-            indexes = (index,) if position - first == 1 else tuple(sorted({i for _, i in events[first:position]}))
+            indexes: tuple[int, ...] = (index,)
+            if position < total and events[position][0] <= stop:
+                while position < total and events[position][0] <= stop:
+                    position += 1
+                indexes = tuple(sorted({i for _, i in events[first:position]}))
+            number = self._line + lines(at, start) + 1
             self._line = number
             at = block.following(stop)
-            line = raw[start:stop]
-            hit = LineHit(number, offset + start, line, indexes, offset + min(at, len(raw)), block.plain or is_plain(line))
+            hit = LineHit(number, offset + start, raw[start:stop], indexes, offset + at, block.plain)
             hit.single = counted and len(indexes) == position - first
             if self._holds(hit):
                 hits.append(hit)
-        self._line += block.lines(at, len(norm))
+        if hits and hits[-1].end > offset + len(raw):
+            hits[-1].end = offset + len(raw)  # the last line of an ended stream has no end
+        self._line += lines(at, len(norm))
         return hits
 
     def _holds(self, hit: LineHit) -> bool:
         """Drop the candidates that do not match after all; tell whether any is left."""
-        unquestioned = self.patterns.unquestioned
-        if not hit.plain or len(hit.raw) > SAFE_LENGTH or not all([unquestioned[index] for index in hit.patterns]):
-            hit.patterns = tuple([index for index in hit.patterns if self._matches(index, hit)])
+        patterns, raw = self.patterns, hit.raw
+        if not hit.plain:
+            hit.plain = is_plain(raw)
+        if hit.plain and len(raw) <= SAFE_LENGTH:
+            for index in hit.patterns:
+                mark = patterns.marks[index]
+                if not patterns.unquestioned[index] or (mark is not None and mark in raw):
+                    break
+            else:
+                hit.clear = True
+                return True
+        hit.patterns = tuple([index for index in hit.patterns if self._matches(index, hit)])
         return bool(hit.patterns)
 
     def _matches(self, index: int, hit: LineHit) -> bool:
@@ -247,7 +259,8 @@ class StreamScanner:
             return False
         pattern = patterns.patterns[index]
         trusted = pattern.trusted_ascii if hit.plain else pattern.trusted
-        if trusted and len(hit.raw) <= SAFE_LENGTH and not any(source in hit.raw for source in patterns.sources[index]):
+        mark = patterns.marks[index]
+        if trusted and len(hit.raw) <= SAFE_LENGTH and (mark is None or mark not in hit.raw):
             return True
         try:
             found = self._within_time(index, hit)
