@@ -16,7 +16,7 @@ from reconciler.errors import PermanentActionError, StateError, TemporaryActionE
 from reconciler.model import JobState, OutcomeKind, WatcherState
 from reconciler.protocols import ActionContext
 
-NUMBER = {"pattern": r"n=(\d+)", "captures": ["n"]}
+NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)", "captures": ["n"]}
 CANCEL = {"type": "cancel_job", "params": {"reason": "n is $n"}}
 
 

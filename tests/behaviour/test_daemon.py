@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ from parts.waiting import eventually
 
 from reconciler.model import WatcherState
 
-NUMBER = {"pattern": r"n=(\d+)$", "captures": ["n"]}
+NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)$", "captures": ["n"]}
 POINT = {"type": "store_metric", "params": {"name": "n", "value": "$n"}}
+
+
+def all_completed(house: House) -> bool:
+    """Tell whether there are watchers, and every one has come to its end."""
+    rows = house.rows()
+    return bool(rows) and all(w.state is WatcherState.COMPLETED for w in rows)
 
 
 @contextmanager
@@ -101,14 +108,14 @@ async def test_a_daemon_and_a_series_of_passes_come_to_the_same(tmp_path: Path) 
         if name == "daemon":
             async with house.daemon():
                 job = await house.submit(script)
-                await eventually(lambda h=house: all(w.state is WatcherState.COMPLETED for w in h.rows()) and h.rows())
+                await eventually(partial(all_completed, house))
         else:
             job = await house.submit(script, wait=False)
             while not (rows := house.rows()) or any(w.state is not WatcherState.COMPLETED for w in rows):
                 await house.once()
         points = [(p.name, p.value) for p in house.metrics(job) if house.row("all").id == p.watcher_id]
-        rows = {w.name: (w.trigger_count, w.variables, w.state) for w in house.rows()}
-        came.append((house.matched("all"), house.matched("high"), points, rows))
+        came_to = {w.name: (w.trigger_count, w.variables, w.state) for w in house.rows()}
+        came.append((house.matched("all"), house.matched("high"), points, came_to))
     assert came[0] == came[1]
     assert len(came[0][0]) == 250
 

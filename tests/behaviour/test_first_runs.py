@@ -36,7 +36,7 @@ def test_a_first_pass_in_ci_against_remote_hosts_is_refused_and_says_how(tmp_pat
 @pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "1"}])
 def test_in_ci_against_this_machine_alone_nothing_is_refused(house: House, env: dict[str, str]) -> None:
     house.write("w")
-    assert house.run(str(house.watchers), "--once", **env).returncode == 0
+    assert house.run(str(house.watchers), "--once", timeout=60.0, **env).returncode == 0
 
 
 def test_a_state_that_is_there_may_be_used_in_ci(house: House) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from parts.core import LOG, STORE
 from parts.house import House, Jobs
 
 from reconciler.model import JobState, WatcherState
 
-LOSS = {"pattern": r"Loss: ([0-9.]+), Step: (\d+)", "captures": ["loss", "step"]}
-NUMBER = {"pattern": r"n=\d+"}
+LOSS: dict[str, Any] = {"pattern": r"Loss: ([0-9.]+), Step: (\d+)", "captures": ["loss", "step"]}
+NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
 
 
 @pytest.fixture

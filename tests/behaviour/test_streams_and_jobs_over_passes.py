@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from parts.house import House, Jobs
@@ -14,7 +15,7 @@ from reconciler.engine.parts import Host
 from reconciler.errors import HostUnreachableError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, JobState, StreamName, WatcherState
 
-NUMBER = {"pattern": r"n=\d+"}
+NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
 
 
 @pytest.fixture

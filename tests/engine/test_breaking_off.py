@@ -20,7 +20,7 @@ from reconciler.errors import LeaseLostError, StateError
 from reconciler.model import LOCALHOST, WatcherState
 from reconciler.protocols import Batch, StateWriting, Want
 
-NUMBER = {"pattern": r"n=(\d+)", "captures": ["n"]}
+NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)", "captures": ["n"]}
 
 
 @pytest.fixture
