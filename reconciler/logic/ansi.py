@@ -1,7 +1,8 @@
 """Taking terminal escape sequences out of text, and knowing where each remaining character stood.
 
-Called by the scanner (bytes of whole blocks) and by the patterns (one line). Sequences as in ECMA-48: CSI (colours, cursor,
-erase), OSC (titles, links) closed by BEL or ST, character set choices and two-character escapes. An unfinished sequence stays.
+Called by the scanner (bytes of whole blocks) and by the patterns (one line). Sequences as in ECMA-48: CSI (colours,
+cursor, erase), OSC (titles, links) closed by BEL or ST, character set choices and two-character escapes. An
+unfinished sequence stays.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _BYTES = re.compile(_SEQUENCE.encode("ascii"))
 
 @dataclass(frozen=True, slots=True)
 class Stripped:
-    """Bytes without escape sequences. `starts[i]`: where (in `data`) the i-th sequence stood; `removed[i]`: bytes taken out so far."""
+    """Bytes without escape sequences.
+
+    `starts[i]`: where in `data` the i-th sequence stood; `removed[i]`: bytes taken out up to there.
+    """
 
     data: bytes
     starts: tuple[int, ...] = ()

@@ -1,6 +1,7 @@
 """Bytes of a stream as blocks of whole lines, in the one form that engines scan: every line ended by one `\\n`.
 
-Called by the scanner. Nothing here looks at single lines of a block, so that lines without a match cost next to nothing.
+Called by the scanner. Nothing here looks at single lines of a block, so that lines without a match cost next to
+nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from functools import cached_property
 from reconciler.logic import ansi
 from reconciler.logic.tier_re2 import has_crlf
 
-#: Bytes that are scanned at once: few enough for the processor's cache, and for the allocator to use the same memory again.
+#: Bytes that are scanned at once: few enough for the processor's cache, and for the allocator to use the same memory
+# again.
 BLOCK_BYTES = 64 * 1024
 
 
@@ -69,9 +71,10 @@ def _split_long(data: bytes, start: int, stop: int, line_bytes: int) -> Iterator
 
 
 class Block:
-    """Whole lines. `norm` has the same length with every line end one `\\n`; of `\\r\\n` there is an empty line in between.
+    """Whole lines. `norm` has the same length, with every line end one `\\n`.
 
-    That empty line is none: `lines` does not count it, `following` steps over it.
+    Of a `\\r\\n` two are left, with an empty line between. That line is none: `lines` does not count it, `following`
+    steps over it.
     """
 
     __slots__ = ("__dict__", "_double", "_single", "norm", "plain", "raw")

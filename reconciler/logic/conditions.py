@@ -1,7 +1,8 @@
 """Conditions: short expressions over captured values, such as `float(loss) > 5 and epoch != "0"`.
 
-Called by the engine for each match and by `validate`. What may be written is decided when a condition is compiled, by a list of
-allowed syntax; what may be computed is bounded while it runs: no attribute, no loop, no name but values and the functions below.
+Called by the engine for each match and by `validate`. What may be written is decided when a condition is compiled, by
+a list of allowed syntax; what may be computed is bounded while it runs: no attribute, no loop, no name but values and
+the functions below.
 """
 
 from __future__ import annotations
@@ -227,5 +228,6 @@ def _wrong(text: str, reason: str, node: ast.AST | None = None) -> ConditionErro
     column = getattr(node, "col_offset", None)
     where = "" if column is None else f" at column {column + 1}"
     return ConditionError(
-        f"condition {text!r:.80}{where}: {reason}", remedy="conditions are comparisons of captured values with constants"
+        f"condition {text!r:.80}{where}: {reason}",
+        remedy="conditions are comparisons of captured values with constants",
     )

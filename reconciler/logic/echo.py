@@ -1,7 +1,7 @@
 """Telling output that means something from a script line that was only echoed.
 
-A job script that holds `grep 'DIR=(.+)' log` prints that line under `set -x`; the pattern `DIR=(.+)` meets it, and means something
-else. Called by the patterns for each match; decides from the line alone.
+A job script that holds `grep 'DIR=(.+)' log` prints that line under `set -x`; the pattern `DIR=(.+)` meets it, and
+means something else. Called by the patterns for each match; decides from the line alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
-# A lone dot does not make a pattern of it: `model.pt saved` may well be meant word for word, and is what the job prints then.
+# A lone dot does not make a pattern of it: `model.pt saved` may well be meant word for word, and is what the job
+# prints then.
 _META = re.compile(r"[\\^$*+?{}\[\]|()]")
 
 

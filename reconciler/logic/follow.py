@@ -1,8 +1,8 @@
 """Deciding, from a checkpoint and one look, whether a file grew, was truncated, is another one, or is not there yet.
 
-Called by the engine for each Glimpse. Pure: it reads nothing and keeps nothing. A file is known again by its first bytes and by
-those before the checkpoint (`Position.head`, `.tail`), because inode numbers are reused, change over a remount, and stay
-the same when a file is written anew.
+Called by the engine for each Glimpse. Pure: it reads nothing and keeps nothing. A file is known again by its first
+bytes and by those before the checkpoint (`Position.head`, `.tail`), because inode numbers are reused, change over a
+remount, and stay the same when a file is written anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What to do: `data` continues at `position.offset`. `again`: the file holds more than this look brought, look again at once."""
+    """What to do: `data` continues at `position.offset`.
+
+    `again`: the file holds more than this look brought; look again at once.
+    """
 
     verdict: Verdict
     position: Position
@@ -41,9 +44,9 @@ class Followed:
 def follow(position: Position, glimpse: Glimpse, *, started: float | None, ended: bool) -> Followed:
     """Return what the look says about the stream that was dealt with up to `position`.
 
-    `started`: when the job began (None: unknown). `ended`: nobody writes any more, so trailing NULs are text. A checkpoint with
-    no device and no inode has seen nothing of this job's file: where its offset is above 0 it is the baseline that an earlier
-    run's file set, with that file's fingerprint.
+    `started`: when the job began (None: unknown). `ended`: nobody writes any more, so trailing NULs are text. A
+    checkpoint with no device and no inode has seen nothing of this job's file: where its offset is above 0 it is the
+    baseline that an earlier run's file set, with that file's fingerprint.
     """
     if glimpse.sight is Sight.UNCHANGED:
         return Followed(Verdict.QUIET, position)
@@ -54,7 +57,8 @@ def follow(position: Position, glimpse: Glimpse, *, started: float | None, ended
         if started is not None and stat.mtime_ns < math.floor(started) * 1_000_000_000:
             return _baseline(position, glimpse, stat)
         if position.offset and stat.size == position.offset and position.head:
-            # Written since the job began, and as long as the earlier run left it: written anew. Appending would have grown it.
+            # Written since the job began, and as long as the earlier run left it: written anew. Appending would have
+            # grown it.
             return _restart(Verdict.REPLACED, glimpse, stat, ended=ended)
     return _compare(position, glimpse, stat, ended=ended)
 
@@ -75,7 +79,7 @@ def _baseline(position: Position, glimpse: Glimpse, stat: FileStat) -> Followed:
 
 
 def _compare(position: Position, glimpse: Glimpse, stat: FileStat, *, ended: bool) -> Followed:
-    """Shorter first: a truncated file's other bytes prove nothing. Then the bytes; another inode alone is no other file.
+    """Shorter first: a truncated file's other bytes prove nothing. Then the bytes; an inode proves nothing either.
 
     An editor, rsync or a remount gives the same content another inode, and every line of it was dealt with already.
     """

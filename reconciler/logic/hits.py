@@ -19,10 +19,10 @@ Found = tuple[str, int, tuple[str | None, ...]]
 class LineHit:
     """One line that has at least one match.
 
-    `line`: its number; `offset`: of its first byte in the file; `end`: of the first byte behind its line end. `raw`: its bytes
-    without the line end (of a line that was cut, the part that is matched). `patterns`: indexes of those that match, ascending.
-    `plain`: ASCII without escape sequences. `clear`: plain, and no echo of a pattern's source. `single`: no pattern matches twice.
-    `found`: matches that are known already.
+    `line`: its number; `offset`: of its first byte in the file; `end`: of the first byte behind its line end. `raw`:
+    its bytes without the line end (of a line that was cut, the part that is matched). `patterns`: indexes of those
+    that match, ascending. `plain`: ASCII without escape sequences. `clear`: plain, and no echo of a pattern's source.
+    `single`: no pattern matches twice. `found`: matches that are known already.
     """
 
     line: int
@@ -42,7 +42,7 @@ class LineHit:
 
 
 class View:
-    """The text of a line that is not plain ASCII, as bytes of valid UTF-8, and where each of them stands in the line."""
+    """The text of a line that is not plain, also as valid UTF-8, and where each byte of that stands in the line."""
 
     __slots__ = ("_anchors", "_raw", "_stripped", "encoded", "text")
 

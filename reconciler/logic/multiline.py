@@ -1,7 +1,8 @@
 """Patterns that may span several lines: the window of the last lines, and what is found in it.
 
-Called by the scanner with blocks of whole lines. A match is looked for at each line in turn, in the last N lines behind the end of the
-match before, and belongs to the line with which it is first complete: so each is found once, however the bytes arrive.
+Called by the scanner with blocks of whole lines. A match is looked for at each line in turn, in the last N lines
+behind the end of the match before, and belongs to the line with which it is first complete: so each is found once,
+however the bytes arrive.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from time import thread_time
 
 from reconciler.logic import echo
 from reconciler.logic.hits import Found, View
-from reconciler.logic.patterns import Pattern, PatternSet
+from reconciler.logic.expression import Pattern
+from reconciler.logic.patterns import PatternSet
 from reconciler.logic.tier_re2 import LIMIT, OverTime
 
 _LINES = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z(?<=[^\r\n]))")
@@ -23,7 +25,10 @@ _LINES = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n|\Z(?<=[^\r\n]))")
 
 @dataclass(slots=True)
 class WindowHit:
-    """Line number `line` (from 0 in the block, `start:end` of its bytes, next line at `following`) with what was found at it."""
+    """What was found at one line: number `line` (from 0) of the block, `start:end` of its bytes.
+
+    `following`: where the next line starts.
+    """
 
     line: int
     start: int

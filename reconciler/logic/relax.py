@@ -1,7 +1,8 @@
 """Making, from a pattern's tree, a simpler one that is only asked whether a line may match.
 
-Called by `patterns` for what scans whole blocks. The result never misses a line that the pattern matches; whether it also
-never says yes in vain is returned with it. Repeats at the edges drop out: they change where a match ends, not whether there is one.
+Called by `patterns` for what scans whole blocks. The result never misses a line that the pattern matches; whether it
+also never says yes in vain is returned with it. Repeats at the edges drop out: they change where a match ends, not
+whether there is one.
 """
 
 from __future__ import annotations
@@ -123,10 +124,10 @@ def _trim(node: Node, *, front: bool) -> Node:
 def _trim_sequence(items: list[Node], *, front: bool) -> Node:
     edge, place = (0, _STARTS) if front else (-1, _ENDS)
     while items:
-        if len(items) > 1 and isinstance(items[edge], At) and _whole_line(items[1 if front else -2]):
-            if items[edge] in map(At, place):  # `^.*` and `.*$` hold everywhere in a line
-                del items[edge]
-                continue
+        outer = items[edge]
+        if isinstance(outer, At) and outer.where in place and len(items) > 1 and _whole_line(items[1 if front else -2]):
+            del items[edge]  # `^.*` and `.*$` hold everywhere in a line
+            continue
         items[edge] = _trim(items[edge], front=front)
         if items[edge] != EMPTY:
             break

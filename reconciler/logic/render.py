@@ -1,7 +1,8 @@
 """Writing a pattern's tree out for an engine, so that it means the same there, or Unsupported is raised.
 
-Three dialects: RE2 over UTF-8 and the `regex` module over text, which must find and capture exactly what `re` does; and
-bytes (Hyperscan, RE2 over Latin-1), which only look for candidate lines in blocks of many lines, from a tree made by `relax`.
+Three dialects: RE2 over UTF-8 and the `regex` module over text, which must find and capture exactly what `re` does;
+and bytes (Hyperscan, RE2 over Latin-1), which only look for candidate lines in blocks of many lines, from a tree made
+by `relax`.
 """
 
 from __future__ import annotations
@@ -44,42 +45,42 @@ class Dialect:
             case Chars(()):
                 return self.never
             case Chars():
-                return self.chars(node)
+                return self._chars(node)
             case Seq(items):
                 return "".join(map(self.write, items)) if items else "(?:)"
             case Alt(items):
                 return f"(?:{'|'.join(map(self.write, items))})"
             case Rep():
-                return f"(?:{self.unit(node.item)}{quantifier(node)})"
+                return f"(?:{self._unit(node.item)}{quantifier(node)})"
             case Group(_, item):
                 return f"({self.write(item)})"
             case At(where):
-                return self.place(where)
+                return self._place(where)
             case _:
-                return self.special(node)
+                return self._special(node)
 
-    def unit(self, node: Node) -> str:
+    def _unit(self, node: Node) -> str:
         """Return the node in a form that a quantifier can follow."""
         text = self.write(node)
         return text if isinstance(node, (Chars, Group)) else f"(?:{text})"
 
-    def place(self, where: Where) -> str:
+    def _place(self, where: Where) -> str:
         if where not in self.places:
             raise Unsupported(f"{where.value}: not there in this engine")
         return self.places[where]
 
-    def chars(self, node: Chars) -> str:
+    def _chars(self, node: Chars) -> str:
         if node.single is not None:
-            return self.escape(node.single)
-        return "[" + "".join(self.span(low, high) for low, high in node.ranges) + "]"
+            return self._escape(node.single)
+        return "[" + "".join(self._span(low, high) for low, high in node.ranges) + "]"
 
-    def span(self, low: int, high: int) -> str:
-        return self.escape(low) if low == high else f"{self.escape(low)}-{self.escape(high)}"
+    def _span(self, low: int, high: int) -> str:
+        return self._escape(low) if low == high else f"{self._escape(low)}-{self._escape(high)}"
 
-    def escape(self, point: int) -> str:
+    def _escape(self, point: int) -> str:
         raise NotImplementedError
 
-    def special(self, node: Node) -> str:
+    def _special(self, node: Node) -> str:
         raise Unsupported(f"{type(node).__name__}: not there in this engine")
 
 
@@ -107,11 +108,11 @@ class Re2(Dialect):
         if lines == 1:
             self.places[Where.TEXT_END_OR_NEWLINE] = "\\z"
 
-    def escape(self, point: int) -> str:
+    def _escape(self, point: int) -> str:
         char = chr(point)
         return char if char.isascii() and char.isalnum() else f"\\x{{{point:X}}}"
 
-    def special(self, node: Node) -> str:
+    def _special(self, node: Node) -> str:
         names = {Look: "look-around", Back: "a back-reference", Cond: "a conditional group", Atomic: "an atomic group"}
         raise Unsupported(names.get(type(node), type(node).__name__))
 
@@ -150,23 +151,23 @@ class Regex(Dialect):
         Where.NOT_WORD: "\\B" if sys.version_info >= (3, 14) else "(?:\\B(?!\\A\\Z))",
     }
 
-    def chars(self, node: Chars) -> str:
-        return "(?s:.)" if node.ranges == ((0, MAX_CHAR),) else super().chars(node)
+    def _chars(self, node: Chars) -> str:
+        return "(?s:.)" if node.ranges == ((0, MAX_CHAR),) else super()._chars(node)
 
-    def escape(self, point: int) -> str:
+    def _escape(self, point: int) -> str:
         char = chr(point)
         if char.isascii() and char.isalnum():
             return char
         return f"\\U{point:08X}"
 
-    def special(self, node: Node) -> str:
+    def _special(self, node: Node) -> str:
         match node:
             case Look(item, behind, negated):
                 return f"(?{'<' if behind else ''}{'!' if negated else '='}{self.write(item)})"
             case Back(number, ignore_case):
                 return f"(?{'i' if ignore_case else ''}:\\{number})"
             case Cond(number, yes, no):
-                return f"(?({number}){self.unit(yes)}|{self.unit(no)})"
+                return f"(?({number}){self._unit(yes)}|{self._unit(no)})"
             case Atomic(item):
                 return f"(?>{self.write(item)})"
         raise Unsupported(f"{type(node).__name__}: not known")
@@ -174,18 +175,18 @@ class Regex(Dialect):
 
 def exact_regex(tree: Node) -> str:
     """Return the pattern for the `regex` module; raise Unsupported where it, or `re` itself, is not to be relied on."""
-    for node in nodes(tree):
-        if isinstance(node, Rep) and node.greed is Greed.POSSESSIVE:
-            if any(isinstance(inner, Group) for inner in nodes(node.item)):
-                # Python's own answers are wrong here, up to a SystemError (3.11 to 3.13).
-                raise Unsupported("a capturing group inside a possessive repeat")
+    possessive = [node for node in nodes(tree) if isinstance(node, Rep) and node.greed is Greed.POSSESSIVE]
+    if any(isinstance(inner, Group) for node in possessive for inner in nodes(node.item)):
+        # Python's own answers are wrong here, up to a SystemError (3.11 to 3.13).
+        raise Unsupported("a capturing group inside a possessive repeat")
     return Regex().write(tree)
 
 
 class Block(Dialect):
     """Bytes of many lines, each ended by one newline. A character beyond ASCII is one to four bytes from 0x80 on.
 
-    That takes in more than the pattern means (never less): invalid UTF-8 is replaced only later, on the lines that are looked at.
+    That takes in more than the pattern means (never less): invalid UTF-8 is replaced only later, on the lines that
+    are looked at.
     """
 
     _HIGH = "[\\x80-\\xff]{1,4}"
@@ -202,23 +203,23 @@ class Block(Dialect):
             Where.NOT_WORD: "\\B",
         }
 
-    def chars(self, node: Chars) -> str:
+    def _chars(self, node: Chars) -> str:
         low = Chars(tuple((first, min(last, 0x7F)) for first, last in node.ranges if first <= 0x7F))
         if low.ranges == node.ranges:
-            return super().chars(low)
+            return super()._chars(low)
         if node.single is not None and node.single != 0xFFFD and not 0xD800 <= node.single <= 0xDFFF:
             return f"(?:{''.join(f'{chr(92)}x{byte:02x}' for byte in chr(node.single).encode())})"
-        return f"(?:{super().chars(low)}|{self._HIGH})" if low.ranges else f"(?:{self._HIGH})"
+        return f"(?:{super()._chars(low)}|{self._HIGH})" if low.ranges else f"(?:{self._HIGH})"
 
     def write(self, node: Node) -> str:
+        """Return the node; a class within a loop as one class of bytes: the same language, and far cheaper to run."""
         match node:
             case Rep(Chars(ranges), low, high) if low <= 1 and high == UNBOUNDED and _wide(ranges):
-                # One byte class instead of a choice within a loop: the same language, and far cheaper to run.
                 low_part = tuple((first, min(last, 0x7F)) for first, last in ranges if first <= 0x7F)
-                return f"[{''.join(self.span(*pair) for pair in low_part)}\\x80-\\xff]{quantifier(node)}"
+                return f"[{''.join(self._span(*pair) for pair in low_part)}\\x80-\\xff]{quantifier(node)}"
         return super().write(node)
 
-    def escape(self, point: int) -> str:
+    def _escape(self, point: int) -> str:
         char = chr(point)
         return char if char.isascii() and char.isalnum() else f"\\x{point:02x}"
 

@@ -1,7 +1,7 @@
 """From the bytes of a stream to the lines that patterns meet, and to the checkpoint behind any of them.
 
-Called by the engine (one tick's new bytes) and by `replay` (a whole file in pieces). However the bytes are cut into pieces, what comes out is
-the same. Nothing is read here and nothing kept beyond an unfinished line, which is bounded.
+Called by the engine (one tick's new bytes) and by `replay` (a whole file in pieces). However the bytes are cut into
+pieces, what comes out is the same. Nothing is read here and nothing kept beyond an unfinished line, which is bounded.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ __all__ = ["Cut", "LineHit", "Overrun", "StreamScanner"]
 
 LINE_BYTES = 65_536
 _CARRIAGE_RETURN = 0x0D
-#: A pattern that ran out of time on so many lines of one `feed` is left out for the rest of it; each time it gets half the time.
+#: A pattern that ran out of time on so many lines of one `feed` is left out for the rest of it; each time it gets
+# half the time.
 MAX_OVERRUNS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Line `line`, whose first byte stands at `offset` of the file, was longer than `line_bytes`: only so much was matched."""
+    """A line that was longer than `line_bytes`, so that only so much of it was matched; its number and first byte."""
 
     line: int
     offset: int
@@ -42,8 +43,8 @@ class Overrun:
 class StreamScanner:
     """Scans one stream from a checkpoint on.
 
-    Lines end at `\\n`, `\\r\\n` or a lone `\\r`. A line of more than `line_bytes` bytes is matched on its first `line_bytes` bytes;
-    the rest of it is skipped. `cuts` and `overruns` grow until whoever reads them clears them.
+    Lines end at `\\n`, `\\r\\n` or a lone `\\r`. A line of more than `line_bytes` bytes is matched on its first
+    `line_bytes` bytes; the rest of it is skipped. `cuts` and `overruns` grow until whoever reads them clears them.
     """
 
     def __init__(self, patterns: PatternSet, position: Position, line_bytes: int = LINE_BYTES) -> None:
@@ -56,7 +57,8 @@ class StreamScanner:
         self._cut = position.cut
         self._carriage = position.pending_cr
         self._carry = b""
-        # What the last call dealt with, and where it began: the checkpoint at any place in it is made when it is asked for.
+        # What the last call dealt with, and where it began: the checkpoint at any place in it is made when it is
+        # asked for.
         self._done = b""
         self._done_at = position.offset
         self._head, self._tail = position.head, position.tail
@@ -141,7 +143,10 @@ class StreamScanner:
         self._slow.clear()
 
     def _skip(self, buffer: bytes) -> int:
-        """Return where the first new line starts: behind the `\\n` of a `\\r` dealt with before, and behind the rest of a cut line."""
+        """Return where the first new line starts.
+
+        That is behind the `\\n` of a `\\r` dealt with before, and behind the rest of a cut line.
+        """
         start = 0
         if self._carriage and buffer:
             self._carriage = False
@@ -273,7 +278,7 @@ class StreamScanner:
         return bool(found)
 
     def _within_time(self, index: int, hit: LineHit) -> list[Found]:
-        """Find with less and less time for a pattern that used up its time before, so that many such lines hold up no one."""
+        """Find, with less and less time for a pattern that used up its time before: many such lines hold up no one."""
         slow = self._slow.get(index, 0)
         if slow >= MAX_OVERRUNS:
             raise OverTime
@@ -286,9 +291,9 @@ def is_plain(line: bytes) -> bool:
 
 
 def candidates(patterns: PatternSet, block: Block) -> tuple[list[tuple[int, int]], bool]:
-    """Return (an offset within the line, pattern) for all that may match in a block, ascending, and whether they can be counted on.
+    """Return (an offset within the line, pattern) for all that may match in a block, in ascending order.
 
-    True: a pattern has at least as many of them on a line as matches.
+    With them, whether a pattern has at least as many of them on a line as matches.
     """
     if block.plain or b"\x1b" not in block.norm:
         events, counted = patterns.candidates(block.norm)

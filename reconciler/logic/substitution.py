@@ -1,14 +1,15 @@
 """Replacing `$name` in what users write with what was matched: one pass, and what was put in is never read again.
 
-Called by the engine (params of actions), by `replay` and `validate` (which names are unknown), and by run_command, which needs
-captured text apart from trusted text (`expand`). It quotes nothing and knows no shell: `$(...)` is plain text here.
+Called by the engine (params of actions), by `replay` and `validate` (which names are unknown), and by run_command,
+which needs captured text apart from trusted text (`expand`). It quotes nothing and knows no shell: `$(...)` is plain
+text here.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -17,13 +18,19 @@ from reconciler.model import Job, Match
 #: Names that a captured value never overrides: what an action is told about its own job must be true.
 BUILTINS = frozenset({"JOB_ID", "JOB_NAME", "HOSTNAME", "WATCHER", "JOB_STATE"})
 
-_PLAIN = re.compile(r"\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*|[0-9]+)|\{([A-Za-z_][A-Za-z0-9_]*|[0-9]+)(\}|:[-+]))")
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+"
+_TOKEN = re.compile(
+    rf"\$(?:(?P<dollar>\$)|(?P<plain>{_NAME})|\{{(?P<braced>{_NAME})(?P<tail>\}}|:[-+]))|(?P<close>\}})"
+)
 _MAX_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One `$name`, `${name}`, `${name:-word}` or `${name:+word}`; `source` is it as written, `word` a template of its own."""
+    """One `$name`, `${name}`, `${name:-word}` or `${name:+word}`.
+
+    `source` is it as written, `word` a template of its own.
+    """
 
     name: str
     source: str
@@ -45,36 +52,46 @@ class Span:
 @lru_cache(maxsize=2048)
 def pieces(template: str) -> tuple[Piece, ...]:
     """Split a template into literal text (`$$` is a dollar already) and variables. The longest identifier wins."""
-    found, _ = _parse(template, 0, 0)
-    return found
+    frames = [_Frame()]
+    at = 0
+    for token in _TOKEN.finditer(template):
+        frames[-1].found.append(template[at : token.start()])
+        at = token.end()
+        _take(template, token, frames)
+    frames[-1].found.append(template[at:])
+    while len(frames) > 1:  # never closed, so it is text, as anything else that only looks like a variable
+        open_frame = frames.pop()
+        frames[-1].found += [open_frame.opening, *open_frame.found]
+    return _joined(frames[0].found)
 
 
-def _parse(template: str, start: int, depth: int) -> tuple[tuple[Piece, ...], int]:
-    """Read up to the end of the template, or of the `${...}` word it stands in; return where that was (-1: never closed)."""
-    found: list[Piece] = []
-    at = start
-    while True:
-        hit = _PLAIN.search(template, at)
-        close = template.find("}", at) if depth else -1
-        if depth and close >= 0 and (hit is None or close < hit.start()):
-            return _joined([*found, template[at:close]]), close + 1
-        if hit is None:
-            return _joined([*found, template[at:]]), -1 if depth else len(template)
-        found.append(template[at : hit.start()])
-        piece, at = _variable(template, hit, depth)
-        found.append(piece)
+@dataclass(slots=True)
+class _Frame:
+    """The template, or a word inside a `${name:-` that is not closed yet."""
+
+    opening: str = ""
+    start: int = 0
+    name: str = ""
+    operator: str = ""
+    found: list[Piece] = field(default_factory=list)
 
 
-def _variable(template: str, hit: re.Match[str], depth: int) -> tuple[Piece, int]:
-    dollar, plain, braced, tail = hit.groups()
-    if dollar:
-        return "$", hit.end()
-    if plain or tail == "}":
-        return Variable(plain or braced, hit.group()), hit.end()
-    word, end = _parse(template, hit.end(), depth + 1) if depth < _MAX_DEPTH else ((), -1)
-    if end < 0:  # no closing brace: plain text, as anything else that only looks like a variable
-        return hit.group(), hit.end()
-    return Variable(braced, template[hit.start() : end], tail, word), end
+def _take(template: str, token: re.Match[str], frames: list[_Frame]) -> None:
+    """Add one token to the innermost frame, or open or close one."""
+    found = frames[-1].found
+    name, tail = token["plain"] or token["braced"], token["tail"]
+    if token["dollar"]:
+        found.append("$")
+    elif token["plain"] or tail == "}":
+        found.append(Variable(name, token.group()))
+    elif token["close"] and len(frames) > 1:
+        closed = frames.pop()
+        source = template[closed.start : token.end()]
+        frames[-1].found.append(Variable(closed.name, source, closed.operator, _joined(closed.found)))
+    elif tail and len(frames) <= _MAX_DEPTH:
+        frames.append(_Frame(token.group(), token.start(), name, tail))
+    else:
+        found.append(token.group())
 
 
 def _joined(found: list[Piece]) -> tuple[Piece, ...]:
@@ -88,7 +105,10 @@ def _joined(found: list[Piece]) -> tuple[Piece, ...]:
 
 
 def expand(template: str, values: Mapping[str, str | None]) -> tuple[Span, ...]:
-    """Render `template` as runs that say whether they came from a value. An unknown name stays as written; None is empty."""
+    """Render `template` as runs that say whether they came from a value.
+
+    An unknown name stays as written; None is empty.
+    """
     return tuple(_expanded(pieces(template), values))
 
 
@@ -98,7 +118,7 @@ def _expanded(parsed: tuple[Piece, ...], values: Mapping[str, str | None]) -> It
             yield Span(piece)
             continue
         value = values.get(piece.name)
-        if piece.operator == ":-" and not value or piece.operator == ":+" and value:
+        if (piece.operator == ":-" and not value) or (piece.operator == ":+" and value):
             yield from _expanded(piece.word, values)
         elif piece.operator == ":+":
             continue
@@ -111,7 +131,8 @@ def _expanded(parsed: tuple[Piece, ...], values: Mapping[str, str | None]) -> It
 def render(template: str, values: Mapping[str, str | None]) -> str:
     """Return the template with its variables replaced, in one pass.
 
-    `${name:-word}` is `word` where name is unknown, None or empty; `${name:+word}` is `word` where it is not, else nothing.
+    `${name:-word}` is `word` where name is unknown, None or empty; `${name:+word}` is `word` where it is not, else
+    nothing.
     """
     if "$" not in template:
         return template

@@ -1,7 +1,7 @@
 """What a pattern means: Python's own reading of it, turned into a small tree in which nothing is left to flags.
 
-Called by `patterns`, which has the tree written out anew for each engine (`render`). The standard library's parser decides what is
-valid; what it accepts and no engine here can run exactly is refused with the reason.
+Called by `patterns`, which has the tree written out anew for each engine (`render`). The standard library's parser
+decides what is valid; what it accepts and no engine here can run exactly is refused with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-# The parser is not public, but stable since 3.11 (`sre_parse` before), and asking it is the only way to read patterns as `re` does.
+# The parser is not public, but stable since 3.11 (`sre_parse` before), and asking it is the only way to read patterns
+# as `re` does.
 from re import _constants as sre  # type: ignore[attr-defined]  # isort: skip
 from re import _parser as parser  # type: ignore[attr-defined]  # isort: skip
 
@@ -32,7 +33,7 @@ class Unsupported(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Chars:
-    """One character out of these ranges of code points (inclusive, ascending, not touching). None at all: never matches."""
+    """One character out of these ranges of code points (inclusive, ascending, apart). None at all: never matches."""
 
     ranges: tuple[tuple[int, int], ...]
 
@@ -159,7 +160,8 @@ class Parsed:
 def parse(expression: str) -> Parsed:
     """Return what the pattern means under `re.ASCII`.
 
-    Raises ConfigurationError, with the column where it is known, for what Python does not accept; Unsupported for what cannot be run here.
+    Raises ConfigurationError, with the column where it is known, for what Python does not accept; Unsupported for
+    what cannot be run here.
     """
     try:
         with warnings.catch_warnings():

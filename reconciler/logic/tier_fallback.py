@@ -1,6 +1,7 @@
-"""The `regex` module under a time limit: for patterns that need backtracking (look-around, back-references, empty matches).
+"""The `regex` module under a time limit, for what needs backtracking: look-around, back-references, empty matches.
 
-Called by `patterns` for the lines that a simpler form of the pattern lets through. Text goes in, spans of characters come out.
+Called by `patterns` for the lines that a simpler form of the pattern lets through. Text goes in, spans of characters
+come out.
 """
 
 from __future__ import annotations

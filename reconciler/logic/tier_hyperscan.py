@@ -1,4 +1,4 @@
-"""Hyperscan: scans blocks of whole lines for all patterns at once. It says which lines may match; RE2 says what matched.
+"""Hyperscan: scans blocks of whole lines for all patterns at once. It says which lines may match, RE2 what did.
 
 Called by `patterns`. The library is imported when first wanted and may be missing; compiling (a hundred patterns take
 an eighth of a second) is done by whoever calls `build`, which `patterns` does away from the loop.
@@ -32,7 +32,7 @@ class Database:
         self.left = tuple(left)
 
     def scan(self, block: bytes) -> list[tuple[int, int]] | None:
-        """Return (end, index) of every match of every expression, ascending; None where another thread is scanning with it."""
+        """Return (end, index) of every match, ascending; None where another thread is scanning with this."""
         events: list[tuple[int, int]] = []
 
         def note(index: int, _start: int, end: int, _flags: int, _context: object, add: Any = events.append) -> None:
@@ -69,8 +69,9 @@ def accepts(pattern: str) -> bool:
 def sound() -> bool:
     """Tell whether the library finds what it must.
 
-    Vectorscan 5.4.12 (hyperscan 0.7.23 to 0.9.1 on PyPI) passes over a pair of characters that stands at certain places of its
-    vectors (https://github.com/VectorCamp/vectorscan/issues/358). A line missed is worse than a slow scan, so it is tried first.
+    Vectorscan 5.4.12 (hyperscan 0.7.23 to 0.9.1 on PyPI) passes over a pair of characters that stands at certain
+    places of its vectors (https://github.com/VectorCamp/vectorscan/issues/358). A line missed is worse than a slow
+    scan, so it is tried first.
     """
     blocks = [lead * length + b".\nab\n" for lead in (b"a", b".") for length in range(130)]
     for expression in ("a[ ]*b", "[a-c]x*b", "ab"):

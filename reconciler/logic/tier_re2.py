@@ -1,7 +1,7 @@
 """RE2: finds and captures in time linear in the line, and scans blocks where Hyperscan is not there (yet).
 
-Called by `patterns` and `scanner`. Bytes go in, byte spans come out. `$` is written as `\\z`, classes as their ASCII members, so that what is
-found is what `re` finds (see `render`).
+Called by `patterns` and `scanner`. Bytes go in, byte spans come out. `$` is written as `\\z`, classes as their ASCII
+members, so that what is found is what `re` finds (see `render`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ Spans = Sequence[tuple[int, int]]  # of the match, then of groups 1..N; (-1, -1)
 EXACT_MEMORY = 16 << 20  # bytes, of one pattern's automata; grown only as lines ask for it
 GATE_MEMORY = 32 << 20
 SET_MEMORY = 64 << 20
-#: A search over one line that takes more processor time than this and LIMIT_PER_MATCH for each match found is stopped (seconds).
+#: A search over one line that takes more processor time than this and LIMIT_PER_MATCH for each match found is stopped
+# (seconds).
 LIMIT = 0.025
 LIMIT_PER_MATCH = 4e-6
 #: Bytes of a line up to which no search can take that long, so that nobody looks at the clock.
@@ -98,7 +99,7 @@ def _check_time(begun: float, found: int, limit: float) -> None:
 
 
 class Gate:
-    """Many relaxed patterns over blocks of whole lines: one alternation finds a line, a set says which patterns it may have."""
+    """Relaxed patterns over blocks of whole lines: one alternation finds a line, a set says which it may have."""
 
     def __init__(self, patterns: Sequence[tuple[int, str]]) -> None:
         """Take (index, pattern) pairs. Raises Unsupported where they are too large together."""
@@ -109,7 +110,7 @@ class Gate:
             self._lines = _set([text for _, text in patterns])
 
     def scan(self, block: bytes) -> list[tuple[int, int]]:
-        """Return (offset, index) for each line and pattern that may match there: an offset within the line, ascending."""
+        """Return (an offset within the line, index) for each line and pattern that may match there, ascending."""
         events: list[tuple[int, int]] = []
         search = self._search
         at, length = 0, len(block)
