@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -76,7 +77,7 @@ def routes(desk: Desk) -> APIRouter:
         if path is None:
             raise NotThereError(f"where job {job_id} writes its {stream} is not known")
         glimpse = await (look_at_end(desk, known, path, limit) if tail else look(desk, known, path, offset, limit))
-        return _output(known, stream, path, glimpse, tail)
+        return _output(known, stream, path, _within(glimpse, 0 if tail else offset), tail)
 
     return router
 
@@ -97,6 +98,13 @@ async def look_at_end(desk: Desk, known: KnownJob, path: str, limit: int) -> Gli
     """Return the last `limit` bytes of an output."""
     size = await look(desk, known, path, 0, 0)
     return await look(desk, known, path, max(0, size.stat.size - limit) if size.stat else 0, limit)
+
+
+def _within(glimpse: Glimpse, offset: int) -> Glimpse:
+    """Behind the end of a file there is nothing; a look from there begins at the file's start, since it was cut."""
+    if glimpse.stat is None or offset <= glimpse.stat.size:
+        return glimpse
+    return replace(glimpse, start=glimpse.stat.size, data=b"")
 
 
 def _output(

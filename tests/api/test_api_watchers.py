@@ -63,7 +63,7 @@ async def test_what_is_created_is_a_file_of_the_writable_layer_for_its_owner_alo
     (file,) = files(job)
     assert str(file) == made["file"]
     assert file.stat().st_mode & 0o777 == 0o600
-    assert 'ids:\n  - "1"' in file.read_text()
+    assert 'ids:\n    - "1"' in file.read_text()
     shown = await job.get(f"/api/watchers/{made['id']}")
     assert shown["yaml"] == file.read_text()
     assert shown["spec"]["output_type"] == "stderr"
