@@ -84,8 +84,9 @@ class SlurmCluster:
 
     @property
     def env(self) -> Mapping[str, str]:
-        """The environment in which SLURM's commands speak to this cluster."""
-        return {**os.environ, "SLURM_CONF": str(self.conf)}
+        """The environment in which SLURM's commands speak to this cluster, whatever a test has set for its own."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SLURM_"))}
+        return {**kept, "SLURM_CONF": str(self.conf)}
 
     def start(self) -> None:
         """Return when the node is idle."""
