@@ -20,10 +20,9 @@ from pydantic import BaseModel, ValidationError
 from reconciler.engine.parts import Host, ParsedFile, ParsedSpec, Parts
 from reconciler.errors import ConfigurationError, Problem, SpecError, UsageError
 from reconciler.logic.compiled import ActionKind
-from reconciler.logic.lint import check
 from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
-from reconciler.registry import Plugin, discover
+from reconciler.registry import Plugin, builtin, discover
 from reconciler.settings import HostSettings, Settings
 from reconciler.spec.canonical import digest_of, from_json, to_json
 from reconciler.spec.faults import Fault
@@ -68,6 +67,8 @@ def watcher_model() -> type[WatcherSpec]:
 
 def parse(content: bytes, path: str) -> Loaded:
     """Return what a watcher file says: its specs, or everything that is wrong with it."""
+    from reconciler.logic.lint import check  # saves start-up time: files that did not change are not judged again
+
     return load_file(content, path, watcher_model(), (check,))
 
 
@@ -195,7 +196,12 @@ def _section(plugin: Plugin, raw: Mapping[str, Any], model: type[BaseModel] | No
         raise SpecError(problems) from None  # neither shows what was written: it may be a secret
 
 
-def _chosen(plugins: Mapping[str, Plugin], name: str, where: str) -> Plugin:
+def _chosen(room: str, name: str, where: str) -> Plugin:
+    """Return a plugin by the word that the settings use; those of the house are found without importing the others."""
+    plugin = builtin(f"reconciler.{room}", name)
+    if plugin is not None:
+        return plugin
+    plugins = discover(f"reconciler.{room}", f"reconciler.{room}")
     if name not in plugins:
         raise ConfigurationError(
             f"{where}: there is no type {name!r}", remedy=f"use one of: {', '.join(sorted(plugins))}"
@@ -205,9 +211,8 @@ def _chosen(plugins: Mapping[str, Plugin], name: str, where: str) -> Plugin:
 
 def make_transport(name: HostName, settings: HostSettings) -> Transport:
     """Return how a host is reached: `local` for localhost, `ssh` for others, or as the settings say."""
-    plugins = discover("reconciler.transports", "reconciler.transports")
     kind = str(settings.transport.get("type", "local" if name == LOCALHOST else "ssh"))
-    plugin = _chosen(plugins, kind, f"hosts.{name}.transport")
+    plugin = _chosen("transports", kind, f"hosts.{name}.transport")
     section = _section(plugin, {**settings.transport, "type": kind}, plugin.spec, f"hosts.{name}.transport")
     transport: Transport = plugin.factory(name, section)
     return transport
@@ -217,9 +222,8 @@ def make_host(name: HostName, settings: Settings) -> Host:
     """Return a host with its scheduler: as the settings say, else SLURM where it is there, else local jobs."""
     own = settings.hosts[name]
     transport = make_transport(name, own)
-    plugins = discover("reconciler.schedulers", "reconciler.schedulers")
     kind = own.scheduler.get("type", "auto")
-    plugin = _chosen(plugins, str(kind), f"hosts.{name}.scheduler")
+    plugin = _chosen("schedulers", str(kind), f"hosts.{name}.scheduler")
     section = _section(plugin, {**own.scheduler, "type": kind}, plugin.spec, f"hosts.{name}.scheduler")
     users = own.users if own.users is not None else settings.policy.users
     scheduler: Scheduler = plugin.factory(name, transport, section, users)
@@ -254,9 +258,8 @@ def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]
         for number, path in enumerate(layers)
     ]
     if not named:
-        plugins = discover("reconciler.sources", "reconciler.sources")
         for number, raw in enumerate(settings.sources):
-            plugin = _chosen(plugins, str(raw.get("type", "")), f"sources.{number}")
+            plugin = _chosen("sources", str(raw.get("type", "")), f"sources.{number}")
             sources.append(plugin.factory(_section(plugin, raw, plugin.spec, f"sources.{number}")))
     return sources
 

@@ -59,3 +59,15 @@ def _add(found: dict[str, Plugin], plugin: object, where: str) -> None:
             f"two plugins are called {plugin.name!r}, one of them {where}", remedy="uninstall one of the two packages"
         )
     found[plugin.name] = plugin
+
+
+def builtin(package: str, name: str) -> Plugin | None:
+    """Return the plugin of the house whose module has its name, importing that one alone; None where there is none.
+
+    Users choose one by its word in the settings, and importing all the others would cost start-up time.
+    """
+    home = importlib.import_module(package)
+    if name not in {info.name for info in pkgutil.iter_modules(home.__path__)}:
+        return None
+    plugin = getattr(importlib.import_module(f"{package}.{name}"), "PLUGIN", None)
+    return plugin if isinstance(plugin, Plugin) and plugin.name == name else None
