@@ -92,7 +92,8 @@ def parse_key(file: SourceFile) -> str:
     return f"{cache_key(file.digest, action_plugins())}:{file.path}"
 
 
-def _parse_source(file: SourceFile, cached: str | None) -> ParsedFile:
+def parse_source(file: SourceFile, cached: str | None = None) -> ParsedFile:
+    """Return what a source's file says; `cached`: what an earlier `ParsedFile.cache` of it said."""
     if cached is not None:
         try:
             return _as_parsed(load_loaded(cached, watcher_model()), parse_key(file), "")
@@ -111,7 +112,8 @@ def _as_parsed(loaded: Loaded, key: str, kept: str) -> ParsedFile:
     return ParsedFile(specs, loaded.problems, key, kept)
 
 
-def _revive(stored: StoredSpec) -> WatcherSpec | None:
+def revive(stored: StoredSpec) -> WatcherSpec | None:
+    """Return the spec that the state keeps; None, and a line in the log, where this version cannot read it."""
     try:
         return from_json(stored.body, watcher_model())
     except ConfigurationError:
@@ -316,7 +318,7 @@ async def engine(
         every_sink = [JsonLines(file, identity, resume_after=exported, newest=newest), *sinks]
         parts = Parts(
             settings=settings, clock=clock, state=state, sources=sources, hosts=hosts, kinds=kinds, actions=actions,
-            sinks=every_sink, parse=_parse_source, parse_key=parse_key, revive=_revive,
+            sinks=every_sink, parse=parse_source, parse_key=parse_key, revive=revive,
         )  # fmt: skip
         controller, pump = Controller(parts, identity), Pump(parts)
         yield Engine(parts, identity, controller, Once(parts, controller, pump), Daemon(parts, controller, pump))
@@ -377,7 +379,7 @@ async def preview(
                 hosts[HostName(name)] = make_host(HostName(name), settings)
         parts = Parts(
             settings=settings, clock=SystemClock(), state=ReadOnlyState(reader), sources=sources, hosts=hosts,
-            kinds=kinds, actions={}, sinks=(), parse=_parse_source, parse_key=parse_key, revive=_revive,
+            kinds=kinds, actions={}, sinks=(), parse=parse_source, parse_key=parse_key, revive=revive,
         )  # fmt: skip
         yield Controller(parts, reader.identity())
     finally:

@@ -12,61 +12,76 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from reconciler.cli.options import GlobalOptions
-from reconciler.cli.output import Column, Form, emit, note, output_option, report
-from reconciler.cli.text import safe
-from reconciler.errors import ExitCode, RefusedError, SpecError, worst
+from reconciler.cli.output import note, output_option, report
+from reconciler.cli.plan_rows import drift_rows, problem_row, row_of, show, summary
+from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
 
 if TYPE_CHECKING:
-    from reconciler.logic.plan import Change, Plan
+    from reconciler.logic.plan import Plan
 
-COLUMNS = (
-    Column("symbol", ""),
-    Column("change", form=Form.STATE),
-    Column("watcher"),
-    Column("job"),
-    Column("where"),
-    Column("reason"),
-)
-_SYMBOLS = {"create": "+", "update": "~", "replace": "~", "stop": "-", "resume": "+", "suspend": "~", "no-op": " "}
 _EPILOG = """\
 \b
 Examples:
   reconcile plan ./watchers.d
   reconcile plan ./watchers.d -o json | jq '.changes[] | select(.change == "stop")'
   reconcile plan --offline --detailed-exitcode ./watchers.d
+  reconcile plan --from origin/main -o markdown ./watchers.d    what a branch would change
 """
 
 
 @click.command(epilog=_EPILOG)
 @click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
 @click.option("--offline", is_flag=True, help="Reach no host: plan with the jobs that the state knows.")
+@click.option("--from", "before", metavar="REV", help="Compare commits instead: what changes since this one.")
+@click.option("--to", "after", metavar="REV", help="With --from: up to this commit (default: the files as they are).")
+@click.option(
+    "--repo", type=click.Path(file_okay=False, path_type=Path), help="With --from: DIR is a folder in this repository."
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where changes are pending, 3 where only drift is.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `reconcile apply`.")
 @output_option("markdown", "github")
 @click.pass_obj
 def command(
     options: GlobalOptions,
+    /,
     directories: tuple[Path, ...],
     offline: bool,
     detailed_exitcode: bool,
     out: Path | None,
     output: str,
+    **revisions: Any,
 ) -> None:
-    """Show what a pass over DIR would change, and why, naming file and line. Nothing is changed."""
+    """Show what a pass over DIR would change, and why, naming file and line. Nothing is changed.
+
+    With --from: what differs between two commits, watcher by watcher, without any job, host or state.
+    """
+    if revisions["before"] or revisions["after"] or revisions["repo"]:
+        from reconciler.cli.plan_revisions import show_between
+
+        if out is not None:
+            raise UsageError("two revisions make no plan that can be applied", remedy="leave out --out")
+        raise SystemExit(show_between(directories, output, detailed=detailed_exitcode, **revisions))
     shown = show_plan(options, directories, output, offline=offline, detailed=detailed_exitcode)
     if out is not None:
-        saved = {"format_version": 1, "digest": shown.digest, "directories": [str(d.absolute()) for d in directories]}
-        out.write_text(json.dumps({**saved, "changes": shown.rows}, indent=2) + "\n", encoding="utf-8")
+        _save(out, shown, directories)
     raise SystemExit(shown.code)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan that was printed: what it would do, its digest, and the exit status."""
+    """A plan that was printed: as programs get it, its digest, and the exit status."""
 
-    rows: list[dict[str, Any]]
+    document: dict[str, Any]
     digest: str
     code: ExitCode
+
+
+def _save(path: Path, shown: Shown, directories: tuple[Path, ...]) -> None:
+    saved = {"format_version": 1, **shown.document, "directories": [str(d.absolute()) for d in directories]}
+    try:
+        path.write_text(json.dumps(saved, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def show_plan(
@@ -80,45 +95,19 @@ def show_plan(
     """Print the plan and return what it was."""
     plan, unreachable, drift = asyncio.run(_plan(options, directories, offline))
     rows = [row_of(change) for change in plan.pending]
-    counts = _counts(plan)
-    extra = {
-        "summary": counts,
+    document = {
+        "changes": rows,
+        "summary": summary(rows),
         "digest": plan.digest(),
         "alarms": list(plan.alarms),
         "drift": drift,
-        "unreachable": unreachable,
+        "unreachable": dict(unreachable),
         "problems": [problem_row(p) for p in plan.problems],
     }
-    if output == "markdown":
-        _markdown(rows)
-    elif output == "github":
-        _github(plan, rows)
-    else:
-        emit(rows, COLUMNS, output, name="changes", extra=extra, empty="No changes: all is as declared.")
+    show(document, plan.problems, output)
     if output == "table":
-        _tell_fields(rows)
-        _tell(plan, unreachable, drift, counts)
-    return Shown(rows, plan.digest(), _code(plan, unreachable, drift, detailed))
-
-
-def _markdown(rows: list[dict[str, Any]]) -> None:
-    """A table for a comment on a pull request."""
-    click.echo("| | change | watcher | job | where | reason |\n|---|---|---|---|---|---|")
-    for row in rows:
-        cells = [str(row[key]).replace("|", "\\|") for key in ("symbol", "change", "watcher", "job", "where", "reason")]
-        click.echo(safe("| " + " | ".join(cells) + " |"))
-    if not rows:
-        click.echo("| | no changes | | | | all is as declared |")
-
-
-def _github(plan: Plan, rows: list[dict[str, Any]]) -> None:
-    """Workflow commands that GitHub shows beside the lines."""
-    for problem in plan.problems:
-        place = f"file={problem.file},line={max(1, problem.line)},col={max(1, problem.column)}"
-        click.echo(safe(f"::{problem.severity} {place},title={problem.code}::{problem.message}. {problem.remedy}"))
-    for row in rows:
-        text = f"{row['change']} {row['watcher']} on {row['job']}: {row['reason']}"
-        click.echo(safe(f"::notice file={row['file']},line={row['line']},title=plan::{text}"))
+        _tell(plan, unreachable, drift)
+    return Shown(document, plan.digest(), _code(plan, unreachable, drift, detailed))
 
 
 async def _plan(
@@ -132,73 +121,7 @@ async def _plan(
         return plan, controller.unreachable(), drift_rows(plan)
 
 
-def drift_rows(plan: Plan) -> list[dict[str, Any]]:
-    """Return what a person changed by hand: the manual suspensions."""
-    rows = []
-    for change in plan.changes:
-        for hold in change.before.holds if change.before else ():
-            if hold.kind == "manual":
-                rows.append(
-                    {
-                        "watcher": change.name,
-                        "job": str(change.job),
-                        "by": hold.by,
-                        "reason": hold.reason,
-                        "since": hold.since,
-                        "until": hold.until,
-                    }
-                )
-    return rows
-
-
-def row_of(change: Change) -> dict[str, Any]:
-    """Return one change as programs get it."""
-    return {
-        "symbol": _SYMBOLS[change.kind],
-        "change": str(change.kind),
-        "watcher": change.name,
-        "job": str(change.job),
-        "job_name": change.job_name,
-        "where": f"{change.origin.file}:{change.origin.line}",
-        "file": change.origin.file,
-        "line": change.origin.line,
-        "commit": change.origin.commit,
-        "reason": change.reason,
-        "withheld": change.withheld,
-        "fields": [{"path": f.path, "old": f.old, "new": f.new} for f in change.fields],
-    }
-
-
-def problem_row(problem: Any) -> dict[str, Any]:
-    """Return a problem as programs get it."""
-    return {name: getattr(problem, name) for name in problem.__dataclass_fields__}
-
-
-def _counts(plan: Plan) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for change in plan.pending:
-        counts[str(change.kind)] = counts.get(str(change.kind), 0) + 1
-    return counts
-
-
-def _tell_fields(rows: list[dict[str, Any]]) -> None:
-    """Say once for each edited spec what the edit changed."""
-    told = set()
-    for row in rows:
-        if row["fields"] and row["watcher"] not in told:
-            told.add(row["watcher"])
-            click.echo(safe(f"~ {row['watcher']}  {row['where']}"))
-            for field in row["fields"]:
-                click.echo(safe(f"    {field['path']}: {_shown(field['old'])} -> {_shown(field['new'])}"))
-
-
-def _shown(value: Any) -> str:
-    return "(default)" if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _tell(plan: Plan, unreachable: Mapping[str, str], drift: list[dict[str, Any]], counts: Mapping[str, int]) -> None:
-    if counts:
-        click.echo("Plan: " + ", ".join(f"{n} to {kind}" for kind, n in sorted(counts.items())) + ".")
+def _tell(plan: Plan, unreachable: Mapping[str, str], drift: list[dict[str, Any]]) -> None:
     for row in drift:
         note(
             f"drift: {row['watcher']} on {row['job']} is suspended by {row['by']}: {row['reason'] or 'no reason given'}"

@@ -1,4 +1,4 @@
-"""`reconcile schema`: prints the JSON Schemas of watchers, settings and tests, or writes all into a directory."""
+"""`reconcile schema`: prints the JSON Schemas of watchers, settings, tests and plans, or writes all to a directory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Examples:
 An editor with the YAML language server reads it from the first line of a file:
   # yaml-language-server: $schema=./watcher.schema.json
 """
-KINDS = ("watcher", "settings", "tests", "reference")
+KINDS = ("watcher", "settings", "tests", "plan", "reference")
 
 
 @click.command(epilog=_EPILOG)
@@ -34,7 +34,7 @@ KINDS = ("watcher", "settings", "tests", "reference")
     help="Write all of them into DIR instead.",
 )
 def command(kind: str, write: Path | None) -> None:
-    """Print the JSON Schema of a watcher, of the settings, or of tests; or the reference of all fields."""
+    """Print the JSON Schema of a watcher, of the settings, of tests, of a plan; or the reference of all fields."""
     if write is None:
         click.echo(makers()[kind](), nl=False)
         return
@@ -56,6 +56,7 @@ def file_of(kind: str) -> str:
 def makers() -> Mapping[str, Callable[[], str]]:
     """Return what makes the text of each schema."""
     from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.cli.plan_rows import PlanDocument
     from reconciler.spec.reference import reference
     from reconciler.spec.schema import DIALECT, as_text, settings_schema, watcher_schema
     from reconciler.spec.testfile import WatcherTests
@@ -66,4 +67,5 @@ def makers() -> Mapping[str, Callable[[], str]]:
         "settings": lambda: as_text(settings_schema(own)),
         "reference": lambda: reference(app.watcher_model()),
         "tests": lambda: as_text({"$schema": DIALECT, **WatcherTests.model_json_schema()}),
+        "plan": lambda: as_text({"$schema": DIALECT, **PlanDocument.model_json_schema()}),
     }

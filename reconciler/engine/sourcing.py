@@ -41,12 +41,7 @@ class Sourcing:
         except UnavailableError as error:
             return Reading(source.name, failed=error.message)
         parsed = await self._parsed(snapshot.files)
-        files = tuple(self._file(snapshot, file, parsed[file.path]) for file in snapshot.files)
-        files += tuple(ReadFile(p.file, (), (p,)) for p in snapshot.problems if p.severity == "error")
-        warnings = tuple(p for p in snapshot.problems if p.severity != "error")
-        return Reading(
-            source.name, files, snapshot.deliberate, snapshot.revision, problems=warnings, deleted=snapshot.deleted
-        )
+        return reading_of(snapshot, parsed)
 
     async def _parsed(self, files: Sequence[SourceFile]) -> Mapping[str, ParsedFile]:
         """Return what each file says, by path."""
@@ -70,15 +65,25 @@ class Sourcing:
             result[file.path] = self._memo[key]
         return result
 
-    @staticmethod
-    def _file(snapshot: Snapshot, file: SourceFile, parsed: ParsedFile) -> ReadFile:
-        specs = tuple(
-            Desired(
-                spec=item.spec,
-                digest=item.digest,
-                body=item.body,
-                origin=Origin(snapshot.source, file.path, item.line, file.commit, file.layer),
-            )
-            for item in parsed.specs
+
+def reading_of(snapshot: Snapshot, parsed: Mapping[str, ParsedFile]) -> Reading:
+    """Return what a source gave, `parsed` saying by path what each of its files says."""
+    files = tuple(_file(snapshot, file, parsed[file.path]) for file in snapshot.files)
+    files += tuple(ReadFile(p.file, (), (p,)) for p in snapshot.problems if p.severity == "error")
+    warnings = tuple(p for p in snapshot.problems if p.severity != "error")
+    return Reading(
+        snapshot.source, files, snapshot.deliberate, snapshot.revision, problems=warnings, deleted=snapshot.deleted
+    )
+
+
+def _file(snapshot: Snapshot, file: SourceFile, parsed: ParsedFile) -> ReadFile:
+    specs = tuple(
+        Desired(
+            spec=item.spec,
+            digest=item.digest,
+            body=item.body,
+            origin=Origin(snapshot.source, file.path, item.line, file.commit, file.layer),
         )
-        return ReadFile(file.path, specs, parsed.problems)
+        for item in parsed.specs
+    )
+    return ReadFile(file.path, specs, parsed.problems)

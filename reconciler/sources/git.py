@@ -70,8 +70,7 @@ class GitSource:
         if self._last is None or self._last.revision != commit:
             if self._settings.verify_signatures:
                 await self._verify(commit)
-            author = await self._git("log", "-1", "--format=%an <%ae>", commit)
-            self._last = await self._read(commit, author.decode(errors="replace").strip())
+            self._last = await read_commit(self._repository, commit, self._settings.path, self.name)
         return replace(self._last, problems=(*self._last.problems, *self._late(commit)))
 
     async def changed(self) -> None:
@@ -103,41 +102,6 @@ class GitSource:
         remedy = "what is known stays in force; see that the server answers"
         return (Problem(self.name, 0, 0, "not-fetched", text, remedy, severity="warning"),)
 
-    async def _read(self, commit: str, author: str) -> Snapshot:
-        root = self._settings.path.strip("/")
-        if root and not await self._git("ls-tree", "-d", "-z", commit, "--", root):
-            text = f"{self.name}: commit {commit[:12]} has no folder {root}"
-            remedy = "mend `path` in the settings, unless all watchers were meant to go"
-            missing = Problem(root, 0, 0, "no-such-folder", text, remedy, severity="warning")
-            return Snapshot(self.name, (), commit, deliberate=True, problems=(missing,))
-        entries = _files(await self._git("ls-tree", "-z", "--long", f"{commit}:{root}" if root else commit))
-        taken = sorted(entry for entry in entries if entry.size < MAX_FILE_BYTES)
-        contents = await self._contents([entry.blob for entry in taken])
-        folder = f"{root}/" if root else ""
-        files = tuple(
-            SourceFile(entry.name, folder + entry.name, content, digest_of(content), "git", commit, author)
-            for entry, content in zip(taken, contents, strict=True)
-        )
-        problems = tuple(
-            Problem(folder + e.name, 0, 0, "too-large", f"has {e.size} bytes", "split it into several files")
-            for e in entries
-            if e not in taken
-        )
-        return Snapshot(self.name, files, commit, deliberate=True, problems=problems)
-
-    async def _contents(self, blobs: Sequence[str]) -> list[bytes]:
-        """Return the blobs' bytes, by one process (git-cat-file(1), BATCH OUTPUT)."""
-        if not blobs:
-            return []
-        out = await self._git("cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs).encode())
-        contents, at = [], 0
-        for _ in blobs:
-            head = out.index(b"\n", at)
-            size = int(out[at:head].split()[2])
-            contents.append(out[head + 1 : head + 1 + size])
-            at = head + size + 2
-        return contents
-
     def _mirror(self) -> Path:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler/git"
         name = hashlib.blake2b(self._settings.git.encode(), digest_size=10).hexdigest()
@@ -161,8 +125,48 @@ class GitSource:
             self._unfetched = f"{self._repository} cannot be written: {error.strerror}"
         self._asked = time.monotonic()
 
-    async def _git(self, *arguments: str, given: bytes | None = None) -> bytes:
-        return await git(self._repository, arguments, given)
+    async def _git(self, *arguments: str) -> bytes:
+        return await git(self._repository, arguments)
+
+
+async def read_commit(repository: Path, commit: str, folder: str, source: str) -> Snapshot:
+    """Return the files that a folder has in a commit (a full name), with its author. Raises UnavailableError."""
+    root = folder.strip("/")
+    author = (await git(repository, ("log", "-1", "--format=%an <%ae>", commit))).decode(errors="replace").strip()
+    if root and not await git(repository, ("ls-tree", "-d", "-z", "--full-tree", commit, "--", root)):
+        text = f"{source}: commit {commit[:12]} has no folder {root}"
+        remedy = "mend `path` in the settings, unless all watchers were meant to go"
+        missing = Problem(root, 0, 0, "no-such-folder", text, remedy, severity="warning")
+        return Snapshot(source, (), commit, deliberate=True, problems=(missing,))
+    tree = f"{commit}:{root}" if root else commit
+    entries = _files(await git(repository, ("ls-tree", "-z", "--long", "--full-tree", tree)))
+    taken = sorted(entry for entry in entries if entry.size < MAX_FILE_BYTES)
+    contents = await _contents(repository, [entry.blob for entry in taken])
+    above = f"{root}/" if root else ""
+    files = tuple(
+        SourceFile(entry.name, above + entry.name, content, digest_of(content), "git", commit, author)
+        for entry, content in zip(taken, contents, strict=True)
+    )
+    problems = tuple(
+        Problem(above + e.name, 0, 0, "too-large", f"has {e.size} bytes", "split it into several files")
+        for e in entries
+        if e not in taken
+    )
+    return Snapshot(source, files, commit, deliberate=True, problems=problems)
+
+
+async def _contents(repository: Path, blobs: Sequence[str]) -> list[bytes]:
+    """Return the blobs' bytes, by one process (git-cat-file(1), BATCH OUTPUT)."""
+    if not blobs:
+        return []
+    out = await git(repository, ("cat-file", "--batch"), "".join(f"{blob}\n" for blob in blobs).encode())
+    contents, at = [], 0
+    for _ in blobs:
+        head = out.index(b"\n", at)
+        size = int(out[at:head].split()[2])
+        contents.append(out[head + 1 : head + 1 + size])
+        at = head + size + 2
+    return contents
 
 
 class _Entry(NamedTuple):

@@ -1,0 +1,138 @@
+"""`reconcile plan --from REV [--to REV]`: what differs between two commits, spec by spec; `plan` calls it.
+
+Needs git and a repository, no state, no host and no settings. A file that is bad at the later commit keeps what it
+said at the earlier one, as it would in a running reconciler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reconciler.cli.output import report
+from reconciler.cli.plan_rows import problem_row, row_of_spec, show, summary
+from reconciler.errors import ConfigurationError, ExitCode, SpecError, UnavailableError, UsageError, worst
+
+if TYPE_CHECKING:
+    from reconciler.logic.desired import Reading, Resolution
+    from reconciler.protocols import Snapshot
+
+
+def show_between(
+    directories: Sequence[Path],
+    output: str,
+    *,
+    before: str | None,
+    after: str | None,
+    repo: Path | None,
+    detailed: bool,
+) -> ExitCode:
+    """Print what changes from revision `before` to `after` (None: to the files as they are) in `directories`.
+
+    With `repo` the directories are folders of that repository. Raises UsageError, ConfigurationError.
+    """
+    from reconciler.logic.revisions import between
+
+    if before is None:
+        raise UsageError("from which revision?", remedy="name it: `reconcile plan --from origin/main`")
+    if repo is not None and after is None:
+        raise UsageError("to which revision?", remedy="--repo needs --to")
+    for revision in (before, after or ""):
+        if revision.startswith("-"):
+            raise UsageError(f"{revision!r} is no revision", remedy="name a commit, a branch or a tag")
+    places = [_place(directory, repo) for directory in directories or (Path(),)]
+    old, new = asyncio.run(_both(places, before, after))
+    changes = between(old.desired, new)
+    rows = [row_of_spec(change) for change in changes]
+    document = {
+        "changes": rows,
+        "summary": summary(rows),
+        "digest": "",
+        "alarms": [],
+        "drift": [],
+        "unreachable": {},
+        "problems": [problem_row(problem) for problem in new.problems],
+    }
+    show(document, new.problems, output)
+    if new.problems and output == "table":
+        report(SpecError(new.problems))
+    bad = any(problem.severity == "error" for problem in new.problems)
+    pending = ExitCode.CHANGES_PENDING if detailed and changes else ExitCode.OK
+    return worst([ExitCode.INVALID if bad else ExitCode.OK, pending])
+
+
+async def _both(places: Sequence[tuple[Path, str]], before: str, after: str | None) -> tuple[Resolution, Resolution]:
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.logic.desired import resolve
+
+    try:
+        old = [await _reading(*place, before) for place in places]
+        new = [await _reading(*place, after) for place in places]
+    except UnavailableError as error:
+        raise ConfigurationError(error.message, remedy="name a commit that this repository has") from error
+    first = resolve(_layered(old), (), revive=app.revive, now=0.0, grace=0.0)
+    applied = [desired.stored() for desired in first.desired.values()]
+    return first, resolve(_layered(new), applied, revive=app.revive, now=0.0, grace=0.0)
+
+
+def _place(directory: Path, repo: Path | None) -> tuple[Path, str]:
+    """Return the repository of a directory, which may be gone from the work tree, and its path in there."""
+    if repo is not None:
+        return repo, _folder(directory)
+    whole = directory.resolve()
+    top = next((each for each in (whole, *whole.parents) if (each / ".git").exists()), None)
+    if top is None:
+        raise UsageError(f"{directory} is in no git repository", remedy="name a folder of one, or give --repo")
+    return top, _folder(whole.relative_to(top))
+
+
+def _folder(path: Path) -> str:
+    return "" if path == Path() else path.as_posix().strip("/")
+
+
+async def _reading(repository: Path, folder: str, revision: str | None) -> Reading:
+    """Return what a folder holds at a revision, or now; both name files from the top of the repository."""
+    from reconciler.sources.git import git, read_commit
+
+    source = f"git:{folder}"
+    if revision is None:
+        return _parsed(await _now(repository, folder, source))
+    commit = (await git(repository, ("rev-parse", "--verify", f"{revision}^{{commit}}"))).decode().strip()
+    snapshot = await read_commit(repository, commit, folder, source)
+    # that a folder is not there is worth no word: it may be new, or gone
+    return _parsed(replace(snapshot, problems=tuple(p for p in snapshot.problems if p.severity == "error")))
+
+
+def _parsed(snapshot: Snapshot) -> Reading:
+    from reconciler import app
+    from reconciler.engine.sourcing import reading_of
+
+    return reading_of(snapshot, {file.path: app.parse_source(file) for file in snapshot.files})
+
+
+async def _now(repository: Path, folder: str, source: str) -> Snapshot:
+    """Return the files as they are in the work tree; all that is missing was meant."""
+    from reconciler.protocols import Snapshot
+    from reconciler.sources.directory import DirectorySource
+
+    directory = repository / folder
+    if not directory.is_dir():
+        return Snapshot(source, (), "", deliberate=True)
+    found = await DirectorySource(directory).snapshot()
+    above = f"{folder}/" if folder else ""
+    files = tuple(replace(file, path=above + file.name, layer="git") for file in found.files)
+    return replace(found, source=source, files=files, deliberate=True, deleted=frozenset())
+
+
+def _layered(readings: Sequence[Reading]) -> list[Reading]:
+    """Leave out of each directory the files that a later one replaces."""
+    kept: list[Reading] = []
+    above: set[str] = set()
+    for reading in reversed(readings):
+        names = {file.path: file.path.rpartition("/")[2] for file in reading.files}
+        kept.insert(0, replace(reading, files=tuple(f for f in reading.files if names[f.path] not in above)))
+        above |= set(names.values())
+    return kept
