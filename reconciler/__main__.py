@@ -1,8 +1,6 @@
 """`python -m reconciler` is `reconcile`, for machines where the script is not on the PATH."""
 
-import sys
-
-from reconciler.cli import main
+from reconciler.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()
