@@ -62,8 +62,16 @@ class SecurityHeaders:
         await self._app(scope, receive, sending)
 
 
+#: A body this much too large is still taken, and thrown away, so that its sender reads the answer and no reset.
+_SWALLOWED = 8
+
+
 class _TooLargeError(Exception):
-    """More bytes came than may; no error of the house."""
+    """More bytes came than may; no error of the house. `swallowed`: nothing of them is left on the way."""
+
+    def __init__(self, swallowed: bool) -> None:
+        super().__init__()
+        self.swallowed = swallowed
 
 
 class WholeBodies:
@@ -79,9 +87,9 @@ class WholeBodies:
             return
         try:
             first: Message | None = await asyncio.wait_for(self._whole(scope, receive), self._timeout)
-        except _TooLargeError:
+        except _TooLargeError as error:
             refusal = Refusal(code="too-large", detail=f"the body has more than {self._most} bytes")
-            await send_refusal(scope, receive, send, 413, refusal, {"Connection": "close"})
+            await send_refusal(scope, receive, send, 413, refusal, {} if error.swallowed else {"Connection": "close"})
             return
         except TimeoutError:
             refusal = Refusal(code="too-slow", detail=f"the body did not come within {self._timeout:g} s")
@@ -99,17 +107,21 @@ class WholeBodies:
 
     async def _whole(self, scope: Scope, receive: Receive) -> Message:
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdecimal() or int(declared[:20]) > self._most:
-            raise _TooLargeError
+        if not declared.isdecimal() or int(declared[:20]) > self._most * _SWALLOWED:
+            raise _TooLargeError(False)
         parts: list[bytes] = []
         size = 0
         while True:
             message = await receive()
             if message["type"] != "http.request":
                 return message
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
+            size += len(message.get("body", b""))
+            if size > self._most * _SWALLOWED:
+                raise _TooLargeError(False)
+            if size <= self._most:
+                parts.append(message.get("body", b""))
+            if message.get("more_body", False):
+                continue
             if size > self._most:
-                raise _TooLargeError
-            if not message.get("more_body", False):
-                return {"type": "http.request", "body": b"".join(parts), "more_body": False}
+                raise _TooLargeError(True)
+            return {"type": "http.request", "body": b"".join(parts), "more_body": False}

@@ -20,6 +20,8 @@ from reconciler.api.limits import Limits, address_name
 from reconciler.api.refusals import Refusal, RequestRefusedError, refusal_of, send_refusal
 from reconciler.errors import ReconcilerError
 
+#: Bytes of all headers of a request together.
+MOST_HEADERS = 16 * 1024
 #: Paths for everybody; what they tell is no secret.
 OPEN = frozenset({"/healthz", "/readyz", "/login"})
 #: Requests that carry a body and change nothing.
@@ -92,6 +94,8 @@ class Gate:
 
     def _admitted(self, scope: Connection) -> Caller:
         headers = Headers(scope=scope)
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADERS:
+            raise RequestRefusedError(431, "large-headers", f"the headers have more than {MOST_HEADERS} bytes")
         method = scope.get("method", "GET")
         path = scope["path"]
         self._check_host(scope, headers)

@@ -6,6 +6,7 @@ A port speaks HTTPS unless plain HTTP was asked for; a Unix socket speaks HTTP a
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import stat
@@ -24,8 +25,8 @@ from reconciler.api.feed import Feed
 from reconciler.engine.daemon import Daemon
 from reconciler.errors import ConfigurationError, RefusedError
 
-#: Bytes of request line and headers together.
-MOST_HEADERS = 32 * 1024
+#: Bytes of headers that have not come whole yet; the gate has the bound for those that have.
+MOST_PENDING = 32 * 1024
 #: Seconds that a client has for sending its headers.
 HEADER_TIME = 10.0
 #: Seconds that running requests have when the server ends.
@@ -90,6 +91,7 @@ class Server(uvicorn.Server):
 
 def make_server(app: ASGIApp, *, identity: Identity | None, sockets: int) -> Server:
     """Return the server. `identity` None: plain HTTP. `sockets`: WebSockets at once."""
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of every bad request, which strangers can send
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -103,7 +105,7 @@ def make_server(app: ASGIApp, *, identity: Identity | None, sockets: int) -> Ser
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        h11_max_incomplete_event_size=MOST_HEADERS,
+        h11_max_incomplete_event_size=MOST_PENDING,
         limit_concurrency=MOST_CONNECTIONS + sockets,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE,

@@ -81,6 +81,7 @@ DOCUMENTED: Mapping[int, str] = {
     421: "the Host header names somebody else",
     422: "a value is not allowed",
     429: "too many requests; `Retry-After` says when",
+    431: "the headers are too large",
     503: "a host, a scheduler or the state does not answer; try again",
 }
 

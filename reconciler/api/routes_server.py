@@ -44,7 +44,7 @@ _DOCS = """\
 
 def routes(desk: Desk, registry: CollectorRegistry) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(responses=documented(401, 403, 421, 422, 429, 503))
+    router = APIRouter(responses=documented(401, 403, 413, 421, 422, 429, 431, 503))
     _add_health(router, desk, registry)
     _add_sessions(router, desk)
     return router

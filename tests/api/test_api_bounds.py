@@ -1,0 +1,138 @@
+"""What is too large, too slow or no request at all ends by itself, and others are served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from parts.house import House, Jobs
+from parts.served import Served, serving
+
+from reconciler.api import listening
+from reconciler.api.gate import MOST_HEADERS
+
+
+@pytest.fixture
+async def tight(tmp_path: Path) -> AsyncIterator[Served]:
+    """A served house with small bounds."""
+    house = House(tmp_path, api={"body_bytes": 2048, "body_timeout": 0.5})
+    house.scheduler = Jobs(house.outputs)
+    house.scheduler.add("1")
+    async with serving(house) as served:
+        yield served
+
+
+async def raw(served: Served, *pieces: bytes, pause: float = 0.0) -> bytes:
+    """Send bytes piece by piece and return everything that comes until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        return await asyncio.wait_for(reader.read(), 20)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+def head(served: Served, method: str, path: str, *lines: str) -> bytes:
+    key = served.keys["write"]
+    fixed = (f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {key}", "Connection: close")
+    return "\r\n".join((*fixed, *lines, "", "")).encode()
+
+
+async def test_a_body_that_says_it_is_too_large_is_refused_unread(tight: Served) -> None:
+    answer = await tight.http.post("/api/watchers", content=b"x" * 3000)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+    began = time.monotonic()
+    said = await raw(tight, head(tight, "POST", "/api/watchers", "Content-Length: 9999999999999999"))
+    assert said.startswith(b"HTTP/1.1 413")
+    assert time.monotonic() - began < 5
+
+
+async def test_a_body_that_grows_too_large_is_refused(tight: Served) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b"x" * 1000
+
+    answer = await tight.http.post("/api/watchers", content=pieces())
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+
+
+async def test_a_body_that_does_not_come_is_refused_after_a_while(tight: Served) -> None:
+    said = await raw(tight, head(tight, "POST", "/api/watchers", "Content-Length: 100"), b"{", b" ", pause=0.1)
+    assert said.startswith(b"HTTP/1.1 408")
+
+
+async def test_headers_that_do_not_come_end_the_connection(tight: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "HEADER_TIME", 0.3)
+    began = time.monotonic()
+    whole = head(tight, "GET", "/healthz")
+    dribbled = [whole[place : place + 1] for place in range(12)]
+    assert await raw(tight, *dribbled, pause=0.05) == b""
+    assert await raw(tight) == b""
+    assert time.monotonic() - began < 5
+    assert (await raw(tight, whole)).startswith(b"HTTP/1.1 200")
+
+
+async def test_headers_that_are_too_large_are_refused(tight: Served) -> None:
+    said = await raw(tight, head(tight, "GET", "/healthz", "X-Long: " + "x" * MOST_HEADERS))
+    assert said.startswith(b"HTTP/1.1 431")
+    pieces = [head(tight, "GET", "/healthz", "X-Long: " + "x" * 30_000)[:-2], *([b"x" * 30_000] * 3)]
+    assert (await raw(tight, *pieces, pause=0.02))[:12] in (b"HTTP/1.1 400", b"")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"POST /api/watchers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0",
+        b"POST /api/watchers HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    ],
+    ids=repr,
+)
+async def test_what_is_no_request_of_ours_is_refused(tight: Served, sent: bytes) -> None:
+    said = await raw(tight, sent)
+    assert said[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 421"), said
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"\xff\xfe",
+        b"[" * 1500,
+        b'{"a":' * 300,
+        b'{"job_id": NaN}',
+        b'{"ids":[1e999]}',
+    ],
+    ids=repr,
+)
+async def test_bodies_that_are_no_json_of_ours_are_refused(tight: Served, body: bytes) -> None:
+    for path in ("/api/watchers", "/api/watchers/bulk", "/api/validate", "/api/patterns/test"):
+        answer = await tight.http.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code in (400, 422), (path, answer.text)
+        assert answer.json()["detail"]
+
+
+async def test_somebody_who_reads_nothing_holds_nobody_up(tight: Served) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", tight.port)
+    for _ in range(300):
+        writer.write(head(tight, "GET", "/openapi.json").replace(b"Connection: close\r\n", b""))
+    began = time.monotonic()
+    assert (await tight.http.get("/api/watchers")).status_code == 200
+    assert time.monotonic() - began < 5
+    writer.close()

@@ -1,0 +1,75 @@
+"""Schemathesis over the whole schema, with and without a key: no fault of ours, no status that is not documented.
+
+Bounded: so many requests for each operation; RECONCILER_CAMPAIGN=long makes it a campaign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+import schemathesis
+from parts.house import House, Jobs
+from parts.served import Served, serving
+from schemathesis.checks import CheckFunction
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+EXAMPLES = 200 if os.environ.get("RECONCILER_CAMPAIGN") == "long" else 12
+
+
+@pytest.fixture
+async def open_house(tmp_path: Path) -> AsyncIterator[Served]:
+    """A served house with jobs and watchers, that lets anybody ask as often as they like."""
+    house = House(tmp_path, api={"stranger_burst": 10**6, "requests_per_minute": 10**6})
+    house.scheduler = Jobs(house.outputs)
+    house.scheduler.add("1").write_text("hit\nloss: 1\n")
+    async with serving(house) as served:
+        await served.create("w")
+        yield served
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("key", ["admin", None])
+async def test_any_request_gets_a_documented_answer(open_house: Served, key: str | None) -> None:
+    schema = await open_house.get("/openapi.json")
+    headers = {"Authorization": f"Bearer {open_house.keys[key]}"} if key else {}
+    asked = await asyncio.to_thread(_campaign, schema, open_house.url, headers)
+    assert asked >= 30
+    assert (await open_house.http.get("/readyz")).status_code == 200
+
+
+def _campaign(schema: object, url: str, headers: dict[str, str]) -> int:
+    """Ask every operation for generated things; return how many operations there are."""
+    loaded = schemathesis.openapi.from_dict(schema)  # type: ignore[arg-type]
+    loaded.config.update(base_url=url)
+    checks: list[CheckFunction] = [
+        schemathesis.checks.not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_schema_conformance,
+    ]
+    count = 0
+    for result in loaded.get_all_operations():
+        operation = result.ok()
+        count += 1
+        cases = operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
+
+        @hypothesis.settings(
+            max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+        )
+        @hypothesis.given(case=cases)
+        def ask(case: schemathesis.Case) -> None:
+            response = case.call(headers=headers)
+            case.validate_response(response, checks=checks)
+
+        ask()
+    return count
