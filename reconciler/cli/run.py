@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, safe
 from reconciler.errors import ExitCode
 from reconciler.model import LOCALHOST, Job, JobId, JobState
-from reconciler.protocols import Scheduler, Submission
+from reconciler.protocols import Scheduler, Submission, Transport
 from reconciler.settings import HostSettings, Settings
 
 #: Seconds between two looks at a job that is waited for.
@@ -93,6 +92,8 @@ async def _run(settings: Settings, submission: Submission, *, wait: bool, parsab
 
     host = make_host(LOCALHOST, _with_local_jobs(settings))
     try:
+        if not await _watched(settings, host.transport):
+            note("no watcher will see this job: localhost has others (set hosts.localhost.scheduler.type to local)")
         job_id = await host.scheduler.submit(submission)
         job = await _look(host.scheduler, job_id)
         click.echo(job_id if parsable else f"Submitted local job {job_id}\nOutput: {safe(job.stdout or '')}")
@@ -102,15 +103,22 @@ async def _run(settings: Settings, submission: Submission, *, wait: bool, parsab
 
 
 def _with_local_jobs(settings: Settings) -> Settings:
-    """Return the settings with local jobs on this machine, and say so where no watcher would look at them."""
+    """Return the settings with local jobs on this machine."""
     own = settings.hosts.get(LOCALHOST)
-    kind = "" if own is None else own.scheduler.get("type", "")
-    section = dict(own.scheduler) if own is not None and kind == "local" else {}
-    clustered = kind in ("", "auto") and all(map(shutil.which, ("sbatch", "squeue")))
-    if own is None or clustered or kind not in ("", "auto", "local"):
-        note("no watcher will see this job: localhost has others (set hosts.localhost.scheduler.type to local)")
+    section = dict(own.scheduler) if own is not None and own.scheduler.get("type") == "local" else {}
     host = HostSettings(scheduler={**section, "type": "local"})
     return settings.model_copy(update={"hosts": {**settings.hosts, LOCALHOST: host}})
+
+
+async def _watched(settings: Settings, transport: Transport) -> bool:
+    """Tell whether the reconciler would list local jobs here."""
+    from reconciler.schedulers.detect import detect  # saves start-up time
+
+    own = settings.hosts.get(LOCALHOST)
+    if own is None:
+        return False
+    kind = own.scheduler.get("type", "auto")
+    return kind == "local" or (kind == "auto" and await detect(transport) == "local")
 
 
 async def _look(scheduler: Scheduler, job_id: JobId) -> Job:

@@ -115,7 +115,7 @@ def test_on_a_machine_with_slurm_it_is_said_too(
 ) -> None:
     for name in ("sh", "mkdir", "cat", "chmod", "uname", "date", "mv", "setsid", "timeout", "id", "true"):
         (tmp_path / name).symlink_to(shutil.which(name) or pytest.fail(name))
-    for name in there:
+    for name in (*there, "scontrol"):
         (tmp_path / name).symlink_to("true")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["run", "--wait", "true"]) == 0
