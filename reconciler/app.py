@@ -6,6 +6,7 @@ puts an engine together. Plugins are found here and nowhere else; their heavy li
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,7 +28,6 @@ from reconciler.settings import HostSettings, Settings
 from reconciler.spec.canonical import digest_of, from_json, to_json
 from reconciler.spec.faults import Fault
 from reconciler.spec.load import Loaded, LocatedSpec, cache_key, dump_loaded, load_file, load_loaded
-from reconciler.spec.testfile import SampleJob
 from reconciler.spec.union import watcher_model as join_specs
 from reconciler.spec.watcher import WatcherSpec
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
     from reconciler.engine.daemon import Daemon
     from reconciler.engine.once import Once
+    from reconciler.spec.testfile import SampleJob
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +133,13 @@ def job_of(test: SampleJob) -> Job:
 
     raw = (test.state or "running").upper()
     return Job(HostName(test.host), JobId(test.id), test.name, test.user, job_state(raw), raw_state=raw)
+
+
+def started() -> None:
+    """Collect garbage from now on, but for what start-up made; the program begins without (see `cli.program`)."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -321,6 +329,7 @@ async def engine(
             sinks=every_sink, parse=parse_source, parse_key=parse_key, revive=revive,
         )  # fmt: skip
         controller, pump = Controller(parts, identity), Pump(parts)
+        started()
         yield Engine(parts, identity, controller, Once(parts, controller, pump), Daemon(parts, controller, pump))
     finally:
         closing: list[Sink | Source | Transport] = [*every_sink, *sources, *(h.transport for h in hosts.values())]

@@ -16,5 +16,6 @@ def state_of(options: GlobalOptions) -> Iterator[StateReading]:
     from reconciler.state import open_readonly
 
     settings = app.load_settings(options.config)
+    app.started()
     with closing(open_readonly(app.state_path(settings), busy_timeout=settings.state.busy_timeout)) as state:
         yield state

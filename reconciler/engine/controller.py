@@ -5,6 +5,7 @@ The daemon and `reconcile --once` call the same pass; the daemon merely calls it
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,10 +74,8 @@ class Controller:
         if not self._loaded:
             await self.discovery.load()
         report = PassReport()
-        if list_jobs:
-            report.seen = await self.discovery.look()
-            self._refresh_jobs(report.seen)
-        readings = await self._sourcing.read()
+        readings, report.seen = await self._looked(list_jobs)
+        self._refresh_jobs(report.seen)
         if not self._anything_new(readings, report.seen, approve):
             report.plan = self.plan
         else:
@@ -85,6 +84,18 @@ class Controller:
             self._before = () if report.applied else _content_of(readings)
         await self._finish_unwatched()
         return report
+
+    async def _looked(self, list_jobs: bool) -> tuple[Sequence[Reading], Seen]:
+        """Read the sources while the schedulers answer; where one of the two fails, the other does not outlive it."""
+        if not list_jobs:
+            return await self._sourcing.read(), Seen()
+        looking = asyncio.create_task(self.discovery.look())
+        try:
+            readings = await self._sourcing.read()
+            return readings, await looking
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
 
     async def preview(self, *, approve: str = "", list_jobs: bool = True) -> Plan:
         """Return the plan of a pass, changing nothing but what the listing of jobs is remembered as."""
