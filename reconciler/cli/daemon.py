@@ -14,7 +14,7 @@ import click
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, report
-from reconciler.errors import ExitCode, RefusedError, SpecError, worst
+from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ _EPILOG = """\
 Examples:
   reconcile ./watchers.d                    watch until stopped
   reconcile ./watchers.d --once             one pass, for cron, scrontab or CI
+  reconcile ./watchers.d --once --wait      the same, and stay until the jobs have ended
   reconcile ./watchers.d --once --dry-run   show what a pass would change
   reconcile ./watchers.d --once --approve   stop or bind as much as the plan says
 """
@@ -31,6 +32,7 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
 @click.option("--once", is_flag=True, help="One pass of everything, then leave with an exit status.")
+@click.option("--wait", is_flag=True, help="With --once: stay until the jobs that it watches have ended.")
 @click.option("--dry-run", is_flag=True, help="With --once: only show the plan, as `reconcile plan` does.")
 @click.option(
     "--approve", is_flag=False, flag_value="yes", default="", metavar="[DIGEST]",
@@ -45,6 +47,7 @@ def command(
     options: GlobalOptions,
     directories: tuple[Path, ...],
     once: bool,
+    wait: bool,
     dry_run: bool,
     approve: str,
     new_state: bool,
@@ -58,7 +61,12 @@ def command(
         from reconciler.cli.plan import show_plan
 
         raise SystemExit(show_plan(options, directories, "table", detailed=detailed_exitcode).code)
-    run = _once(options, directories, approve, new_state) if once else _daemon(options, directories, approve)
+    if wait and not once:
+        raise UsageError("--wait belongs to --once", remedy="write --once --wait; a daemon stays by itself")
+    if wait:
+        run = _staying(options, directories, approve, new_state)
+    else:
+        run = _once(options, directories, approve, new_state) if once else _daemon(options, directories, approve)
     raise SystemExit(asyncio.run(run))
 
 
@@ -72,6 +80,30 @@ async def _once(options: GlobalOptions, directories: tuple[Path, ...], approve: 
         report_ = await engine.once.run(approve=approve)
     _tell(report_)
     return worst(report_.codes())
+
+
+async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.engine.staying import Staying
+
+    settings = app.load_settings(options.config)
+    if not new_state:
+        _refuse_replay(settings)
+    told_to_stop = _signals()
+    async with app.engine(settings, directories) as engine, _stopped_by(told_to_stop, engine.daemon.stop):
+        staying = Staying(engine.parts, engine.controller, engine.once, engine.daemon)
+        report_ = await staying.run(tell_pass(), approve=approve)
+    if staying.cut_short:
+        note("stopped before the jobs have ended; the next pass goes on from here")
+    return worst([*report_.codes(), ExitCode.PARTIAL if staying.cut_short else ExitCode.OK])
+
+
+def _signals() -> asyncio.Event:
+    """Return what is set once we are told to stop."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
 
 
 def _refuse_replay(settings: object) -> None:
@@ -92,9 +124,7 @@ def _refuse_replay(settings: object) -> None:
 async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
     from reconciler import app  # saves start-up time: it knows every class
 
-    told_to_stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+    told_to_stop = _signals()
     settings = app.load_settings(options.config)
     async with app.engine(settings, directories) as engine, _stopped_by(told_to_stop, engine.daemon.stop):
         engine.daemon.on_pass = tell_pass()

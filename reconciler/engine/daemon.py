@@ -213,8 +213,9 @@ class Daemon:
     async def _finish_done(self) -> None:
         """Record jobs whose work is done; their workers have ended by themselves."""
         for key in [key for key, worker in self._workers.items() if worker.done]:
-            self._part(key)
-            await self._controller.finished(key)
+            await self._controller.finished(key)  # first: broken off here, it is done again at the end
+            if key in self._workers:
+                self._part(key)
             self._pump.wake()
 
     async def _end(self, loops: list[asyncio.Task[None]]) -> None:

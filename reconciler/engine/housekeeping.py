@@ -6,6 +6,7 @@ every due time of a watcher stands in the state.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -76,6 +77,8 @@ class Housekeeping:
             self._fatal(error)
         except StateError as error:
             log.error("%s: %s; done again later", name, error.message)
+        except asyncio.CancelledError:
+            log.debug("%s: broken off, the daemon ends", name)  # APScheduler would tell it as an error, with its stack
 
     async def record_checks(self) -> None:
         """Write when watchers were last checked, all of them in one transaction."""

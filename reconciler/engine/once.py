@@ -6,10 +6,9 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.engine.controller import Controller, PassReport
-from reconciler.engine.jobtask import JobTask
 from reconciler.engine.lease import kept
 from reconciler.engine.parts import Host, Parts
 from reconciler.engine.pump import Pump
@@ -19,6 +18,9 @@ from reconciler.errors import HostUnreachableError
 from reconciler.events import EventType
 from reconciler.model import StreamName
 from reconciler.protocols import Batch, EventFilter, Glimpse, Sight, StateReading, StateWriting, Want
+
+if TYPE_CHECKING:
+    from reconciler.engine.jobtask import JobTask
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,12 +43,12 @@ class Once:
     async def run(self, *, approve: str = "") -> PassReport:
         """Return what the pass came to; failed actions of this pass are counted."""
         async with kept(self._parts, _lost):
-            first = await self._parts.state.run(_last_seq)
+            first = await self._parts.state.run(last_seq)
             report = await self._controller.pass_(approve=approve)
             await self._requests.carry_out()
             await _all_of(self._host(host, report) for host in self._parts.hosts.values())
             await self._record_checks()
-            report.failed_actions = await self._parts.state.run(lambda state: _failures(state, first))
+            report.failed_actions = await self._parts.state.run(lambda state: failures_since(state, first))
             report.events_waiting = not await self._pump.flush()
             await purge_when_due(self._parts, self._controller)
         return report
@@ -60,9 +62,9 @@ class Once:
 
             await self._parts.state.run(work)
 
-    async def flush(self) -> None:
-        """Bring the sinks up to what is committed."""
-        await self._pump.flush()
+    async def flush(self) -> bool:
+        """Bring the sinks up to what is committed; return whether they took all of it."""
+        return await self._pump.flush()
 
     async def _host(self, host: Host, report: PassReport) -> None:
         tasks = [task for key, task in self._controller.fleet.tasks.items() if key.host == host.name]
@@ -143,10 +145,12 @@ def _lost(error: BaseException) -> None:
     log.error("%s", error)
 
 
-def _last_seq(state: StateReading) -> int:
+def last_seq(state: StateReading) -> int:
+    """Return the number of the newest event."""
     return state.last_seq()
 
 
-def _failures(state: StateReading, after: int) -> int:
+def failures_since(state: StateReading, after: int) -> int:
+    """Return how many actions failed or were refused after that event."""
     kinds = (EventType.ACTION_FAILED, EventType.ACTION_REFUSED)
     return len(state.events(EventFilter(after_seq=after, types=tuple(map(str, kinds)), limit=1000)))
