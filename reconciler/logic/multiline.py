@@ -15,8 +15,8 @@ from itertools import accumulate
 from time import thread_time
 
 from reconciler.logic import echo
-from reconciler.logic.hits import Found, View
 from reconciler.logic.expression import Pattern
+from reconciler.logic.hits import Found, View
 from reconciler.logic.patterns import PatternSet
 from reconciler.logic.tier_re2 import LIMIT, OverTime
 

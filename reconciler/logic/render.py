@@ -179,7 +179,14 @@ def exact_regex(tree: Node) -> str:
     if any(isinstance(inner, Group) for node in possessive for inner in nodes(node.item)):
         # Python's own answers are wrong here, up to a SystemError (3.11 to 3.13).
         raise Unsupported("a capturing group inside a possessive repeat")
+    if any(isinstance(node, (Back, Cond)) for node in nodes(tree)) and any(map(_repeats_more, nodes(tree))):
+        # `regex` passes over places where a repeat failed before, though the group may hold something else by now.
+        raise Unsupported("a back-reference or conditional group in a pattern that repeats more than single characters")
     return Regex().write(tree)
+
+
+def _repeats_more(node: Node) -> bool:
+    return isinstance(node, Rep) and node.high > 1 and not isinstance(node.item, Chars)
 
 
 class Block(Dialect):

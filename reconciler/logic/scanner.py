@@ -12,7 +12,7 @@ from reconciler.logic.blocks import BLOCK_BYTES, Block, behind, first_end, last_
 from reconciler.logic.hits import Found, LineHit
 from reconciler.logic.multiline import Window, WindowHit
 from reconciler.logic.patterns import PatternSet
-from reconciler.logic.tier_re2 import LIMIT, SAFE_LENGTH, OverTime
+from reconciler.logic.tier_re2 import LIMIT, MAX_MATCHES, SAFE_LENGTH, OverTime
 from reconciler.model import HEAD_BYTES, TAIL_BYTES, Position
 
 __all__ = ["Cut", "LineHit", "Overrun", "StreamScanner"]
@@ -34,10 +34,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """Pattern `pattern` ran out of time on line `line` and counts as not matching there."""
+    """Pattern `pattern` ran out of time on line `line` and counts as not matching there.
+
+    `kept`: it matched so often that only so many of its matches were kept.
+    """
 
     pattern: int
     line: int
+    kept: int = 0
 
 
 class StreamScanner:
@@ -273,6 +277,8 @@ class StreamScanner:
             self._slow[index] = self._slow.get(index, 0) + 1
             self.overruns.append(Overrun(index, hit.line))
             return False
+        if len(found) == MAX_MATCHES:
+            self.overruns.append(Overrun(index, hit.line, MAX_MATCHES))
         if found:
             hit.found = {**(hit.found or {}), index: found}
         return bool(found)

@@ -7,9 +7,10 @@ come out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from reconciler.logic.syntax import Unsupported
-from reconciler.logic.tier_re2 import LIMIT, OverTime, Spans
+from reconciler.logic.tier_re2 import LIMIT, MAX_MATCHES, OverTime, Spans
 
 
 class TextFinder:
@@ -24,9 +25,13 @@ class TextFinder:
             raise Unsupported(f"the fallback engine says: {error}") from error
 
     def find(self, text: str, *, start: int = 0, limit: float = LIMIT) -> Sequence[Spans]:
-        """Return the spans of every match from `start` on, in characters; raise OverTime after `limit` seconds."""
+        """Return the spans of every match from `start` on, in characters, MAX_MATCHES at most.
+
+        Raises OverTime after `limit` seconds of processor time.
+        """
         try:
-            return [found.regs for found in self._compiled.finditer(text, start, timeout=limit)]
+            found = self._compiled.finditer(text, start, timeout=limit)
+            return [match.regs for match in islice(found, MAX_MATCHES)]
         except TimeoutError as error:
             raise OverTime from error
 

@@ -21,11 +21,13 @@ GATE_MEMORY = 32 << 20
 SET_MEMORY = 64 << 20
 #: A search over one line that takes more processor time than this and LIMIT_PER_MATCH for each match found is stopped
 # (seconds).
-LIMIT = 0.025
+LIMIT = 0.02
 LIMIT_PER_MATCH = 4e-6
 #: Bytes of a line up to which no search can take that long, so that nobody looks at the clock.
 SAFE_LENGTH = 4096
-_CHECK_EVERY = 64
+_CHECK_EVERY = 16
+#: Matches of one pattern on one line; a line of a kind that has more is no message.
+MAX_MATCHES = 10_000
 NO_MATCH = (-1, -1)
 
 
@@ -58,7 +60,7 @@ class Finder:
         self.search = _matcher(pattern, _options(EXACT_MEMORY, latin1=False))
 
     def find(self, line: bytes, *, start: int = 0, single: bool = False, limit: float = LIMIT) -> list[Spans]:
-        """Return the spans of every match from `start` on, in order (`single`: there is known to be one at most).
+        """Return the spans of every match from `start` on, in order, MAX_MATCHES at most (`single`: there is one at most).
 
         Raises OverTime where finding them is quadratic and the line long.
         """
@@ -71,7 +73,7 @@ class Finder:
         if single:
             return found
         begun = thread_time() if length > SAFE_LENGTH else None
-        while (end := spans[0][1]) < length:
+        while (end := spans[0][1]) < length and len(found) < MAX_MATCHES:
             spans = search(line, end, length)
             if spans[0] == NO_MATCH:
                 break
@@ -105,7 +107,7 @@ class Gate:
         """Take (index, pattern) pairs. Raises Unsupported where they are too large together."""
         self.indexes = [index for index, _ in patterns]
         self._search = _matcher("|".join(f"(?:{text})" for _, text in patterns), _options(GATE_MEMORY, latin1=True))
-        self._lines = self._singles = None
+        self._lines: re2.Set | None = None
         if len(patterns) > 1:
             self._lines = _set([text for _, text in patterns])
 
