@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import durationpy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 
 def _seconds(value: object) -> object:
@@ -141,6 +141,15 @@ class ApiSettings(Section):
     subscriber_queue: int = Field(1000, ge=8, description="events a slow WebSocket may be behind; then it must refetch")
 
 
+class ClientSettings(Section):
+    """Another machine's daemon, which `status`, `events`, `trigger`, ... then ask in place of a state here."""
+
+    url: str | None = Field(None, pattern=r"^(https?|unix)://\S+$", description="https://host:8443, or unix:///path")
+    key: SecretStr | None = Field(None, description="key of the API; better in a file")
+    key_file: Path | None = Field(None, description="file that holds the key alone")
+    certificate: Path | None = Field(None, description="PEM file of a self-signed certificate to trust")
+
+
 class Settings(Section):
     """The whole settings file."""
 
@@ -155,6 +164,7 @@ class Settings(Section):
     limits: LimitsSettings = LimitsSettings()
     engine: EngineSettings = EngineSettings()
     api: ApiSettings = ApiSettings()
+    client: ClientSettings = ClientSettings()
     actions: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict, description="settings of action types, by type"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from reconciler import __version__
-from reconciler.api import routes_events, routes_jobs, routes_server, routes_trying, routes_watchers, sockets
+from reconciler.api import expiry, routes_events, routes_jobs, routes_server, routes_trying, routes_watchers, sockets
 from reconciler.api.bounds import SecurityHeaders, WholeBodies
 from reconciler.api.desk import Desk
 from reconciler.api.exposition import Meter, make_registry
@@ -76,11 +76,14 @@ def follow_states(feed: Feed, controller: Controller) -> None:
 def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        telling = asyncio.create_task(desk.audit.run(), name="audit")
+        tasks = [
+            asyncio.create_task(desk.audit.run(), name="audit"),
+            asyncio.create_task(expiry.watch(desk), name="expiry"),
+        ]
         yield
-        telling.cancel()
-        with suppress(asyncio.CancelledError):
-            await telling
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     api = FastAPI(
         title="reconcile", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None,

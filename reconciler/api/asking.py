@@ -96,11 +96,13 @@ def _check_actions(caller: Caller, types: Sequence[str]) -> None:
         raise ConflictError("actions", f"the key may not use {', '.join(over)}", remedy="use a key that may")
 
 
-async def each(desk: Desk, caller: Caller, verb: str, watchers: Sequence[Watcher], reason: str) -> list[BulkResult]:
-    """Do one thing to many watchers, with one request."""
-    body = (
-        {"reason": reason, "until": None} if verb == "suspend" else {"from": "checkpoint"} if verb == "resume" else {}
-    )
+async def each(
+    desk: Desk, caller: Caller, verb: str, watchers: Sequence[Watcher], body: Mapping[str, Any]
+) -> list[BulkResult]:
+    """Do one thing to many watchers, with one request. Raises ConflictError where the key may not trigger them."""
+    if verb == "trigger":
+        for watcher in watchers:
+            _check_actions(caller, [action["type"] for action in _actions((await desk.watcher(watcher.id))[1])])
     able = [watcher for watcher in watchers if verb == "trigger" or watcher.phase not in _OVER]
     refused = await ask(desk, caller, verb, able, **body) if able else {}
     return [_result(watcher, verb, refused) for watcher in watchers]

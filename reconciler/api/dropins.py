@@ -44,6 +44,13 @@ class Dropins:
         except (OSError, UnicodeDecodeError) as error:
             raise StateError(f"{path} cannot be read: {error}", remedy="look at the file") from error
 
+    def modified(self, path: Path) -> float | None:
+        """Return when a file was written last (seconds since the epoch), None where it is gone."""
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return None
+
     def write(self, path: Path, text: str) -> None:
         """Write atomically: whoever looks sees no file or the old one, or all of the new one. Raises StateError."""
         draft = path.with_name(f".{path.name}.{os.getpid()}")

@@ -23,6 +23,7 @@ class EventQuery(BaseModel):
     type: list[EventType] = Field([], description="types, repeatable; left out: those of actions")
     all: bool = Field(False, description="events of every type")
     since: datetime | None = Field(None, description="only what happened from then on")
+    after: int | None = Field(None, ge=0, le=2**63 - 1, description="only those after this `id`, the oldest first")
     limit: int = Field(100, ge=1, le=1000)
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before")
 
@@ -47,7 +48,7 @@ class EventShape(Answer):
 
 
 class EventList(Answer):
-    """A page of events, the newest first."""
+    """A page of events, the newest first; with `after` the oldest first."""
 
     events: list[EventShape]
     count: int

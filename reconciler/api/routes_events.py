@@ -35,15 +35,15 @@ def _add_events(router: APIRouter, desk: Desk) -> None:
     async def list_events(asked: Annotated[EventQuery, Query()]) -> EventList:
         """List events, the newest first; of actions, unless others are asked for."""
         wanted = EventFilter(
-            before_seq=int(asked.cursor) if asked.cursor else None, job_id=asked.job_id, hostname=asked.hostname,
-            watcher_id=asked.watcher_id, watcher=asked.watcher,
-            types=tuple(asked.type) or (() if asked.all else ACTIONS), since=_epoch(asked.since), newest=True,
-            limit=asked.limit,
+            after_seq=asked.after or 0, before_seq=int(asked.cursor) if asked.cursor else None, job_id=asked.job_id,
+            hostname=asked.hostname, watcher_id=asked.watcher_id, watcher=asked.watcher,
+            types=tuple(asked.type) or (() if asked.all else ACTIONS), since=_epoch(asked.since),
+            newest=asked.after is None, limit=asked.limit,
         )  # fmt: skip
         found = await desk.reading.ask(lambda state: state.events(wanted))
-        shapes = [event_shape(event) for event in reversed(found)]
-        more = str(found[0].seq) if len(found) == asked.limit and found[0].seq > 1 else None
-        return EventList(events=shapes, count=len(shapes), next_cursor=more)
+        shapes = [event_shape(event) for event in (reversed(found) if wanted.newest else found)]
+        older = wanted.newest and len(found) == asked.limit and found[0].seq > 1
+        return EventList(events=shapes, count=len(shapes), next_cursor=str(found[0].seq) if older else None)
 
     @router.get("/watchers/stats", tags=["events"])
     async def count_everything() -> Stats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request
 
@@ -127,7 +127,7 @@ def _add_asking(router: APIRouter, desk: Desk) -> None:
             results = [await _deleted(desk, caller, watcher.id) for watcher in found]
         else:
             verb = "suspend" if body.action is BulkVerb.PAUSE else body.action.value
-            results = await asking.each(desk, caller, verb, found, body.reason)
+            results = await asking.each(desk, caller, verb, found, _body(body))
         results += [BulkResult(id=each, success=False, message="there is no such watcher") for each in missing]
         good = sum(result.success for result in results)
         return BulkDone(results=results, succeeded=good, failed=len(results) - good)
@@ -168,6 +168,13 @@ async def _all(desk: Desk, ids: list[int]) -> tuple[list[Watcher], list[int]]:
 
     found = await desk.reading.ask(look_up)
     return list(found.values()), [each for each in dict.fromkeys(ids) if each not in found]
+
+
+def _body(asked: BulkBody) -> dict[str, Any]:
+    """Return what the request row says beside whom it is about."""
+    if asked.action is BulkVerb.PAUSE:
+        return {"reason": asked.reason, "until": asked.until.timestamp() if asked.until else None}
+    return {"from": asked.start} if asked.action is BulkVerb.RESUME else {}
 
 
 async def _deleted(desk: Desk, caller: Caller, watcher_id: int) -> BulkResult:

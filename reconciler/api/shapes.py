@@ -201,11 +201,13 @@ class BulkVerb(StrEnum):
 class BulkBody(BaseModel):
     """One thing, done to many watchers."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     action: BulkVerb
     ids: Annotated[list[IdNumber], Field(min_length=1, max_length=1000)]
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Annotated[str, StringConstraints(max_length=500)] = Field("", description="of a pause")
+    until: datetime | None = Field(None, description="end of a pause")
+    start: Literal["checkpoint", "end"] = Field("checkpoint", alias="from", description="where to go on reading")
 
 
 class BulkResult(Answer):

@@ -21,7 +21,7 @@ from reconciler.api.shaping import spec_of, watcher_shape
 from reconciler.engine.controller import PassReport
 from reconciler.errors import Problem, StateError
 from reconciler.events import EventType
-from reconciler.logic.advance import watcher_event
+from reconciler.logic.telling import watcher_event
 from reconciler.model import Origin, StoredSpec, Watcher, WatcherState
 from reconciler.protocols import Advance, Batch, StateWriting
 from reconciler.spec.load import LocatedSpec

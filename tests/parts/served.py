@@ -64,7 +64,7 @@ class Served:
         """Let the engine list the jobs now."""
         await self.engine.daemon.look_again(list_jobs=True)
 
-    async def create(self, name: str = "w", job_id: str = "1", **fields: Any) -> dict[str, Any]:
+    async def create(self, name: str = "w", job_id: str | None = "1", **fields: Any) -> dict[str, Any]:
         """Create a watcher that looks for `hit` and logs, unless `fields` say otherwise."""
         body = {"job_id": job_id, "hostname": "localhost", "name": name, "pattern": "hit", "actions": [LOG], **fields}
         answer = await self.http.post("/api/watchers", json={k: v for k, v in body.items() if v is not None})
