@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +9,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note
 from reconciler.cli.text import safe
+from reconciler.cli.yaml_files import as_yaml, file_name, write_atomically
 from reconciler.errors import SpecError, UsageError
 
 _EPILOG = """\
@@ -41,7 +39,7 @@ def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any)
     from reconciler import app  # saves start-up time: it knows every class
 
     spec = _spec(job, **words)
-    text = _yaml(spec)
+    text = as_yaml(spec)
     loaded = app.parse(text.encode(), "the watcher that this would write")
     if not loaded.good:
         raise SpecError(loaded.problems)
@@ -49,10 +47,10 @@ def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any)
         click.echo(safe(text, keep="\n"), nl=False)
         return
     directory = app.api_directory(app.load_settings(options.config))
-    path = directory / f"{re.sub(r'[^A-Za-z0-9._-]', '-', spec['name'])[:80]}.yaml"
+    path = directory / file_name(spec["name"])
     if path.exists():
         raise UsageError(f"{path} exists", remedy="give the watcher another --name, or delete that file")
-    _write(path, text)
+    write_atomically(path, text)
     click.echo(f"wrote {path}")
     note("a running reconciler takes it up by itself; otherwise `reconcile --once` does")
 
@@ -83,25 +81,3 @@ def _spec(job: str, *, metrics: tuple[str, ...], channels: tuple[str, ...], **wo
     if words["from_end"]:
         spec["start_at"] = "end"
     return spec
-
-
-def _yaml(spec: dict[str, Any]) -> str:
-    import io
-
-    from ruamel.yaml import YAML  # saves start-up time
-    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-    writer = YAML()
-    writer.width = 4096
-    spec["jobs"]["ids"] = [DoubleQuotedScalarString(each) for each in spec["jobs"]["ids"]]
-    out = io.StringIO()
-    writer.dump(spec, out)
-    return out.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write atomically: whoever looks sees no file, or all of it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)

@@ -16,7 +16,7 @@ from typing import Any
 from reconciler.model import Job, Match
 
 #: Names that a captured value never overrides: what an action is told about its own job must be true.
-BUILTINS = frozenset({"JOB_ID", "JOB_NAME", "HOSTNAME", "WATCHER", "JOB_STATE"})
+BUILTINS = frozenset({"JOB_ID", "JOB_NAME", "HOSTNAME", "WATCHER", "JOB_STATE", "TRIGGER"})
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+"
 _TOKEN = re.compile(
