@@ -12,24 +12,26 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.engine.parts import Host, ParsedFile, ParsedSpec, Parts
-from reconciler.errors import ConfigurationError, Problem, SpecError, UsageError
-from reconciler.logic.compiled import ActionKind
+from reconciler.engine.parsing import parsed, remembered
+from reconciler.engine.parts import Host, ParsedFile, Parts
+from reconciler.engine.places import api_directory as api_directory
+from reconciler.engine.places import directories as directories
+from reconciler.engine.places import events_path as events_path
+from reconciler.engine.places import keys_path as keys_path
+from reconciler.engine.places import state_path as state_path
+from reconciler.errors import ConfigurationError, Problem, SpecError
 from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
-from reconciler.registry import Plugin, builtin, discover
+from reconciler.registry import Made, Plugin, builtin, discover, installed
 from reconciler.settings import HostSettings, Settings
-from reconciler.spec.canonical import digest_of, from_json, to_json
-from reconciler.spec.faults import Fault
-from reconciler.spec.load import Loaded, LocatedSpec, cache_key, dump_loaded, load_file, load_loaded
-from reconciler.spec.union import watcher_model as join_specs
-from reconciler.spec.watcher import WatcherSpec
+from reconciler.spec.cached import cache_key
+from reconciler.spec.canonical import from_json
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -38,7 +40,11 @@ if TYPE_CHECKING:
     from reconciler.engine.controller import Controller
     from reconciler.engine.daemon import Daemon
     from reconciler.engine.once import Once
+    from reconciler.engine.pump import Pump
+    from reconciler.logic.compiled import ActionKind
+    from reconciler.spec.load import Loaded, LocatedSpec
     from reconciler.spec.testfile import SampleJob
+    from reconciler.spec.watcher import WatcherSpec
 
 log = logging.getLogger(__name__)
 
@@ -63,18 +69,23 @@ def action_plugins() -> Mapping[str, Plugin]:
 @cache
 def watcher_model() -> type[WatcherSpec]:
     """Return the model of a watcher, its actions one union over all installed types."""
+    from reconciler.spec.union import watcher_model as join_specs  # saves start-up time where no spec is made
+
     return join_specs(plugin.spec for plugin in action_plugins().values())
 
 
 def parse(content: bytes, path: str) -> Loaded:
     """Return what a watcher file says: its specs, or everything that is wrong with it."""
-    from reconciler.logic.lint import check  # saves start-up time: files that did not change are not judged again
+    from reconciler.logic.lint import check  # both save start-up time: files that did not change are not read again
+    from reconciler.spec.load import load_file
 
     return load_file(content, path, watcher_model(), (check,))
 
 
 def policy_warnings(located: LocatedSpec, path: str, settings: Settings, source: str = "directory:") -> list[Problem]:
     """Return what these settings forbid in a spec, as far as its text tells; elsewhere other settings may hold."""
+    from reconciler.spec.faults import Fault  # saves start-up time
+
     found: list[Problem] = []
     for index, action in enumerate(located.spec.actions):
         plugin = action_plugins()[action.type]
@@ -90,33 +101,32 @@ def policy_warnings(located: LocatedSpec, path: str, settings: Settings, source:
 
 def parse_key(file: SourceFile) -> str:
     """Return the name under which what a file says is cached: its path, bytes, and the version that reads them."""
-    return f"{cache_key(file.digest, action_plugins())}:{file.path}"
+    return f"{cache_key(file.digest, _readers())}:{file.path}"
+
+
+@cache
+def _readers() -> tuple[str, ...]:
+    return installed("reconciler.actions", "reconciler.actions")
 
 
 def parse_source(file: SourceFile, cached: str | None = None) -> ParsedFile:
     """Return what a source's file says; `cached`: what an earlier `ParsedFile.cache` of it said."""
     if cached is not None:
         try:
-            return _as_parsed(load_loaded(cached, watcher_model()), parse_key(file), "")
+            return remembered(cached, parse_key(file), _readers(), _made)
         except ConfigurationError:
             log.info("%s: the cache entry is of another version", file.path)
-    loaded = parse(file.content, file.path)
-    return _as_parsed(loaded, parse_key(file), dump_loaded(loaded))
+    return parsed(parse(file.content, file.path), parse_key(file))
 
 
-def _as_parsed(loaded: Loaded, key: str, kept: str) -> ParsedFile:
-    bodies = [to_json(located.spec) for located in loaded.specs]
-    specs = tuple(
-        ParsedSpec(located.spec, located.line, body, digest_of(body))
-        for located, body in zip(loaded.specs, bodies, strict=True)
-    )
-    return ParsedFile(specs, loaded.problems, key, kept)
+def _made(body: str) -> WatcherSpec:
+    return from_json(body, watcher_model())
 
 
 def revive(stored: StoredSpec) -> WatcherSpec | None:
     """Return the spec that the state keeps; None, and a line in the log, where this version cannot read it."""
     try:
-        return from_json(stored.body, watcher_model())
+        return _made(stored.body)
     except ConfigurationError:
         log.error("%s: the stored spec cannot be read by this version; edit its file to mend it", stored.name)
         return None
@@ -132,7 +142,8 @@ def job_of(test: SampleJob) -> Job:
     from reconciler.schedulers.slurm_states import job_state  # one table of the words for states
 
     raw = (test.state or "running").upper()
-    return Job(HostName(test.host), JobId(test.id), test.name, test.user, job_state(raw), raw_state=raw)
+    who = (HostName(test.host), JobId(test.id), test.name, test.user)
+    return Job(*who, job_state(raw), raw, started=0.0, time_limit=test.time_limit)
 
 
 def started() -> None:
@@ -140,50 +151,6 @@ def started() -> None:
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
-
-
-# --- places ----------------------------------------------------------------------------------------------------------
-
-
-def _xdg(variable: str, default: str) -> Path:
-    value = os.environ.get(variable, "")
-    return Path(value) if value.startswith("/") else Path.home() / default
-
-
-def state_path(settings: Settings) -> Path:
-    """Return where the state is kept."""
-    return settings.state.path or _xdg("XDG_STATE_HOME", ".local/state") / "reconciler" / "state.db"
-
-
-def events_path(settings: Settings) -> Path:
-    """Return where the events file is."""
-    return settings.events.path or state_path(settings).parent / "events.jsonl"
-
-
-def api_directory(settings: Settings) -> Path:
-    """Return the writable layer, for watchers that commands and the API write."""
-    return state_path(settings).parent / "api.d"
-
-
-def keys_path(settings: Settings) -> Path:
-    """Return the file of the API's keys."""
-    return settings.api.keys or state_path(settings).parent / "apikeys.json"
-
-
-def directories(settings: Settings, named: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """Return the directories that are read: those named, else the settings', else the usual ones that exist."""
-    if named:
-        return tuple(named)
-    if settings.directories:
-        return settings.directories
-    usual = (Path("/etc/reconciler/watchers.d"), _xdg("XDG_CONFIG_HOME", ".config") / "reconciler" / "watchers.d")
-    found = tuple(path for path in usual if path.is_dir())
-    if not found and not settings.sources:
-        raise UsageError(
-            "no directory of watchers was named, and none of the usual ones exists",
-            remedy=f"name one (`reconcile ./watchers.d`), or create {usual[1]}",
-        )
-    return found
 
 
 # --- the online half -------------------------------------------------------------------------------------------------
@@ -242,17 +209,35 @@ def make_host(name: HostName, settings: Settings) -> Host:
 
 def make_actions(settings: Settings) -> tuple[Mapping[str, ActionKind], Mapping[str, OutsideAction]]:
     """Return what the engine knows of each action type, and those with an outside effect ready to run."""
-    kinds: dict[str, ActionKind] = {}
-    actions: dict[str, OutsideAction] = {}
-    for name, plugin in action_plugins().items():
-        raw = settings.actions.get(name, {})
-        section = _section(plugin, raw, plugin.settings, f"actions.{name}")
-        made = plugin.factory(section, settings.channels)
-        if plugin.traits.outside:
-            kinds[name], actions[name] = ActionKind(plugin.traits), made
-        else:
-            kinds[name] = ActionKind(plugin.traits, state=made)
+    kinds = Made(partial(_kind, settings), action_plugins)
+    actions = Made(partial(_outside, settings), lambda: [n for n, p in action_plugins().items() if p.traits.outside])
+    if settings.actions or settings.channels:  # what is wrong in them is told at once
+        return dict(kinds), dict(actions)
     return kinds, actions
+
+
+def _action(name: str) -> Plugin:
+    return builtin("reconciler.actions", name) or action_plugins()[name]
+
+
+def _make_action(settings: Settings, plugin: Plugin) -> Any:
+    section = _section(plugin, settings.actions.get(plugin.name, {}), plugin.settings, f"actions.{plugin.name}")
+    return plugin.factory(section, settings.channels)
+
+
+def _kind(settings: Settings, name: str) -> ActionKind:
+    from reconciler.logic.compiled import ActionKind  # saves start-up time where no job has a watcher
+
+    plugin = _action(name)
+    return ActionKind(plugin.traits, state=None if plugin.traits.outside else _make_action(settings, plugin))
+
+
+def _outside(settings: Settings, name: str) -> OutsideAction:
+    plugin = _action(name)
+    if not plugin.traits.outside:
+        raise KeyError(name)
+    made: OutsideAction = _make_action(settings, plugin)
+    return made
 
 
 def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]:
@@ -274,7 +259,7 @@ def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]
     return sources
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Engine:
     """An engine that holds its state. `identity`: the state's own id."""
 
@@ -282,7 +267,14 @@ class Engine:
     identity: str
     controller: Controller
     once: Once
-    daemon: Daemon
+    pump: Pump
+
+    @cached_property
+    def daemon(self) -> Daemon:
+        """What runs it until it is stopped."""
+        from reconciler.engine.daemon import Daemon  # saves start-up time: one pass needs none
+
+        return Daemon(self.parts, self.controller, self.pump)
 
 
 @asynccontextmanager
@@ -296,7 +288,6 @@ async def engine(
     """
     from reconciler.engine.clock import SystemClock
     from reconciler.engine.controller import Controller
-    from reconciler.engine.daemon import Daemon
     from reconciler.engine.once import Once
     from reconciler.engine.pump import Pump
     from reconciler.protocols import EXPORTED_SEQ
@@ -330,7 +321,7 @@ async def engine(
         )  # fmt: skip
         controller, pump = Controller(parts, identity), Pump(parts)
         started()
-        yield Engine(parts, identity, controller, Once(parts, controller, pump), Daemon(parts, controller, pump))
+        yield Engine(parts, identity, controller, Once(parts, controller, pump), pump)
     finally:
         closing: list[Sink | Source | Transport] = [*every_sink, *sources, *(h.transport for h in hosts.values())]
         for part in closing:

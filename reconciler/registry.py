@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.errors import ConfigurationError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,14 @@ def _add(found: dict[str, Plugin], plugin: object, where: str) -> None:
     found[plugin.name] = plugin
 
 
+def installed(package: str, group: str) -> tuple[str, ...]:
+    """Return words that change where a plugin is added, taken away or upgraded; no plugin is imported."""
+    home = importlib.import_module(package)
+    ours = sorted(info.name for info in pkgutil.iter_modules(home.__path__) if not info.name.startswith("_"))
+    others = (f"{point.value}@{point.dist.version if point.dist else ''}" for point in entry_points(group=group))
+    return (*ours, *sorted(others))
+
+
 def builtin(package: str, name: str) -> Plugin | None:
     """Return the plugin of the house whose module has its name, importing that one alone; None where there is none.
 
@@ -71,3 +81,22 @@ def builtin(package: str, name: str) -> Plugin | None:
         return None
     plugin = getattr(importlib.import_module(f"{package}.{name}"), "PLUGIN", None)
     return plugin if isinstance(plugin, Plugin) and plugin.name == name else None
+
+
+class Made(Mapping[str, T]):
+    """What is made of plugins, by name, each when it is first asked for; `names` are asked for where all are wanted."""
+
+    def __init__(self, make: Callable[[str], T], names: Callable[[], Iterable[str]]) -> None:
+        self._make, self._names = make, names
+        self._made: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(list(self._names()))

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.engine.fleet import Fleet
-from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
 from reconciler.events import Event, EventType
-from reconciler.logic.advance import watcher_event
 from reconciler.logic.plan import Change, ChangeKind, Plan
+from reconciler.logic.telling import watcher_event
 from reconciler.model import (
     Hold,
     HoldKind,
@@ -29,7 +28,10 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import ActionChange, Advance, Batch, Committed, KnownJob, StateWriting
-from reconciler.spec.watcher import Suspend, WatcherSpec
+
+if TYPE_CHECKING:
+    from reconciler.engine.jobtask import JobTask
+    from reconciler.spec.watcher import WatcherSpec
 
 _EVENTS = {
     ChangeKind.UPDATE: EventType.WATCHER_UPDATED,
@@ -41,7 +43,7 @@ _EVENTS = {
 
 def declared_hold(spec: WatcherSpec, file: str, now: float) -> Hold | None:
     """Return the hold that `suspend:` declares; None where it declares none or it has run out."""
-    if isinstance(spec.suspend, Suspend):
+    if not isinstance(spec.suspend, bool):
         until = _epoch(spec.suspend.until)
         if until is not None and until <= now:
             return None

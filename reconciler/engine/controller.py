@@ -124,12 +124,7 @@ class Controller:
 
     def _versions(self, plan: Plan) -> Versions:
         """Return every version of a spec that a watcher may be running: those in force, and those applied before."""
-        desired = plan.resolution.desired
-        known = {each.digest: each.spec for each in desired.values()}
-        for stored in self._stored:
-            if stored.digest not in known and (spec := self._parts.revive(stored)) is not None:
-                known[stored.digest] = spec
-        return Versions(known, {str(name): each.digest for name, each in desired.items()})
+        return Versions(plan.resolution.desired, self._stored, self._parts.revive)
 
     async def _plan(self, readings: Sequence[Reading], approve: str) -> Plan:
         def look_up(state: StateReading) -> tuple[tuple[StoredSpec, ...], tuple[Watcher, ...]]:

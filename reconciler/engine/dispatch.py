@@ -22,9 +22,10 @@ from reconciler.errors import (
     UnavailableError,
 )
 from reconciler.events import Event
-from reconciler.logic.advance import action_event, apply_state_action, count_failure, trigger_values
+from reconciler.logic.advance import apply_state_action, count_failure, trigger_values
 from reconciler.logic.compiled import CompiledAction
 from reconciler.logic.substitution import render_params
+from reconciler.logic.telling import action_event
 from reconciler.model import (
     ActionId,
     HoldKind,

@@ -6,33 +6,65 @@ The controller changes it by plans, runners work through it. Everything here can
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from reconciler.engine.dispatch import Dispatcher
-from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
 from reconciler.errors import ConfigurationError
 from reconciler.events import Event
-from reconciler.logic.advance import action_event
-from reconciler.logic.compiled import ActionKind, CompiledSpec, compile_spec
-from reconciler.model import ActionStatus, JobKey, Outcome, OutcomeKind, PendingAction, Watcher, WatcherId, WatcherState
+from reconciler.logic.desired import Desired, Revive
+from reconciler.logic.telling import action_event
+from reconciler.model import (
+    ActionStatus,
+    JobKey,
+    Outcome,
+    OutcomeKind,
+    PendingAction,
+    StoredSpec,
+    Watcher,
+    WatcherId,
+    WatcherName,
+    WatcherState,
+)
 from reconciler.protocols import ActionChange, Batch, KnownJob, StateReading, StateWriting
-from reconciler.spec.watcher import WatcherSpec
+
+if TYPE_CHECKING:
+    from reconciler.engine.dispatch import Dispatcher
+    from reconciler.engine.jobtask import JobTask
+    from reconciler.logic.compiled import ActionKind, CompiledSpec
+    from reconciler.spec.watcher import WatcherSpec
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Specs by digest, and the digest in force of each name."""
+    """The specs in force, and those that were applied before, which may be others."""
 
-    specs: Mapping[str, WatcherSpec]
-    in_force: Mapping[str, str]
+    in_force: Mapping[WatcherName, Desired]
+    applied: Sequence[StoredSpec]
+    revive: Revive
+    _revived: dict[str, WatcherSpec | None] = field(default_factory=dict)
 
-    def of(self, watcher: Watcher) -> str | None:
-        """Return the digest of the version that a watcher runs: its own where that is known, else the one in force."""
-        return watcher.spec_digest if watcher.spec_digest in self.specs else self.in_force.get(watcher.name)
+    def of(self, watcher: Watcher) -> tuple[WatcherSpec, str] | None:
+        """Return the version that a watcher runs, and its digest: its own where it is known, else the one in force."""
+        digest, now = watcher.spec_digest, self.in_force.get(watcher.name)
+        if now is not None and now.digest == digest:
+            return now.spec, digest
+        if digest not in self._revived:
+            self._revived[digest] = self._find(digest)
+        own = self._revived[digest]
+        if own is not None:
+            return own, digest
+        return (now.spec, now.digest) if now is not None else None
+
+    def _find(self, digest: str) -> WatcherSpec | None:
+        found = next((each for each in self.in_force.values() if each.digest == digest), None)
+        if found is not None:
+            return found.spec
+        stored = next((each for each in self.applied if each.digest == digest), None)
+        return self.revive(stored) if stored is not None else None
 
 
 def _repeatable(task: JobTask, action: PendingAction) -> bool:
@@ -58,6 +90,8 @@ class Fleet:
     def compiled(self, spec: WatcherSpec, digest: str) -> CompiledSpec:
         """Return the spec ready to run; one that cannot be compiled is an obstacle, not an error."""
         if digest not in self._compiled:
+            from reconciler.logic.compiled import compile_spec  # saves start-up time where no job has a watcher
+
             kinds: Mapping[str, ActionKind] = self._parts.kinds
             try:
                 self._compiled[digest] = compile_spec(spec, digest, kinds)
@@ -73,6 +107,9 @@ class Fleet:
         if host is None:
             return None
         if key not in self.tasks:
+            from reconciler.engine.dispatch import Dispatcher  # both save start-up time where no job has a watcher
+            from reconciler.engine.jobtask import JobTask
+
             self.tasks[key] = JobTask(self._parts, host, known.now)
             self.dispatchers[key] = Dispatcher(self._parts, host, self.tasks[key], self._identity)
         return self.tasks[key]
@@ -110,9 +147,11 @@ class Fleet:
 
         watchers, pending = await self._parts.state.run(look_up)
         for watcher in watchers:
-            job, digest = known.get(watcher.job), versions.of(watcher)
-            if job is not None and digest is not None and watcher.phase is not WatcherState.STOPPED:
-                self.put(watcher, job, versions.specs[digest], digest)
+            job = known.get(watcher.job)
+            if job is None or watcher.phase is WatcherState.STOPPED:
+                continue
+            if (version := versions.of(watcher)) is not None:
+                self.put(watcher, job, *version)
         await self._take_up(pending, {watcher.id: watcher for watcher in watchers})
 
     async def _take_up(self, pending: Iterable[PendingAction], watchers: Mapping[WatcherId, Watcher]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reconciler.errors import Problem
-from reconciler.logic.compiled import ActionKind
 from reconciler.model import HostName, StoredSpec
 from reconciler.protocols import Clock, OutsideAction, Scheduler, Sink, Source, SourceFile, State, Transport
 from reconciler.settings import Settings
-from reconciler.spec.watcher import WatcherSpec
+
+if TYPE_CHECKING:
+    from reconciler.logic.compiled import ActionKind
+    from reconciler.spec.watcher import WatcherSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,9 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class ParsedSpec:
-    """One spec of a file: the line it begins on, its canonical JSON and digest."""
+    """One spec of a file, or what makes it: the line it begins on, its canonical JSON and digest."""
 
-    spec: WatcherSpec
+    given: WatcherSpec | Callable[[], WatcherSpec]
     line: int
     body: str
     digest: str

@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.engine.controller import Controller
-from reconciler.engine.dispatch import manual_refusal
-from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
 from reconciler.errors import UnavailableError
 from reconciler.events import Event, EventType
-from reconciler.logic.advance import WatcherTick, hold, watcher_event
+from reconciler.logic.telling import watcher_event
 from reconciler.model import Hold, HoldKind, Position, Request, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import Advance, Batch, StateReading, StateWriting
+
+if TYPE_CHECKING:
+    from reconciler.engine.jobtask import JobTask
+    from reconciler.logic.advance import WatcherTick
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,8 @@ class Requests:
         return await self._parts.state.run(look_up)
 
     async def _trigger(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
+        from reconciler.engine.dispatch import manual_refusal  # saves start-up time where nobody asks
+
         refusal = manual_refusal(watcher)
         task = task or self._ended(watcher)
         if refusal or task is None:
@@ -93,6 +97,8 @@ class Requests:
         return self._controller.fleet.put(watcher, known, desired.spec) if known and desired else None
 
     async def _suspend(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
+        from reconciler.logic.advance import hold  # saves start-up time where nobody asks
+
         until = request.body.get("until")
         new = Hold(HoldKind.MANUAL, request.by, str(request.body.get("reason", "")), request.at, until)
         await self._edit(watcher, task, lambda w: hold(w, new), EventType.WATCHER_SUSPENDED, request)

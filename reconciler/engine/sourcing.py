@@ -79,7 +79,7 @@ def reading_of(snapshot: Snapshot, parsed: Mapping[str, ParsedFile]) -> Reading:
 def _file(snapshot: Snapshot, file: SourceFile, parsed: ParsedFile) -> ReadFile:
     specs = tuple(
         Desired(
-            spec=item.spec,
+            given=item.given,
             digest=item.digest,
             body=item.body,
             origin=Origin(snapshot.source, file.path, item.line, file.commit, file.layer),

@@ -17,6 +17,7 @@ from reconciler.logic.conditions import Condition
 from reconciler.logic.deadlines import silence_due, time_left_due
 from reconciler.logic.selecting import ended_as
 from reconciler.logic.substitution import builtin_values, match_values, render_params
+from reconciler.logic.telling import action_event, watcher_event
 from reconciler.model import (
     Hold,
     Job,
@@ -36,11 +37,12 @@ from reconciler.protocols import Advance
 
 
 def trigger_values(trigger: Trigger, job: Job, watcher: Watcher) -> Mapping[str, str | None]:
-    """Return every name a trigger's actions may use: variables, this match's captures, the built-in names."""
+    """Return every name a trigger's actions may use: variables, this match's captures, the built-in names;
+    `TRIGGER` is what made it (`match`, `timer`, `job_end`, ...)."""
     values = dict(trigger.variables)
     if trigger.match is not None:
         values |= match_values(trigger.match)
-    return values | builtin_values(job, watcher.name)
+    return values | builtin_values(job, watcher.name) | {"TRIGGER": trigger.kind.value}
 
 
 class WatcherTick:
@@ -316,58 +318,6 @@ def count_failure(
         success=False,
     )
     return watcher, (event,)
-
-
-def watcher_event(
-    watcher: Watcher,
-    type_: EventType,
-    at: float,
-    trigger: Trigger | None = None,
-    *,
-    result: str = "",
-    success: bool = True,
-    data: Mapping[str, Any] = {},
-) -> Event:
-    """Return an event about one watcher, with the place of the match and of the spec in its data."""
-    match = trigger.match if trigger else None
-    place = {"line": match.line, "offset": match.offset, "stream": match.stream} if match else {}
-    origin = {"file": watcher.origin.file, "spec_line": watcher.origin.line, "commit": watcher.origin.commit}
-    return Event(
-        type=type_,
-        at=at,
-        subject=f"{watcher.name}/{watcher.job}",
-        watcher_id=watcher.id,
-        watcher=watcher.name,
-        job_id=watcher.job.id,
-        hostname=watcher.job.host,
-        matched_text=match.text if match else None,
-        captured_vars=dict(match.captures) if match else (dict(trigger.variables) if trigger else {}),
-        action_result=result,
-        success=success,
-        data={**place, **origin, **data},
-    )
-
-
-def action_event(
-    watcher: Watcher,
-    trigger: Trigger,
-    type_: str,
-    index: int,
-    kind: OutcomeKind,
-    result: str,
-    data: Mapping[str, Any] = {},
-) -> Event:
-    """Return the event that tells what became of an action."""
-    event = watcher_event(
-        watcher,
-        EventType.of_outcome(kind),
-        trigger.at,
-        trigger,
-        result=result,
-        success=kind in (OutcomeKind.SUCCEEDED, OutcomeKind.WOULD_RUN),
-        data={"action": index, **data},
-    )
-    return replace(event, action_type=type_)
 
 
 def hold(watcher: Watcher, new: Hold) -> Watcher:

@@ -7,24 +7,29 @@ kept for a grace, and a source that was not read keeps everything it gave. Nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from reconciler.errors import Problem
 from reconciler.logic.selecting import dangerous
 from reconciler.model import Origin, StoredSpec, WatcherName
-from reconciler.spec.watcher import WatcherSpec
+
+if TYPE_CHECKING:
+    from reconciler.spec.watcher import WatcherSpec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desired:
     """A spec in force.
 
+    `given`: the spec, or what makes it from `body` when it is first asked for: most passes ask for few of them.
     `binds`: it may be bound to jobs it has no watcher for. `note`: why it stands though its file says otherwise.
     """
 
-    spec: WatcherSpec
+    given: WatcherSpec | Callable[[], WatcherSpec] = field(compare=False, repr=False)  # `digest` stands for it
     digest: str
     body: str
     origin: Origin
@@ -32,10 +37,31 @@ class Desired:
     missing_since: float | None = None
     note: str = ""
 
+    @cached_property
+    def spec(self) -> WatcherSpec:
+        """The spec itself."""
+        return self.given() if callable(self.given) else self.given
+
+    @cached_property
+    def _plain(self) -> Mapping[str, Any]:
+        plain: Mapping[str, Any] = orjson.loads(self.body)
+        return plain
+
     @property
     def name(self) -> WatcherName:
         """The spec's name, unique over all sources."""
-        return WatcherName(self.spec.name)
+        return WatcherName(self._plain["name"])
+
+    @property
+    def renamed_from(self) -> str | None:
+        """The name that the spec had before."""
+        old: str | None = self._plain.get("renamed_from")
+        return old
+
+    @property
+    def named_jobs(self) -> bool:
+        """Whether the spec names jobs by their ids."""
+        return bool(self._plain.get("jobs", {}).get("ids"))
 
     def stored(self) -> StoredSpec:
         """Return the form in which the state keeps it."""
@@ -97,7 +123,7 @@ class Resolution:
     tame: frozenset[WatcherName] = frozenset()
 
 
-Revive = Callable[[StoredSpec], WatcherSpec | None]
+Revive: TypeAlias = "Callable[[StoredSpec], WatcherSpec | None]"
 
 
 def resolve(
@@ -119,7 +145,7 @@ def resolve(
     vanished: list[Vanished] = []
     alarms = tuple(alarm for reading in readings if (alarm := _alarm(reading, before.values(), approved)))
     by_source = {reading.source: reading for reading in readings}
-    renamed = {d.spec.renamed_from for d in desired.values() if d.spec.renamed_from}
+    renamed = {d.renamed_from for d in desired.values() if d.renamed_from}
     for name, old in before.items():
         if name in desired:
             continue
@@ -135,7 +161,7 @@ def _tame(given: Iterable[Desired], before: Mapping[WatcherName, StoredSpec], re
     """Return which edited specs could not change jobs before; a renamed one is looked up under its old name."""
     found = set()
     for spec in given:
-        old = before.get(spec.name) or before.get(WatcherName(spec.spec.renamed_from or ""))
+        old = before.get(spec.name) or before.get(WatcherName(spec.renamed_from or ""))
         if old is None or old.digest == spec.digest or not dangerous(spec.spec):
             continue
         was = revive(old)

@@ -154,7 +154,7 @@ def _bound(resolution: Resolution, known: Mapping[JobKey, KnownJob], existing: E
             kept.setdefault(name, []).append(known[key])
     changes = []
     for desired in resolution.desired.values():
-        for job in (*present, *(done if desired.spec.jobs.ids else kept.get(desired.name, ()))):
+        for job in (*present, *(done if desired.named_jobs else kept.get(desired.name, ()))):
             change = _for_pair(desired, job, existing, resolution)
             if change is not None:
                 changes.append(change)
@@ -178,7 +178,7 @@ def _for_pair(desired: Desired, job: KnownJob, existing: Existing, resolution: R
         return None if job.finished else _change(ChangeKind.RESUME, desired, job, reason, watcher)
     if not job.finished:
         return _change(ChangeKind.CREATE, desired, job, "fits the job")
-    if desired.spec.jobs.ids:
+    if desired.named_jobs:
         reason = "named by ids; the job had ended, so it fires on request only"
         return _change(ChangeKind.CREATE, desired, job, reason, static=True)
     return None
@@ -192,9 +192,9 @@ def _previous(
     A name that some file still gives is not taken over; one that is merely kept (its file is bad or not read) is
     waited for.
     """
-    if desired.spec.renamed_from in (None, desired.name):
+    if desired.renamed_from in (None, desired.name):
         return None, False
-    old = WatcherName(str(desired.spec.renamed_from))
+    old = WatcherName(str(desired.renamed_from))
     watcher = existing.get((old, job.now.key))
     holder = resolution.desired.get(old)
     if watcher is None or (holder is not None and not holder.note):
@@ -232,7 +232,7 @@ def _change(
 def _unwanted(resolution: Resolution, existing: Existing, known: Mapping[JobKey, KnownJob]) -> list[Change]:
     """Return the stops of watchers whose spec vanished; those whose renamed spec takes them over are no stops."""
     gone = {vanished.stored.name: vanished for vanished in resolution.vanished}
-    heirs = {d.spec.renamed_from: d for d in resolution.desired.values() if d.spec.renamed_from and d.binds}
+    heirs = {d.renamed_from: d for d in resolution.desired.values() if d.renamed_from and d.binds}
     changes = []
     for watcher in existing.values():
         vanished = gone.get(watcher.name)

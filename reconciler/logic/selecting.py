@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from reconciler.model import Job, JobState
-from reconciler.spec.watcher import JobSelector, WatcherSpec
+
+if TYPE_CHECKING:
+    from reconciler.spec.watcher import JobSelector, WatcherSpec
 
 #: Actions that change a job or run a program: binding them to many jobs at once waits for approval.
 DANGEROUS = frozenset({"cancel_job", "resubmit", "requeue", "signal_job", "run_command"})

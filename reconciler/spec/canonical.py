@@ -8,14 +8,16 @@ what runs.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import ValidationError
 
 from reconciler.errors import ConfigurationError
 from reconciler.spec.texts import TRUSTED
-from reconciler.spec.watcher import WatcherSpec
+
+if TYPE_CHECKING:
+    from reconciler.spec.watcher import WatcherSpec
 
 #: Raised when the shape of what users write, or of what is cached of it, changes: cached parses of older ones are not
 #: used.

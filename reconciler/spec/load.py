@@ -14,7 +14,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import Problem
-from reconciler.spec.canonical import SCHEMA_VERSION, from_json, to_plain
+from reconciler.spec.canonical import from_json, to_plain
 from reconciler.spec.explain import explain, misled
 from reconciler.spec.faults import Fault, Places, RawPlace
 from reconciler.spec.rules import broken
@@ -194,12 +194,6 @@ def name_clashes(files: Iterable[tuple[str, Iterable[LocatedSpec]]]) -> Iterator
 # --- the cache of parsed files ---------------------------------------------------------------------------------------
 
 
-def cache_key(content_digest: str, actions: Iterable[str] = ()) -> str:
-    """Return the key under which the parse of a file may be kept: its bytes, our version, the action types there
-    are."""
-    return f"{SCHEMA_VERSION}:{','.join(sorted(actions))}:{content_digest}"
-
-
 def dump_loaded(loaded: Loaded) -> str:
     """Return `loaded` as JSON."""
     body = {
@@ -220,7 +214,6 @@ __all__ = [
     "Check",
     "Loaded",
     "LocatedSpec",
-    "cache_key",
     "dump_loaded",
     "load_file",
     "load_loaded",

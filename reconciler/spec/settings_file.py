@@ -10,17 +10,16 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel
 
 from reconciler.errors import ConfigurationError, Problem, SpecError
 from reconciler.settings import Settings
-from reconciler.spec.faults import Fault, Places, RawPlace
-from reconciler.spec.known import nearest
-from reconciler.spec.load import validated
-from reconciler.spec.yaml import parse
+
+if TYPE_CHECKING:
+    from reconciler.spec.faults import Fault, Places, RawPlace
 
 PREFIX = "RECONCILER_"
 #: Variables with our prefix that are no settings.
@@ -56,6 +55,11 @@ def find_settings(config: Path | None, env: Mapping[str, str]) -> Path | None:
 
 def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     """Return the settings of a file (None: the defaults), overridden by `RECONCILER_*`. Raises SpecError."""
+    if path is None and not any(variable.startswith(PREFIX) and variable not in RESERVED for variable in env):
+        return Settings()
+    from reconciler.spec.faults import Places  # both save start-up time where nobody wrote any settings
+    from reconciler.spec.load import validated
+
     value, places, written = _read(path) if path is not None else ({}, Places([0, 0, 0, 0, {}]), {})
     overridden, problems = _override(value, env)
     for steps in overridden:
@@ -76,6 +80,9 @@ def _place(raw: RawPlace, steps: tuple[str, ...]) -> None:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Places, Mapping[tuple[int, int], str]]:
+    from reconciler.spec.faults import Places  # both save start-up time where there is no file
+    from reconciler.spec.yaml import parse
+
     try:
         parsed = parse(path.read_bytes())
     except OSError as error:
@@ -124,6 +131,8 @@ def _override(value: dict[str, Any], env: Mapping[str, str]) -> tuple[dict[tuple
 
 
 def _no_setting(variable: str, first: str) -> Problem:
+    from reconciler.spec.known import nearest  # saves start-up time
+
     guess = nearest(first, Settings.model_fields)
     known = ", ".join(sorted(PREFIX + name.upper() for name in Settings.model_fields))
     remedy = f"did you mean {PREFIX}{guess.upper()}? Levels are divided by __" if guess else f"known: {known}"

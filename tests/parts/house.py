@@ -24,7 +24,6 @@ from parts.core import LOG
 from parts.waiting import eventually
 from reconciler import app
 from reconciler.engine.controller import Controller, PassReport
-from reconciler.engine.daemon import Daemon
 from reconciler.engine.once import Once
 from reconciler.engine.parts import Host
 from reconciler.engine.pump import Pump
@@ -201,8 +200,7 @@ class House:
             if self.clock is not None:
                 parts = replace(parts, clock=self.clock)
             controller, pump = Controller(parts, real.identity), Pump(parts)
-            once, daemon = Once(parts, controller, pump), Daemon(parts, controller, pump)
-            yield app.Engine(parts, real.identity, controller, once, daemon)
+            yield app.Engine(parts, real.identity, controller, Once(parts, controller, pump), pump)
 
     async def once(self, approve: str = "", named: Sequence[Path] | None = None) -> PassReport:
         """One pass by a process of its own, as under cron."""

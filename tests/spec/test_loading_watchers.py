@@ -12,10 +12,12 @@ from pydantic import BeforeValidator, Field
 from spec_examples import GOOD, MODEL, load, only, problems
 
 from reconciler.errors import ConfigurationError
+from reconciler.spec import cached as caching
 from reconciler.spec import load as loading
+from reconciler.spec.cached import cache_key
 from reconciler.spec.canonical import SCHEMA_VERSION
 from reconciler.spec.faults import Fault
-from reconciler.spec.load import cache_key, dump_loaded, load_document, load_file, load_loaded, name_clashes
+from reconciler.spec.load import dump_loaded, load_document, load_file, load_loaded, name_clashes
 from reconciler.spec.union import watcher_model
 from reconciler.spec.watcher import ActionSpec, AllPatterns, Mode, OutputType, SpecModel, Suspend, WatcherSpec
 
@@ -397,7 +399,7 @@ def _specs() -> list[type[ActionSpec]]:
 
 def test_the_key_of_the_cache_knows_content_version_and_actions(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {cache_key("d"), cache_key("e"), cache_key("d", ["log_event"])}
-    monkeypatch.setattr(loading, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr(caching, "SCHEMA_VERSION", SCHEMA_VERSION + 1)
     assert len(keys | {cache_key("d")}) == 4
 
 
