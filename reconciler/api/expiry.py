@@ -40,7 +40,7 @@ async def expire(desk: Desk) -> Sequence[Path]:
 def _candidates(desk: Desk) -> list[tuple[Path, str]]:
     """Return files and names of specs that name jobs, none of which is known any more."""
     plan = desk.controller.plan
-    known = {key.id for key in desk.controller.discovery.known}
+    known = {str(key.id) for key in desk.controller.discovery.known}
     known |= {job_id.split("_", 1)[0] for job_id in known}  # the array of a task
     found = []
     for desired in plan.resolution.desired.values() if plan else ():

@@ -62,6 +62,11 @@ def ask(options: GlobalOptions, verb: str, watchers: Sequence[Watcher], **body: 
     from reconciler.state import add_request
 
     settings = app.load_settings(options.config)
+    if settings.client.url is not None:
+        from reconciler.cli import remote  # saves start-up time: httpx
+
+        remote.ask(settings, verb, watchers, body)
+        return
     by = getpass.getuser()
     request = {"watchers": [w.id for w in watchers], **body}
     number = add_request(app.state_path(settings), verb, by, request, now=time.time())

@@ -1,4 +1,7 @@
-"""How reading commands open the state: beside whoever writes it, without a lease, and without writing a byte."""
+"""How reading commands open the state: beside whoever writes it, without a lease, and without writing a byte.
+
+Where the settings name another machine's daemon (`client.url`), that is asked in its place.
+"""
 
 from __future__ import annotations
 
@@ -17,5 +20,12 @@ def state_of(options: GlobalOptions) -> Iterator[StateReading]:
 
     settings = app.load_settings(options.config)
     app.started()
+    if settings.client.url is not None:
+        from reconciler.cli.remote import client_of  # saves start-up time: httpx
+        from reconciler.client import RemoteState
+
+        with closing(RemoteState(client_of(settings))) as remote:
+            yield remote
+        return
     with closing(open_readonly(app.state_path(settings), busy_timeout=settings.state.busy_timeout)) as state:
         yield state
