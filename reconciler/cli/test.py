@@ -145,7 +145,8 @@ def _simulate(path: Path, test: WatcherTest, spec: WatcherSpec) -> Simulation:
             )
         output = place.read_bytes()
     kinds, _ = app.make_actions(app.default_settings())
-    return simulate(compile_spec(spec, "test", kinds), app.job_of(test.job), output, (test.errors or "").encode())
+    compiled, errors = compile_spec(spec, "test", kinds), (test.errors or "").encode()
+    return simulate(compiled, app.job_of(test.job), output, errors, after=test.after)
 
 
 def differences(expect: Expected, got: Simulation) -> list[str]:

@@ -13,11 +13,13 @@ from reconciler.errors import ConditionError, PermanentActionError
 from reconciler.events import EventType
 from reconciler.logic.advance import WatcherTick, apply_state_action, trigger_values
 from reconciler.logic.compiled import CompiledAction, CompiledSpec
+from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import Feeding, cohorts, feed
 from reconciler.logic.substitution import render_params
 from reconciler.model import (
     FileStat,
     Job,
+    JobState,
     Match,
     Origin,
     PendingAction,
@@ -32,6 +34,8 @@ from reconciler.protocols import Advance, Glimpse, Sight
 from reconciler.spec.watcher import OutputType
 
 _ID = WatcherId(1)
+#: So many deadlines of one simulation are dealt with, the rest of the time passes without: a timer of a second, a week.
+_DEADLINES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,19 @@ class _Run:
             position, more = result.positions[_ID], result.more
             self.take(tick.advance())
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass while the job runs and prints nothing."""
+        job, until = replace(self.job, state=JobState.RUNNING, raw_state="RUNNING"), self.now + seconds
+        for _ in range(_DEADLINES):
+            due = next_due(self.compiled, self.watcher, job)
+            if due is None or due > until:
+                break
+            self.now = max(self.now, due)
+            tick = WatcherTick(self.compiled, self.watcher, job, self.now)
+            tick.deadlines()
+            self.take(tick.advance())
+        self.now = until
+
     def end(self) -> None:
         """The job has ended."""
         tick = WatcherTick(self.compiled, self.watcher, self.job, self.now)
@@ -135,8 +152,13 @@ def _triggers(advance: Advance) -> list[Trigger]:
     return found
 
 
-def simulate(compiled: CompiledSpec, job: Job, output: bytes, errors: bytes = b"", now: float = 0.0) -> Simulation:
-    """Return what the watcher makes of a job's two outputs, stdout before stderr, and of its end where it has ended."""
+def simulate(
+    compiled: CompiledSpec, job: Job, output: bytes, errors: bytes = b"", now: float = 0.0, after: float = 0.0
+) -> Simulation:
+    """Return what the watcher makes of a job's two outputs, stdout before stderr, and of its end where it has ended.
+
+    `after`: so many seconds the job runs on between the two and prints nothing.
+    """
     collecting = replace(compiled, actions=tuple(replace(action, leading=False) for action in compiled.actions))
     run = _Run(replace(collecting, late_pause=any(a.type == "pause_watcher" for a in compiled.actions)), job, now)
     wanted = compiled.spec.output_type
@@ -144,6 +166,8 @@ def simulate(compiled: CompiledSpec, job: Job, output: bytes, errors: bytes = b"
         run.feed(StreamName.STDOUT, output)
     if wanted in (OutputType.STDERR, OutputType.BOTH):
         run.feed(StreamName.STDERR, errors)
+    if after:
+        run.wait(after)
     if job.state.ended:
         run.end()
     return Simulation(run.watcher, tuple(run.matches), tuple(run.actions), tuple(run.problems))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from reconciler.settings import Duration
 from reconciler.spec.watcher import SpecModel
 
 
@@ -46,6 +47,7 @@ class SampleJob(SpecModel):
     user: str = "user"
     host: str = "localhost"
     state: str | None = None
+    time_limit: Duration | None = Field(None, description="it started when the test begins, and may run for so long")
 
 
 class WatcherTest(SpecModel):
@@ -56,6 +58,9 @@ class WatcherTest(SpecModel):
     output: str | None = None
     file: str | None = Field(None, description="relative to the test file, and below its directory")
     errors: str | None = Field(None, description="what the job wrote to stderr")
+    after: Annotated[Duration, Field(le=7 * 86400)] = Field(
+        0, description="how long the job runs on without printing more: timers, silence, time left"
+    )
     job: SampleJob = SampleJob()
     expect: Expected
 
