@@ -200,6 +200,8 @@ def _after(change: Change, before: Watcher, now: float) -> Watcher:
     if change.kind is ChangeKind.STOP or change.after is None:
         return replace(before, phase=WatcherState.STOPPED, timer_active=before.timer_active)
     spec = change.after.spec
+    if before.memory.condition_failures and before.spec_digest != change.after.digest:  # the edit may have mended it
+        before = replace(before, memory=replace(before.memory, condition_failures=0), last_error="")
     hold = declared_hold(spec, change.origin.file, now)
     others = tuple(h for h in before.holds if h.kind is not HoldKind.DECLARED)
     after = replace(

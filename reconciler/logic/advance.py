@@ -251,12 +251,17 @@ class WatcherTick:
             return False
 
     def _condition_failed(self) -> None:
-        """One event for all evaluations of this tick that could not be made."""
+        """Count the evaluations of this tick that could not be made; tell of the first, and at each power of ten.
+
+        A condition that no line fits would otherwise tell of itself in every tick.
+        """
         count, first = len(self._failures), self._failures[0]
-        total = self.after.memory.condition_failures + count
+        before = self.after.memory.condition_failures
+        total = before + count
         self._remember(condition_failures=total)
         self.after = replace(self.after, last_error=f"condition: {first}")
-        self._event(EventType.CONDITION_FAILED, result=first, success=False, data={"count": count, "total": total})
+        if not before or len(str(total)) > len(str(before)):
+            self._event(EventType.CONDITION_FAILED, result=first, success=False, data={"count": count, "total": total})
 
     def _outcome(self, action: CompiledAction, trigger: Trigger, kind: OutcomeKind, result: str) -> None:
         self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))

@@ -1,6 +1,7 @@
 """A watcher run over a finished output in memory: what it would have matched, triggered and done. Nothing runs.
 
-The production path (`feeding`, `advance`), with outside actions rendered and taken as succeeded. `reconcile test` calls it.
+The production path (`feeding`, `advance`), with outside actions rendered and taken as succeeded. For `reconcile test`
+and trying a watcher out over HTTP.
 """
 
 from __future__ import annotations

@@ -53,6 +53,26 @@ async def test_a_condition_decides_and_one_that_cannot_be_told_is_said(house: Ho
     assert "condition" in house.run("status").stdout
 
 
+async def test_a_condition_that_stays_untold_is_told_once_until_an_edit(house: House, jobs: Jobs) -> None:
+    fields = {"pattern": "loss=(.+)", "captures": ["loss"]}
+    house.write(**fields, condition="float(loss) > 5")
+    out = jobs.add()
+    for number in range(4):
+        with out.open("a") as file:
+            file.write(f"loss=n/a {number}\n")
+        await house.once()
+    assert len(house.events("condition.failed")) == 1
+    assert house.row().memory.condition_failures == 4
+    house.write(**fields, condition="float(loss) > 6")
+    await house.once()
+    assert house.row().last_error == ""
+    with out.open("a") as file:
+        file.write("loss=n/a again\n")
+    await house.once()
+    assert [event.data["total"] for event in house.events("condition.failed")] == [1, 1]
+    assert house.row().last_error.startswith("condition: ")
+
+
 @pytest.mark.parametrize("cut", [1, 6, 9, 11, 12])
 async def test_a_line_that_comes_in_two_flushes_is_one_match_with_the_whole_value(
     house: House, jobs: Jobs, cut: int

@@ -107,7 +107,7 @@ def test_a_condition_sees_what_earlier_matches_left() -> None:
     assert life.watcher.variables["epoch"] == "3"
 
 
-def test_a_condition_that_cannot_be_told_is_shown_once_a_tick() -> None:
+def test_a_condition_that_cannot_be_told_is_shown_and_told_once() -> None:
     life = Life(condition="float(loss) > 5")
     life.tick(loss("abc"), loss("def"), loss("6"))
     assert life.triggers == ["match"]
@@ -116,7 +116,21 @@ def test_a_condition_that_cannot_be_told_is_shown_once_a_tick() -> None:
     assert "abc" in event.action_result or "could not convert" in event.action_result
     assert life.watcher.last_error.startswith("condition:")
     life.tick(loss("ghi"))
-    assert life.events(EventType.CONDITION_FAILED)[-1].data["total"] == 3
+    assert life.watcher.memory.condition_failures == 3
+    assert len(life.events(EventType.CONDITION_FAILED)) == 1
+
+
+def test_a_condition_that_stays_untold_tells_again_at_each_power_of_ten() -> None:
+    life = Life(condition="float(loss) > 5")
+    for number in range(1, 120):
+        life.tick(loss(f"no-{number}"))
+    life.tick(*(loss(f"burst-{number}") for number in range(900)))
+    assert life.triggers == []
+    told = [(event.data["count"], event.data["total"]) for event in life.events(EventType.CONDITION_FAILED)]
+    assert told == [(1, 1), (1, 10), (1, 100), (900, 1019)]
+    assert life.watcher.memory.condition_failures == 1019
+    assert life.events(EventType.CONDITION_FAILED)[1].action_result.count("no-10") == 1
+    assert "burst-0" in life.watcher.last_error
 
 
 def test_a_captured_value_is_cut_where_it_is_too_long() -> None:
