@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 # The parser is not public, but stable since 3.11 (`sre_parse` before), and asking it is the only way to read patterns
 # as `re` does.
-from re import _constants as sre  # type: ignore[attr-defined]  # isort: skip
-from re import _parser as parser  # type: ignore[attr-defined]  # isort: skip
+from re import _constants as sre  # type: ignore[attr-defined, unused-ignore]  # isort: skip
+from re import _parser as parser  # type: ignore[attr-defined, unused-ignore]  # isort: skip
 
 from reconciler.errors import ConfigurationError
 
