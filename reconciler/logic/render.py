@@ -87,8 +87,9 @@ class Dialect:
 def quantifier(node: Rep) -> str:
     """Return `*`, `+`, `?` or the counted form, with the mark of its greed."""
     short = {(0, UNBOUNDED): "*", (1, UNBOUNDED): "+", (0, 1): "?"}.get((node.low, node.high))
-    high = "" if node.high == UNBOUNDED else str(node.high)
-    return (short or f"{{{node.low},{high}}}") + node.greed.value
+    high = "" if node.high == UNBOUNDED else f",{node.high}"
+    counted = f"{{{node.low}}}" if node.low == node.high else f"{{{node.low}{high or ','}}}"
+    return (short or counted) + node.greed.value
 
 
 class Re2(Dialect):

@@ -60,7 +60,7 @@ class Finder:
         self.search = _matcher(pattern, _options(EXACT_MEMORY, latin1=False))
 
     def find(self, line: bytes, *, start: int = 0, single: bool = False, limit: float = LIMIT) -> list[Spans]:
-        """Return the spans of every match from `start` on, in order, MAX_MATCHES at most (`single`: there is one at most).
+        """Return the spans of every match from `start` on, in order, MAX_MATCHES at most (`single`: one at most).
 
         Raises OverTime where finding them is quadratic and the line long.
         """

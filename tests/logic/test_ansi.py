@@ -43,7 +43,9 @@ def test_every_byte_left_is_found_again_in_the_original(parts: list[str]) -> Non
     assert all(data[stripped.original(at)] == byte for at, byte in enumerate(stripped.data))
 
 
-@given(st.lists(st.sampled_from([b"a", b"\xc3\xa9", b"\xff", b"\xe2\x96", b"\x1b[1m", b"\xf0\x9f\x98\x80"]), max_size=400))
+@given(
+    st.lists(st.sampled_from([b"a", b"\xc3\xa9", b"\xff", b"\xe2\x96", b"\x1b[1m", b"\xf0\x9f\x98\x80"]), max_size=400)
+)
 def test_every_character_of_a_line_is_found_again_in_its_bytes(parts: list[bytes]) -> None:
     raw = b"".join(parts)
     view = View(raw, strip=True)

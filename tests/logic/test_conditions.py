@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -12,7 +13,15 @@ from hypothesis import strategies as st
 from reconciler.errors import ConditionError
 from reconciler.logic.conditions import compile_condition
 
-VALUES = {"loss": "5.73", "used": "91", "total": "100", "epoch": "20", "state": "failed", "none": None, "big": "9" * 4000}
+VALUES = {
+    "loss": "5.73",
+    "used": "91",
+    "total": "100",
+    "epoch": "20",
+    "state": "failed",
+    "none": None,
+    "big": "9" * 4000,
+}
 
 
 @pytest.mark.parametrize(
@@ -170,7 +179,5 @@ def test_the_same_text_is_compiled_once() -> None:
 
 @given(st.text("ab+-*/%()[]{}'\"., 01<>=!andornotifelse_:@~|&^\\", max_size=60))
 def test_no_text_does_more_than_tell_or_be_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(ConditionError):
         assert compile_condition(text).holds({"a": "1", "b": None}) in (True, False)
-    except ConditionError:
-        pass

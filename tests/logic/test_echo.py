@@ -9,9 +9,9 @@ from reconciler.logic.echo import mark, sources
 from reconciler.logic.patterns import Rule
 
 
-def texts(expression: str, line: str, **rule: bool) -> list[str]:
+def texts(expression: str, line: str, *, ignore_echo: bool = True) -> list[str]:
     """Return what the pattern finds in a line."""
-    return [row[3] for row in scanned([Rule(expression, **rule)], line.encode())]
+    return [row[3] for row in scanned([Rule(expression, ignore_echo=ignore_echo)], line.encode())]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What matching means, written as plainly as possible with the standard library: what every engine is compared with.
 
-Lines end at `\\n`, `\\r\\n` or a lone `\\r`; each is decoded with replacement, escape sequences are taken out, and `re.finditer` runs on it.
+Lines end at `\\n`, `\\r\\n` or a lone `\\r`; each is decoded with replacement, escape sequences are taken out, and
+`re.finditer` runs on it.
 """
 
 from __future__ import annotations
