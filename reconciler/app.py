@@ -331,9 +331,18 @@ async def engine(
 
 @asynccontextmanager
 async def face(
-    engine: Engine, settings: Settings, feed: Feed, *, hosts: Sequence[str], secure: bool
+    engine: Engine,
+    settings: Settings,
+    feed: Feed,
+    *,
+    hosts: Sequence[str],
+    secure: bool,
+    pages: Path = Path(__file__).parent / "ui" / "static",
 ) -> AsyncIterator[ASGIApp]:
-    """Yield the HTTP face of an engine: `feed` is one of its sinks, `hosts` the names it may be called by."""
+    """Yield the HTTP face of an engine: `feed` is one of its sinks, `hosts` the names it may be called by.
+
+    `pages`: a folder of static files for everybody, where it has an `index.html`.
+    """
     from reconciler.api.application import follow_states, make_app
     from reconciler.api.audit import AuditLog
     from reconciler.api.desk import Desk, Tools
@@ -352,7 +361,6 @@ async def face(
         reading=reading, dropins=Dropins(api_directory(settings)), keyring=Keyring(keys_path(settings)),
         audit=AuditLog(engine.parts, engine.daemon), feed=feed, tools=Tools(parse, warnings, forbidden), secure=secure,
     )  # fmt: skip
-    pages = Path(__file__).parent / "ui" / "static"
     try:
         yield make_app(desk, hosts, pages if (pages / "index.html").is_file() else None)
     finally:

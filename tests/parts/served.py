@@ -94,7 +94,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(house: House, *, secure: bool = False, hosts: tuple[str, ...] = ()) -> AsyncIterator[Served]:
+async def serving(
+    house: House, *, secure: bool = False, hosts: tuple[str, ...] = (), **face: Any
+) -> AsyncIterator[Served]:
     """A daemon with its face, until the block ends."""
     api = house.settings.api
     feed = Feed(api.subscribers, api.subscriber_queue)
@@ -102,7 +104,7 @@ async def serving(house: House, *, secure: bool = False, hosts: tuple[str, ...] 
         engine = await stack.enter_async_context(house.engine(sinks=[feed]))
         names = ["localhost", "127.0.0.1", *hosts]
         application = await stack.enter_async_context(
-            app.face(engine, house.settings, feed, hosts=names, secure=secure)
+            app.face(engine, house.settings, feed, hosts=names, secure=secure, **face)
         )
         bound = listening.bind_port("127.0.0.1", 0)
         identity = self_signed(house.home / "tls", ["localhost"]) if secure else None
