@@ -94,6 +94,9 @@ class PolicySettings(Section):
     )
     max_stops: int = Field(20, ge=0, description="watchers that one pass may stop for vanished specs without approval")
     max_stop_percent: float = Field(50.0, ge=0, le=100, description="likewise, of those that run; from 5 on")
+    script_watchers: bool = Field(
+        False, description="#WATCHER lines in the batch scripts of our own jobs are watchers of those jobs"
+    )
     prune_grace: Duration = Field(120.0, description="a spec that vanished from a plain directory stops after this")
 
 
