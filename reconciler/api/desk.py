@@ -15,6 +15,7 @@ from reconciler.api.feed import Feed
 from reconciler.api.keys import Keyring
 from reconciler.api.reading import Reading
 from reconciler.api.refusals import ConflictError, NotThereError, RequestRefusedError
+from reconciler.api.tally import Tally
 from reconciler.engine.controller import Controller
 from reconciler.engine.daemon import Daemon
 from reconciler.engine.parts import Parts
@@ -49,6 +50,7 @@ class Desk:
     feed: Feed
     tools: Tools
     secure: bool
+    tally: Tally = field(default_factory=Tally)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def watcher(self, watcher_id: int, *, stopped: bool = False) -> tuple[Watcher, StoredSpec | None]:

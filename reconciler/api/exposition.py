@@ -63,8 +63,8 @@ class Meter:
 class _Snapshot(Collector):
     """What the engine and the state say now, as families of metrics."""
 
-    def __init__(self, desk: Desk, counted: Statistics, last_seq: int) -> None:
-        self._desk, self._counted, self._last_seq = desk, counted, last_seq
+    def __init__(self, desk: Desk, counted: Statistics) -> None:
+        self._desk, self._counted = desk, counted
 
     def collect(self) -> Iterable[Metric]:
         """Yield the families."""
@@ -81,7 +81,7 @@ class _Snapshot(Collector):
         yield actions
         yield from self._engine()
         yield _gauge("reconciler_pending_actions", "Actions without an outcome.", self._counted.pending)
-        yield CounterMetricFamily("reconciler_events", "Events ever recorded.", value=self._last_seq)
+        yield CounterMetricFamily("reconciler_events", "Events ever recorded.", value=self._counted.seq)
         yield _gauge("reconciler_websocket_clients", "WebSockets that are open.", self._desk.feed.subscribers)
         yield CounterMetricFamily(
             "reconciler_websocket_refetches", "Times that a slow WebSocket lost events.", value=self._desk.feed.dropped
@@ -116,10 +116,8 @@ def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Me
 
 async def exposition(desk: Desk, registry: CollectorRegistry) -> bytes:
     """Return everything in Prometheus' text format. Raises StateError."""
-    now = desk.parts.clock.now()
-    counted, last = await desk.reading.ask(lambda state: (state.statistics(now - 3600), state.last_seq()))
     once = CollectorRegistry()
-    once.register(_Snapshot(desk, counted, last))
+    once.register(_Snapshot(desk, await desk.tally.read(desk.reading, desk.parts.clock.now())))
     return generate_latest(registry) + generate_latest(once)
 
 

@@ -48,11 +48,13 @@ class Subscriber:
         self.job_id, self._most = job_id, most
         self._notes: deque[Note] = deque()
         self._waiting = asyncio.Event()
+        self.losses = 0  # how often notes began to be dropped
         self.behind = 0  # the seq from which on notes were dropped; 0: none was
         self.closed = False
 
     def offer(self, notes: Sequence[Note]) -> None:
         """Take those it is meant to see; what does not fit is dropped, with everything that waits."""
+        behind = self.behind
         for note in notes:
             if self.job_id is not None and note.job_id != self.job_id:
                 continue
@@ -63,6 +65,7 @@ class Subscriber:
                 self.behind = note.seq
             else:
                 self._notes.append(note)
+        self.losses += bool(self.behind and not behind)
         self._waiting.set()
 
     def close(self) -> None:
@@ -136,8 +139,9 @@ class Feed:
             return
         notes = [note for event in events for note in (event_note(event), *self._changes(event))]
         for subscriber in self._subscribers:
+            before = subscriber.losses
             subscriber.offer(notes)
-            self.dropped += bool(subscriber.behind)
+            self.dropped += subscriber.losses - before
 
     async def close(self) -> None:
         """End every subscription."""

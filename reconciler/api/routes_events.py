@@ -48,8 +48,7 @@ def _add_events(router: APIRouter, desk: Desk) -> None:
     @router.get("/watchers/stats", tags=["events"])
     async def count_everything() -> Stats:
         """Count watchers by state, and events by action and outcome."""
-        hour_ago = desk.parts.clock.now() - 3600
-        return stats_shape(await desk.reading.ask(lambda state: state.statistics(hour_ago)))
+        return stats_shape(await desk.tally.read(desk.reading, desk.parts.clock.now()))
 
 
 def _add_metrics(router: APIRouter, desk: Desk) -> None:

@@ -46,11 +46,20 @@ def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any)
     if only_print:
         click.echo(safe(text, keep="\n"), nl=False)
         return
-    directory = app.api_directory(app.load_settings(options.config))
+    settings = app.load_settings(options.config)
+    if settings.client.url is not None:
+        from reconciler.cli.remote import client_of  # saves start-up time: httpx
+
+        with client_of(settings) as client:
+            made = client.create(yaml=text)
+        click.echo(f"wrote {safe(made['file'])} there")
+        note(safe(made["message"]))
+        return
+    directory = app.api_directory(settings)
     path = directory / file_name(spec["name"])
     if path.exists():
         raise UsageError(f"{path} exists", remedy="give the watcher another --name, or delete that file")
-    write_atomically(path, text)
+    write_atomically(path, text, mode=0o600)
     click.echo(f"wrote {path}")
     note("a running reconciler takes it up by itself; otherwise `reconcile --once` does")
 

@@ -89,8 +89,8 @@ async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approv
     settings = app.load_settings(options.config)
     if not new_state:
         _refuse_replay(settings)
-    told_to_stop = _signals()
-    async with app.engine(settings, directories) as engine, _stopped_by(told_to_stop, engine.daemon.stop):
+    told_to_stop = signals()
+    async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
         staying = Staying(engine.parts, engine.controller, engine.once, engine.daemon)
         report_ = await staying.run(tell_pass(), approve=approve)
     if staying.cut_short:
@@ -98,7 +98,7 @@ async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approv
     return worst([*report_.codes(), ExitCode.PARTIAL if staying.cut_short else ExitCode.OK])
 
 
-def _signals() -> asyncio.Event:
+def signals() -> asyncio.Event:
     """Return what is set once we are told to stop."""
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -124,16 +124,16 @@ def _refuse_replay(settings: object) -> None:
 async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
     from reconciler import app  # saves start-up time: it knows every class
 
-    told_to_stop = _signals()
+    told_to_stop = signals()
     settings = app.load_settings(options.config)
-    async with app.engine(settings, directories) as engine, _stopped_by(told_to_stop, engine.daemon.stop):
+    async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
         engine.daemon.on_pass = tell_pass()
         await engine.daemon.run(approve=approve)
     return ExitCode.OK
 
 
 @asynccontextmanager
-async def _stopped_by(told: asyncio.Event, stop: Callable[[], None]) -> AsyncIterator[None]:
+async def stopped_by(told: asyncio.Event, stop: Callable[[], None]) -> AsyncIterator[None]:
     """Call `stop` once a signal came, also where it came before there was anything to stop."""
 
     async def wait() -> None:

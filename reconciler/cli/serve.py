@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.daemon import tell_pass
+from reconciler.cli.daemon import signals, stopped_by, tell_pass
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note
 from reconciler.errors import ConfigurationError, UsageError
@@ -100,15 +99,16 @@ async def _serve(settings: Settings, directories: tuple[Path, ...], words: dict[
     identity = None if plain else _identity(settings, certificates)
     if identity is not None:
         identity.context()  # a bad certificate is told before anything starts
-    async with app.engine(settings, directories, sinks=[feed]) as engine:
+    told = signals()
+    async with (
+        app.engine(settings, directories, sinks=[feed]) as engine,
+        stopped_by(told, engine.daemon.stop),
+    ):
         bound = listening.bind_path(api.socket) if api.socket else listening.bind_port(api.bind, api.port)
         try:
             async with app.face(engine, settings, feed, hosts=host_names(settings), secure=not plain) as application:
                 server = listening.make_server(application, identity=identity, sockets=api.subscribers)
                 server.on_started = lambda: _announce(settings, listening.address_of(bound), identity, words)
-                loop = asyncio.get_running_loop()
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    loop.add_signal_handler(number, engine.daemon.stop)
                 engine.daemon.on_pass = tell_pass()
                 await listening.run_beside(engine.daemon, server, bound, feed, approve=words["approve"])
         finally:

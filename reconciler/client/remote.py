@@ -100,7 +100,7 @@ class RemoteState:
         specs = {WatcherName(row["name"]): _spec(row) for row in kept}
         return WatcherPage(tuple(map(_watcher, kept)), specs, len(rows))
 
-    def statistics(self, since: float) -> Statistics:
+    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
         """Return the counts that the server tells; outcomes by type are not among them."""
         found = self._client.stats()
         busiest = tuple((t["watcher_id"], t["job_id"], t["name"], t["event_count"]) for t in found["top_watchers"])

@@ -63,6 +63,7 @@ class Statistics:
     watchers: Mapping[str, int] = field(default_factory=dict)
     actions: Mapping[tuple[str, str], int] = field(default_factory=dict)
     recent: int = 0
+    seq: int = 0  # of the newest event that was counted
     busiest: tuple[tuple[int, str, str, int], ...] = ()
     pending: int = 0
 

@@ -43,8 +43,12 @@ class StateReading(Protocol):
         """Return one page of watchers, at a cost that does not grow with the number of those on other pages."""
         ...
 
-    def statistics(self, since: float) -> Statistics:
-        """Return counts for people, the recent ones since `since` (seconds since the epoch)."""
+    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
+        """Return counts for people, the recent ones since `since` (seconds since the epoch).
+
+        `after_seq`: actions and busiest watchers by later events alone, so that who asks again and again can add them
+        up. `most`: how many of the busiest.
+        """
         ...
 
     def jobs(self, *, unfinished: bool = False) -> tuple[KnownJob, ...]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
 from reconciler.events import EventType
 from reconciler.model import OutcomeKind, StoredSpec, WatcherName, WatcherState
 from reconciler.protocols import Statistics, WatcherFilter
+from reconciler.state.history import LAST_SEQ
 from reconciler.state.rows import spec_from
 from reconciler.state.tables import ActionRow, JobWatcher, SpecRow, WatcherEvent, table
 
 _WATCHERS, _SPECS, _EVENTS, _ACTIONS = (table(each) for each in (JobWatcher, SpecRow, WatcherEvent, ActionRow))
 _LARGEST_ID = 2**63 - 1
-#: How many of the busiest watchers are told.
-_BUSIEST = 10
 _ACTION_TYPES = {EventType.of_outcome(kind).value: kind.value for kind in OutcomeKind}
 
 
@@ -58,10 +57,10 @@ def _labelled(key: str, value: str) -> ColumnElement[bool]:
     return _WATCHERS.c.name.in_(select(_SPECS.c.name).where(given))
 
 
-def statistics_of(connection: Connection, since: float) -> Statistics:
-    """Count watchers by state and action events by type and outcome."""
+def statistics_of(connection: Connection, since: float, after_seq: int, most: int) -> Statistics:
+    """Count watchers by state, and action events after a seq by type and outcome."""
     by_state = select(_WATCHERS.c.state, func.count()).where(_WATCHERS.c.phase != WatcherState.STOPPED.value)
-    of_actions = _EVENTS.c.type.in_(_ACTION_TYPES)
+    of_actions = and_(_EVENTS.c.type.in_(_ACTION_TYPES), _EVENTS.c.id > min(after_seq, _LARGEST_ID))
     by_action = select(_EVENTS.c.action_type, _EVENTS.c.type, func.count()).where(of_actions)
     recent = select(func.count()).select_from(_EVENTS).where(text("+type LIKE 'reconciler.action.%'"))
     busiest = select(_EVENTS.c.watcher_id, _EVENTS.c.job_id, _EVENTS.c.watcher, func.count().label("times"))
@@ -70,7 +69,7 @@ def statistics_of(connection: Connection, since: float) -> Statistics:
         busiest.where(of_actions, _EVENTS.c.watcher_id.is_not(None))
         .group_by(_EVENTS.c.watcher_id)
         .order_by(text("times DESC"))
-        .limit(_BUSIEST)
+        .limit(most)
     ).all()
     counted = connection.execute(by_action.group_by(_EVENTS.c.action_type, _EVENTS.c.type)).all()
     return Statistics(
@@ -78,5 +77,6 @@ def statistics_of(connection: Connection, since: float) -> Statistics:
         actions={(type_, _ACTION_TYPES[outcome]): count for type_, outcome, count in counted},
         recent=connection.execute(recent.where(_EVENTS.c.timestamp >= since)).scalar_one(),
         busiest=tuple((row.watcher_id, row.job_id, row.watcher, row.times) for row in rows),
+        seq=int(connection.execute(LAST_SEQ).scalar() or 0),
         pending=connection.execute(open_).scalar_one(),
     )

@@ -127,10 +127,10 @@ class StateReader:
         found = self._watchers([_WATCHERS.c.id.in_(ids)]) if ids else ()
         return WatcherPage(found[::-1], specs, total)
 
-    def statistics(self, since: float) -> Statistics:
-        """Return counts for people."""
+    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
+        """Return counts for people; of actions by events after `after_seq`."""
         with self._reading() as connection:
-            return statistics_of(connection, since)
+            return statistics_of(connection, since, after_seq, most)
 
     def _watchers(self, wanted: Sequence[ColumnElement[bool]]) -> tuple[Watcher, ...]:
         with self._reading() as connection:

@@ -205,6 +205,9 @@ async def test_commands_ask_the_daemon_that_the_settings_name(there: tuple[Serve
     await eventually(lambda: len(served.house.done("w")) == 2)
     code, out, _ = await run(here, "why", "w", "-o", "json")
     assert code == 0
+    code, out, err = await run(here, "attach", "1", "--pattern", "never", "--name", "attached")
+    assert (code, "api-1-attached" in out) == (0, True), err
+    assert served.house.row("attached").state == "active"
     assert not (here.home / "state.db").exists()
 
 

@@ -307,3 +307,13 @@ async def test_every_answer_has_the_security_headers(busy: Served) -> None:
             assert headers["referrer-policy"] == "no-referrer"
             assert headers["cache-control"] == "no-store"
             assert "server" not in headers
+
+
+async def test_counts_stay_true_while_things_happen(busy: Served) -> None:
+    before = await busy.get("/api/watchers/stats")
+    Path(str(busy.jobs.listed[JobId("1")].stdout)).write_text("loss: 3\nloss: 2\nloss: 1.5\nloss: 7\n")
+    await eventually(lambda: len(busy.house.events("action.succeeded", "action.failed")) == 8)
+    after = await busy.get("/api/watchers/stats")
+    assert after["total_events"] == before["total_events"] + 2
+    assert {top["event_count"] for top in after["top_watchers"]} == {4}
+    assert after == await busy.get("/api/watchers/stats")

@@ -115,3 +115,16 @@ def test_events_before_a_seq_are_the_older_page(state: StateWriter) -> None:
     older = state.events(EventFilter(before_seq=4, newest=True, limit=2))
     assert [event.seq for event in older] == [2, 3]
     assert state.events(EventFilter(before_seq=2**80)) == ()
+
+
+def test_statistics_since_a_seq_add_up_to_those_of_everything(several: StateWriter) -> None:
+    action = replace(an_event(kind=EventType.ACTION_FAILED), watcher_id=WatcherId(1), action_type="notify")
+    several.commit(Batch(events=(action, action)))
+    first = several.statistics(0.0)
+    several.commit(Batch(events=(action, replace(action, watcher_id=WatcherId(2)))))
+    later = several.statistics(0.0, after_seq=first.seq)
+    assert (first.seq, later.seq) == (2, 4)
+    assert later.actions == {("notify", "failed"): 2}
+    assert sorted((watcher, times) for watcher, _, _, times in later.busiest) == [(1, 1), (2, 1)]
+    assert len(several.statistics(0.0, most=1).busiest) == 1
+    assert several.statistics(0.0, after_seq=2**80).actions == {}
