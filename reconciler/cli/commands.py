@@ -7,7 +7,6 @@ runs `daemon`.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import keyword
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,6 +166,8 @@ def _check_directory(words: Sequence[str]) -> None:
     """Raise UsageError where the first word is neither a command nor looks like a path: somebody mistyped."""
     if not words or words[0].startswith(("-", ".", "/", "~")) or "/" in words[0] or Path(words[0]).exists():
         return
+    import difflib  # saves start-up time: only for a word that was mistyped
+
     near = difflib.get_close_matches(words[0], list(present()), n=1)
     hint = f"did you mean `reconcile {near[0]}`?" if near else "see `reconcile --help`"
     raise UsageError(

@@ -67,6 +67,7 @@ class Controller:
         self._before: tuple[object, ...] = ()
         self._told: tuple[Problem, ...] | None = None
         self._stored: tuple[StoredSpec, ...] = ()
+        self._watchers: tuple[Watcher, ...] = ()  # as a plan found them, while it is made
         self.plan: Plan | None = None
 
     async def pass_(self, *, approve: str = "", list_jobs: bool = True) -> PassReport:
@@ -115,8 +116,9 @@ class Controller:
     async def _plan_and_apply(self, readings: Sequence[Reading], report: PassReport, approve: str) -> None:
         plan = report.plan = self.plan = await self._plan(readings, approve)
         if not self._loaded:
-            await self.fleet.load(self.discovery.known, self._versions(plan))
+            await self.fleet.load(self.discovery.known, self._versions(plan), self._watchers)
             self._loaded = True
+        self._watchers = ()
         parsed, self._sourcing.unsaved = self._sourcing.unsaved, {}
         events = self._source_events(readings, plan)
         report.applied = await self._applier.apply(plan, self.discovery.known, events=events, parsed=parsed)
@@ -132,7 +134,7 @@ class Controller:
 
         stored, watchers = await self._parts.state.run(look_up)
         self._applier.remember(stored)
-        self._stored = stored
+        self._stored, self._watchers = stored, watchers
         plan = self._make(readings, stored, watchers, approved=approve == "yes")
         if approve in ("", "yes"):
             return plan

@@ -131,28 +131,25 @@ class Fleet:
         running = {c.digest for task in self.tasks.values() for c in task.compiled.values()} | set(wanted)
         self._compiled = {digest: spec for digest, spec in self._compiled.items() if digest in running}
 
-    async def load(self, known: Mapping[JobKey, KnownJob], versions: Versions) -> None:
-        """Take up what an earlier process left: live watchers, and actions without an outcome.
+    async def load(self, known: Mapping[JobKey, KnownJob], versions: Versions, watchers: Iterable[Watcher]) -> None:
+        """Take up what an earlier process left: of all `watchers` those that live, and actions without an outcome.
 
         Each goes on with the very version of its spec that was applied to it, until the plan says otherwise.
         """
 
-        def look_up(state: StateReading) -> tuple[tuple[Watcher, ...], tuple[PendingAction, ...]]:
-            pending = state.pending()
-            live = {watcher.id: watcher for watcher in state.watchers(live=True)}
-            for action in pending:  # completed watchers whose actions were put off
-                if action.watcher_id not in live and (watcher := state.watcher(action.watcher_id)) is not None:
-                    live[watcher.id] = watcher
-            return tuple(live.values()), pending
+        def look_up(state: StateReading) -> tuple[PendingAction, ...]:
+            return state.pending()
 
-        watchers, pending = await self._parts.state.run(look_up)
-        for watcher in watchers:
+        pending = await self._parts.state.run(look_up)
+        put_off = {action.watcher_id for action in pending}  # of completed watchers too
+        wanted = [watcher for watcher in watchers if watcher.phase.live or watcher.id in put_off]
+        for watcher in wanted:
             job = known.get(watcher.job)
             if job is None or watcher.phase is WatcherState.STOPPED:
                 continue
             if (version := versions.of(watcher)) is not None:
                 self.put(watcher, job, *version)
-        await self._take_up(pending, {watcher.id: watcher for watcher in watchers})
+        await self._take_up(pending, {watcher.id: watcher for watcher in wanted})
 
     async def _take_up(self, pending: Iterable[PendingAction], watchers: Mapping[WatcherId, Watcher]) -> None:
         """Report actions that were begun and have no outcome; those that may be repeated run again."""

@@ -152,5 +152,7 @@ def last_seq(state: StateReading) -> int:
 
 def failures_since(state: StateReading, after: int) -> int:
     """Return how many actions failed or were refused after that event."""
+    if state.last_seq() <= after:  # cheaper, and most often there is nothing new
+        return 0
     kinds = (EventType.ACTION_FAILED, EventType.ACTION_REFUSED)
     return len(state.events(EventFilter(after_seq=after, types=tuple(map(str, kinds)), limit=1000)))

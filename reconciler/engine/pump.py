@@ -67,6 +67,8 @@ class Pump:
         after = self._sent[number]
 
         def look_up(state: StateReading) -> tuple[Event, ...]:
+            if state.last_seq() <= after:  # cheaper, and most often there is nothing new
+                return ()
             return state.events(EventFilter(after_seq=after, limit=PAGE))
 
         return await self._parts.state.run(look_up)

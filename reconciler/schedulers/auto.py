@@ -12,8 +12,6 @@ from reconciler.model import HostName, Job, JobId
 from reconciler.protocols import Scheduler, Submission, Transport
 from reconciler.registry import Plugin
 from reconciler.schedulers.detect import detect
-from reconciler.schedulers.local import LocalScheduler
-from reconciler.schedulers.slurm import SlurmScheduler
 from reconciler.settings import Section
 
 
@@ -35,9 +33,18 @@ class AutoScheduler:
 
     async def _scheduler(self) -> Scheduler:
         if self._found is None:
-            kind = SlurmScheduler if await detect(self._transport) == "slurm" else LocalScheduler
-            self._found = kind(self.host, self._transport, None, self._users)
+            self._found = self._make(await detect(self._transport))
         return self._found
+
+    def _make(self, kind: str) -> Scheduler:
+        """Make the one that is there; importing the other would cost start-up time."""
+        if kind == "slurm":
+            from reconciler.schedulers.slurm import SlurmScheduler
+
+            return SlurmScheduler(self.host, self._transport, None, self._users)
+        from reconciler.schedulers.local import LocalScheduler
+
+        return LocalScheduler(self.host, self._transport, None, self._users)
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
         """See `protocols.Scheduler`, as for every method here."""

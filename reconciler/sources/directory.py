@@ -17,15 +17,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-from asyncinotify import Inotify, Mask
+from typing import TYPE_CHECKING, Literal
 
 from reconciler.errors import InMotionError, Problem, UnavailableError
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Section
 from reconciler.sources._worktree import WorkTree
+
+if TYPE_CHECKING:
+    from asyncinotify import Inotify, Mask
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,6 @@ MAX_FILE_BYTES = 1024 * 1024 + 1
 DELETED = ".deleted"
 #: A file changed this recently (seconds) is looked at twice.
 SETTLED = 1.0
-_CHANGES = (
-    Mask.CREATE | Mask.DELETE | Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.ATTRIB
-)
 
 
 class DirectorySettings(Section):
@@ -100,8 +98,10 @@ class DirectorySource:
         """Return when inotify saw a change; where it cannot watch, never (polling is the truth)."""
         try:
             if self._inotify is None:
+                from asyncinotify import Inotify  # saves start-up time: one pass waits for nothing
+
                 self._inotify = Inotify()
-                self._inotify.add_watch(self.path, _CHANGES)
+                self._inotify.add_watch(self.path, _changes())
             await self._inotify.get()
         except OSError:
             await self.close()
@@ -221,6 +221,13 @@ def _unreadable(path: str, error: OSError) -> Problem:
     reason = error.strerror or errno.errorcode.get(error.errno or 0, "unknown")
     remedy = "make it readable for the reconciler's account"
     return Problem(path, 0, 0, "unreadable", f"cannot be read: {reason}", remedy)
+
+
+def _changes() -> Mask:
+    from asyncinotify import Mask
+
+    moves = Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF
+    return Mask.CREATE | Mask.DELETE | Mask.CLOSE_WRITE | Mask.ATTRIB | moves
 
 
 def _make(settings: DirectorySettings) -> DirectorySource:

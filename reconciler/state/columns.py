@@ -117,3 +117,10 @@ class FileNumber(TypeDecorator[int]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> int | None:  # noqa: D102
         return None if value is None else int(value) % (1 << 64)
+
+
+#: One of each for all columns: what SQLAlchemy prepares for a type it prepares for each instance anew.
+MOMENT: Any = Moment()
+JSON: Any = Json()
+WORDS: Any = Words()
+FILE_NUMBER: Any = FileNumber()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlmodel import Field, SQLModel
 
-from reconciler.state.columns import FileNumber, Json, Moment, Words
+from reconciler.state.columns import FILE_NUMBER, JSON, MOMENT, WORDS
 
 
 class StateTable(SQLModel):
@@ -30,7 +30,7 @@ def table(model: type[StateTable]) -> Table:
 def _text(default: str | None = None) -> Any:
     """Text, never NULL; with a default where another program that writes rows may leave it out."""
     shown = {} if default is None else {"server_default": default}
-    return Field(sa_type=Words, nullable=False, sa_column_kwargs=shown)
+    return Field(sa_type=WORDS, nullable=False, sa_column_kwargs=shown)
 
 
 def _number(default: int) -> Any:
@@ -63,35 +63,35 @@ class JobWatcher(StateTable, table=True):
     id: int | None = Field(default=None, primary_key=True)
     job_id: str = _text()
     hostname: str = _text()
-    name: str | None = Field(default=None, sa_type=Words)
+    name: str | None = Field(default=None, sa_type=WORDS)
     pattern: str = _text()
     interval_seconds: int = _number(60)
-    captures_json: str | None = Field(default=None, sa_type=Json)
-    condition: str | None = Field(default=None, sa_type=Words)
-    actions_json: str = Field(sa_type=Json, nullable=False)
-    last_check: float | None = Field(default=None, sa_type=Moment)
+    captures_json: str | None = Field(default=None, sa_type=JSON)
+    condition: str | None = Field(default=None, sa_type=WORDS)
+    actions_json: str = Field(sa_type=JSON, nullable=False)
+    last_check: float | None = Field(default=None, sa_type=MOMENT)
     last_position: int = _number(0)
     trigger_count: int = _number(0)
     state: str = _text("active")
     timer_mode_enabled: int = _number(0)
     timer_interval_seconds: int = _number(30)
     timer_mode_active: int = _number(0)
-    created_at: float = Field(sa_type=Moment, nullable=False)
+    created_at: float = Field(sa_type=MOMENT, nullable=False)
     job_name: str = _text()
-    job_submitted: float | None = Field(default=None, sa_type=Moment)
+    job_submitted: float | None = Field(default=None, sa_type=MOMENT)
     phase: str = _text("active")
-    holds_json: str = Field(sa_type=Json, nullable=False)
+    holds_json: str = Field(sa_type=JSON, nullable=False)
     failures: int = 0
-    last_trigger: float | None = Field(default=None, sa_type=Moment)
+    last_trigger: float | None = Field(default=None, sa_type=MOMENT)
     last_error: str = _text()
-    memory_json: str = Field(sa_type=Json, nullable=False)
+    memory_json: str = Field(sa_type=JSON, nullable=False)
     spec_digest: str = _text()
     source: str = _text()
     file: str = _text()
     line: int = 0
     git_commit: str = _text()
     layer: str = _text()
-    ended_at: float | None = Field(default=None, sa_type=Moment)
+    ended_at: float | None = Field(default=None, sa_type=MOMENT)
 
 
 class WatcherEvent(StateTable, table=True):
@@ -111,16 +111,16 @@ class WatcherEvent(StateTable, table=True):
     watcher_id: int | None = None
     job_id: str = _text()
     hostname: str = _text()
-    timestamp: float = Field(sa_type=Moment, nullable=False)
-    matched_text: str | None = Field(default=None, sa_type=Words)
-    captured_vars_json: str | None = Field(default=None, sa_type=Json)
+    timestamp: float = Field(sa_type=MOMENT, nullable=False)
+    matched_text: str | None = Field(default=None, sa_type=WORDS)
+    captured_vars_json: str | None = Field(default=None, sa_type=JSON)
     action_type: str = _text()
-    action_result: str | None = Field(default=None, sa_type=Words)
+    action_result: str | None = Field(default=None, sa_type=WORDS)
     success: bool
     type: str = _text()
     subject: str = _text()
     watcher: str = _text()
-    data_json: str | None = Field(default=None, sa_type=Json)
+    data_json: str | None = Field(default=None, sa_type=JSON)
 
 
 class WatcherVariable(StateTable, table=True):
@@ -129,9 +129,9 @@ class WatcherVariable(StateTable, table=True):
     __tablename__ = "watcher_variables"
 
     watcher_id: int = Field(sa_column=_of_watcher())
-    variable_name: str = Field(sa_type=Words, primary_key=True)
-    variable_value: str | None = Field(default=None, sa_type=Words)
-    updated_at: float = Field(sa_type=Moment, nullable=False)
+    variable_name: str = Field(sa_type=WORDS, primary_key=True)
+    variable_value: str | None = Field(default=None, sa_type=WORDS)
+    updated_at: float = Field(sa_type=MOMENT, nullable=False)
 
 
 class Checkpoint(StateTable, table=True):
@@ -140,16 +140,16 @@ class Checkpoint(StateTable, table=True):
     __tablename__ = "checkpoints"
 
     watcher_id: int = Field(sa_column=_of_watcher())
-    stream: str = Field(sa_type=Words, primary_key=True)
-    device: int = Field(sa_type=FileNumber, nullable=False)
-    inode: int = Field(sa_type=FileNumber, nullable=False)
+    stream: str = Field(sa_type=WORDS, primary_key=True)
+    device: int = Field(sa_type=FILE_NUMBER, nullable=False)
+    inode: int = Field(sa_type=FILE_NUMBER, nullable=False)
     offset: int
     line: int
     pending_cr: bool
     cut: bool
     head: bytes = Field(sa_type=LargeBinary, nullable=False)
     tail: bytes = Field(sa_type=LargeBinary, nullable=False)
-    window_json: str | None = Field(default=None, sa_type=Json)
+    window_json: str | None = Field(default=None, sa_type=JSON)
 
 
 class MetricRow(StateTable, table=True):
@@ -164,7 +164,7 @@ class MetricRow(StateTable, table=True):
     hostname: str = _text()
     name: str = _text()
     value: float | None = None
-    at: float = Field(sa_type=Moment, nullable=False)
+    at: float = Field(sa_type=MOMENT, nullable=False)
     step: float | None = None
 
 
@@ -188,14 +188,14 @@ class ActionRow(StateTable, table=True):
     trigger_group: int
     action_index: int
     type: str = _text()
-    params_json: str = Field(sa_type=Json, nullable=False)
-    trigger_json: str = Field(sa_type=Json, nullable=False)
+    params_json: str = Field(sa_type=JSON, nullable=False)
+    trigger_json: str = Field(sa_type=JSON, nullable=False)
     status: str = _text("pending")
     attempts: int = 0
-    not_before: float | None = Field(default=None, sa_type=Moment)
-    started_at: float | None = Field(default=None, sa_type=Moment)
-    ended_at: float | None = Field(default=None, sa_type=Moment)
-    outcome: str | None = Field(default=None, sa_type=Words)
+    not_before: float | None = Field(default=None, sa_type=MOMENT)
+    started_at: float | None = Field(default=None, sa_type=MOMENT)
+    ended_at: float | None = Field(default=None, sa_type=MOMENT)
+    outcome: str | None = Field(default=None, sa_type=WORDS)
     result: str = _text()
 
 
@@ -208,7 +208,7 @@ class ActionStart(StateTable, table=True):
     id: int | None = Field(default=None, primary_key=True)
     watcher_id: int
     action_id: int
-    at: float = Field(sa_type=Moment, nullable=False)
+    at: float = Field(sa_type=MOMENT, nullable=False)
 
 
 class SpecRow(StateTable, table=True):
@@ -216,7 +216,7 @@ class SpecRow(StateTable, table=True):
 
     __tablename__ = "specs"
 
-    name: str = Field(sa_type=Words, primary_key=True)
+    name: str = Field(sa_type=WORDS, primary_key=True)
     digest: str = _text()
     body: str = _text()
     source: str = _text()
@@ -224,7 +224,7 @@ class SpecRow(StateTable, table=True):
     line: int = 0
     git_commit: str = _text()
     layer: str = _text()
-    missing_since: float | None = Field(default=None, sa_type=Moment)
+    missing_since: float | None = Field(default=None, sa_type=MOMENT)
 
 
 class JobRow(StateTable, table=True):
@@ -233,17 +233,17 @@ class JobRow(StateTable, table=True):
     __tablename__ = "jobs"
     __table_args__ = (Index("jobs_unfinished", "hostname", "job_id", sqlite_where=text("finished = 0")),)
 
-    hostname: str = Field(sa_type=Words, primary_key=True)
-    job_id: str = Field(sa_type=Words, primary_key=True)
+    hostname: str = Field(sa_type=WORDS, primary_key=True)
+    job_id: str = Field(sa_type=WORDS, primary_key=True)
     name: str = _text()
     user: str = _text()
     state: str = _text()
-    submitted: float | None = Field(default=None, sa_type=Moment)
+    submitted: float | None = Field(default=None, sa_type=MOMENT)
     restarts: int = 0
-    last_seen: float = Field(sa_type=Moment, nullable=False)
+    last_seen: float = Field(sa_type=MOMENT, nullable=False)
     finished: bool = False
-    first_json: str = Field(sa_type=Json, nullable=False)
-    now_json: str = Field(sa_type=Json, nullable=False)
+    first_json: str = Field(sa_type=JSON, nullable=False)
+    now_json: str = Field(sa_type=JSON, nullable=False)
 
 
 class RequestRow(StateTable, table=True):
@@ -258,9 +258,9 @@ class RequestRow(StateTable, table=True):
     id: int | None = Field(default=None, primary_key=True)
     verb: str = _text()
     by: str = _text()
-    at: float = Field(sa_type=Moment, nullable=False)
-    body_json: str = Field(sa_type=Json, nullable=False)
-    done_at: float | None = Field(default=None, sa_type=Moment)
+    at: float = Field(sa_type=MOMENT, nullable=False)
+    body_json: str = Field(sa_type=JSON, nullable=False)
+    done_at: float | None = Field(default=None, sa_type=MOMENT)
 
 
 class Fact(StateTable, table=True):
@@ -268,7 +268,7 @@ class Fact(StateTable, table=True):
 
     __tablename__ = "facts"
 
-    name: str = Field(sa_type=Words, primary_key=True)
+    name: str = Field(sa_type=WORDS, primary_key=True)
     value: str = _text()
 
 
@@ -277,9 +277,9 @@ class ParsedFile(StateTable, table=True):
 
     __tablename__ = "parsed_files"
 
-    key: str = Field(sa_type=Words, primary_key=True)
+    key: str = Field(sa_type=WORDS, primary_key=True)
     body: str = _text()
-    stored_at: float = Field(sa_type=Moment, nullable=False)
+    stored_at: float = Field(sa_type=MOMENT, nullable=False)
 
 
 class LeaseRow(StateTable, table=True):
@@ -290,5 +290,5 @@ class LeaseRow(StateTable, table=True):
     id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     token: int
     holder: str | None = Field(default=None, sa_column=Column(Text))
-    since: float = Field(sa_type=Moment, nullable=False)
-    renewed_at: float = Field(sa_type=Moment, nullable=False)
+    since: float = Field(sa_type=MOMENT, nullable=False)
+    renewed_at: float = Field(sa_type=MOMENT, nullable=False)
