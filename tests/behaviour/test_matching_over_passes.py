@@ -54,7 +54,7 @@ async def test_a_condition_decides_and_one_that_cannot_be_told_is_said(house: Ho
 
 
 async def test_a_condition_that_stays_untold_is_told_once_until_an_edit(house: House, jobs: Jobs) -> None:
-    fields = {"pattern": "loss=(.+)", "captures": ["loss"]}
+    fields: dict[str, Any] = {"pattern": "loss=(.+)", "captures": ["loss"]}
     house.write(**fields, condition="float(loss) > 5")
     out = jobs.add()
     for number in range(4):

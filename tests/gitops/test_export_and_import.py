@@ -19,7 +19,7 @@ from reconciler.spec.older_scripts import job_name, watchers_of
 
 # --- export ----------------------------------------------------------------------------------------------------------
 
-ODD = [
+ODD: list[dict[str, Any]] = [
     {"name": "plain"},
     {"name": "124_7", "jobs": {"ids": ["124_7", "1e5"], "user": "on"}},
     {"name": "unicode ü", "description": "\u202e two\nlines: with # signs\n\nand a gap\n"},
