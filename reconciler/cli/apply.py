@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from reconciler.cli.options import GlobalOptions
-from reconciler.errors import ConfigurationError, ExitCode, StalePlanError, worst
+from reconciler.errors import ConfigurationError, ExitCode, RefusedError, StalePlanError, UsageError, worst
 
 _EPILOG = """\
 \b
@@ -36,10 +38,28 @@ def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool) -> None:
         from reconciler.cli.plan import show_plan
 
         directories = paths
-        digest = show_plan(options, directories, "table").digest
-        if not yes:
-            click.confirm("Carry this plan out?", abort=True, err=True)
+        _check(directories)
+        shown = show_plan(options, directories, "table")
+        digest = shown.digest
+        if shown.document["changes"] and not (yes or _confirmed()):
+            raise RefusedError("nothing was carried out", remedy="without anybody to ask, say --yes")
     raise SystemExit(asyncio.run(_apply(options, directories, digest)))
+
+
+def _check(directories: Sequence[Path]) -> None:
+    """A directory may be gone for a moment; where a person names it to be applied now, it is mistyped, or a plan is."""
+    for path in directories:
+        if not path.exists():
+            raise UsageError(f"there is no {path}", remedy="name a saved plan, or directories of watchers")
+
+
+def _confirmed() -> bool:
+    try:
+        return click.confirm("Carry this plan out?", err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        return False  # nobody is there to answer
 
 
 def _read(path: Path) -> dict[str, Any]:

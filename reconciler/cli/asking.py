@@ -30,9 +30,10 @@ def chosen(
 ) -> list[Watcher]:
     """Return the watchers that are meant: by id or name, narrowed by job and by labels `key=value`.
 
-    `stopped`: tombstones too. Raises UsageError where none is meant.
+    Those of ended jobs only where no other is meant, or by their id or job. `stopped`: these and tombstones too.
+    Raises UsageError where a name means none.
     """
-    wanted = dict(label.split("=", 1) for label in labels if "=" in label)
+    wanted = _labels(labels)
     labelled = {s.name for s in state.specs() if wanted and _has_labels(s.body, wanted)}
     found = [
         w
@@ -42,11 +43,22 @@ def chosen(
         and (not wanted or w.name in labelled)
         and (stopped or w.phase != "stopped")
     ]
-    if not found:
+    unknown = [name for name in names if not any(name in (w.name, str(w.id)) for w in found)]
+    if unknown or not found:
         raise UsageError(
-            "no watcher is meant by that", remedy="`reconcile status --all` lists watchers with ids, names and jobs"
+            f"no watcher is meant by {', '.join(map(repr, unknown)) or 'that'}",
+            remedy="`reconcile status --all` lists watchers with ids, names and jobs",
         )
-    return found
+    working = [w for w in found if w.phase.live or job or str(w.id) in names]
+    return found if stopped else working or found
+
+
+def _labels(labels: Sequence[str]) -> dict[str, str]:
+    """A label without a value would narrow nothing, and so mean every watcher: it is refused."""
+    for label in labels:
+        if "=" not in label:
+            raise UsageError(f"--label {label!r} has no value", remedy="write --label key=value")
+    return dict(label.split("=", 1) for label in labels)
 
 
 def _has_labels(body: str, wanted: Mapping[str, str]) -> bool:
@@ -108,6 +120,10 @@ def _tell(options: GlobalOptions, number: int, verb: str) -> None:
     for event in ours:
         if event not in refused:
             click.echo(f"{event.subject}: {verb} done")
+    if not ours:
+        raise RefusedError(
+            "nothing came of it: the watcher is gone", remedy="`reconcile status --all` lists what is here"
+        )
     if refused:
         raise RefusedError("; ".join(map(_why, refused)), remedy="`reconcile why` says what holds a watcher")
 

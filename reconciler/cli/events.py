@@ -55,6 +55,8 @@ def command(
     wanted = EventFilter(
         after_seq=after_seq or 0, watcher=watcher, job_id=job, types=types, newest=after_seq is None, limit=lines
     )
+    if follow and output == "json":
+        output = "jsonl"  # one object has an end, this has none
     with state_of(options) as state:
         source = f"/reconciler/{state.identity()}"
         found = state.events(wanted)
@@ -82,11 +84,10 @@ def row_of(event: Event, source: str, output: str) -> dict[str, Any]:
 
 def _follow(options: GlobalOptions, wanted: EventFilter, last: int, output: str) -> None:
     """Show what comes, from a fresh look at the state each time (a daemon may replace what we read)."""
-    shape = "jsonl" if output == "json" else output
     while True:
         time.sleep(_FOLLOW)
         with state_of(options) as state:
-            last = _show_new(state, wanted, last, shape)
+            last = _show_new(state, wanted, last, output)
 
 
 def _show_new(state: StateReading, wanted: EventFilter, last: int, output: str) -> int:

@@ -10,9 +10,10 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, document, emit, output_option
 from reconciler.cli.reading import state_of
-from reconciler.cli.status import hosts_down, row_of
+from reconciler.cli.status import hosts_down, row_of, said_of
 from reconciler.cli.text import safe
 from reconciler.errors import UsageError
+from reconciler.model import Job, Watcher
 from reconciler.protocols import EventFilter, StateReading
 
 _EPILOG = """\
@@ -41,7 +42,8 @@ def command(options: GlobalOptions, name: str, output: str) -> None:
     """Explain watcher NAME: the file, line and commit in force, its patterns and how fast each is, its jobs."""
     with state_of(options) as state:
         spec = next((s for s in state.specs() if s.name == name), None)
-        bound = [_bound(state, w) for w in state.watchers(name=name)]
+        jobs = {known.now.key: known.now for known in state.jobs()}
+        bound = [_bound(state, w, jobs.get(w.job)) for w in state.watchers(name=name)]
     if spec is None and not bound:
         raise UsageError(f"there is no watcher {name!r} in force", remedy="`reconcile status --all` lists the names")
     body = json.loads(spec.body) if spec else {}
@@ -81,10 +83,8 @@ def _patterns(body: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _bound(state: StateReading, watcher: Any) -> dict[str, Any]:
-    jobs = {known.now.key: known.now for known in state.jobs()}
-    job = jobs.get(watcher.job)
-    row = row_of(watcher, job.raw_state.lower() if job else "unknown", hosts_down(state, {watcher.job.host}))
+def _bound(state: StateReading, watcher: Watcher, job: Job | None) -> dict[str, Any]:
+    row = row_of(watcher, said_of(job), hosts_down(state, {watcher.job.host}))
     events = state.events(EventFilter(watcher_id=watcher.id, newest=True, limit=200))
     outcomes = [e for e in events if e.type.startswith("reconciler.action.")]
     matches = [e.matched_text for e in events if e.matched_text]

@@ -10,7 +10,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, note, output_option
 from reconciler.cli.reading import state_of
-from reconciler.model import Watcher
+from reconciler.model import Job, Watcher
 from reconciler.protocols import StateReading
 
 COLUMNS = (
@@ -52,8 +52,7 @@ def command(
             known = jobs.get(watcher.job)
             if (job and watcher.job.id != job) or (name and watcher.name != name):
                 continue
-            job_state = known.now.raw_state.lower() or str(known.now.state) if known else "unknown"
-            row = row_of(watcher, job_state, unreachable)
+            row = row_of(watcher, said_of(known.now if known else None), unreachable)
             if not wanted or row["state"] == wanted:
                 rows.append(row)
         emit(rows, COLUMNS, output, name="watchers", extra={"unreachable": unreachable}, empty="no watcher has work")
@@ -64,6 +63,11 @@ def command(
 def hosts_down(state: StateReading, hosts: set[Any]) -> dict[str, str]:
     """Return which hosts did not answer when they were last asked, and why."""
     return {str(host): reason for host in hosts if (reason := state.fact(f"unreachable:{host}"))}
+
+
+def said_of(job: Job | None) -> str:
+    """Return the state of a job in its scheduler's words."""
+    return job.raw_state.lower() or str(job.state) if job else "unknown"
 
 
 def row_of(watcher: Watcher, job_state: str, unreachable: Mapping[str, str]) -> dict[str, Any]:

@@ -143,6 +143,10 @@ def _simulate(path: Path, test: WatcherTest, spec: WatcherSpec) -> Simulation:
             raise UsageError(
                 f"{path}: {test.file} lies outside of its directory", remedy="keep outputs beside the tests"
             )
+        if not place.is_file():
+            raise UsageError(
+                f"{path}: there is no {test.file}", remedy="put the output beside the test, or use `output:`"
+            )
         output = place.read_bytes()
     kinds, _ = app.make_actions(app.default_settings())
     compiled, errors = compile_spec(spec, "test", kinds), (test.errors or "").encode()
@@ -202,11 +206,12 @@ def _row(result: Result) -> dict[str, Any]:
 
 
 def _untested(paths: Sequence[Path], results: Sequence[Result]) -> list[str]:
-    """Return the watchers of the directories that no test runs."""
+    """Return the watchers of these files and directories that no test runs."""
     from reconciler.sources.directory import accepted
 
     tested = {result.watcher for result in results}
-    files = [each for path in paths if path.is_dir() for each in sorted(path.iterdir()) if accepted(each.name)]
+    files = [path for path in paths if path.is_file() and accepted(path.name)]
+    files += [each for path in paths if path.is_dir() for each in sorted(path.iterdir()) if accepted(each.name)]
     return [name for file in files for name in _specs(file) if name not in tested]
 
 
@@ -227,9 +232,11 @@ def _junit(results: Sequence[Result]) -> bytes:
     suite = xml.Element("testsuite", name="reconcile test", tests=str(len(results)))
     suite.set("failures", str(sum(bool(result.differences) for result in results)))
     for result in results:
-        case = xml.SubElement(suite, "testcase", classname=result.file, name=result.test, time=f"{result.seconds:.4f}")
+        names = {"classname": safe(result.file), "name": safe(result.test)}
+        case = xml.SubElement(suite, "testcase", names, time=f"{result.seconds:.4f}")
         if result.differences:
-            xml.SubElement(case, "failure", message=result.differences[0]).text = "\n".join(result.differences)
+            differences = [safe(each) for each in result.differences]  # XML has no form for control characters
+            xml.SubElement(case, "failure", message=differences[0]).text = "\n".join(differences)
     root = xml.Element("testsuites")
     root.append(suite)
     return bytes(xml.tostring(root, encoding="utf-8", xml_declaration=True))

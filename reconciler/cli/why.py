@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,7 +13,7 @@ from reconciler.cli.asking import chosen
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, emit, output_option
 from reconciler.cli.reading import state_of
-from reconciler.cli.text import age
+from reconciler.cli.text import duration
 from reconciler.model import Watcher, WatcherState
 from reconciler.protocols import EventFilter, KnownJob, StateReading
 
@@ -40,8 +42,20 @@ def command(options: GlobalOptions, watcher: str, job: str | None, output: str) 
     """Say why WATCHER (a name or an id) is not running, or has not triggered."""
     with state_of(options) as state:
         jobs = {known.now.key: known for known in state.jobs()}
-        rows = [_row(state, w, jobs.get(w.job)) for w in chosen(state, (watcher,), job, (), stopped=True)]
+        spec = next((json.loads(s.body) for s in state.specs() if s.name == watcher), None)
+        if spec is not None and not state.watchers(name=watcher):
+            rows = [_unbound(watcher, spec, len(jobs))]
+        else:
+            rows = [_row(state, w, jobs.get(w.job)) for w in chosen(state, (watcher,), job, (), stopped=True)]
     emit(rows, COLUMNS, output, name="watchers")
+
+
+def _unbound(name: str, spec: Mapping[str, Any], known: int) -> dict[str, Any]:
+    """Return the row of a spec that is in force and has no watcher."""
+    selector = spec.get("jobs") or {}
+    asks = ", ".join(f"{key}: {' or '.join(globs)}" for key, globs in selector.items() if globs) or "any job"
+    reason = f"it is bound to no job: none of the {known} known jobs fits its selector ({asks})"
+    return {"id": None, "watcher": name, "job": "", "state": "unbound", "why": reason, "reasons": [reason]}
 
 
 def _row(state: StateReading, watcher: Watcher, known: KnownJob | None) -> dict[str, Any]:
@@ -62,7 +76,7 @@ def _reasons(state: StateReading, watcher: Watcher, known: KnownJob | None) -> l
     if down:
         found.append(f"its host does not answer: {down}")
     for hold in watcher.holds:
-        until = f", for another {age(2 * time.time() - hold.until)}" if hold.until else ""
+        until = f", for another {duration(hold.until - time.time())}" if hold.until else ""
         found.append(f"suspended ({hold.kind}) by {hold.by}{until}: {hold.reason or 'no reason given'}")
     if watcher.phase in _PHASES:
         found.append(_PHASES[watcher.phase])
@@ -79,10 +93,13 @@ def _active(state: StateReading, watcher: Watcher, known: KnownJob | None) -> li
         return ["its job has not started"]
     if watcher.timer_active:
         return ["it is in timer mode: the pattern is no longer read, its actions run at each interval"]
+    now, until = time.time(), watcher.memory.cooldown_until
     place = ", ".join(f"{stream}: {p.line} lines, {p.offset} bytes" for stream, p in watcher.checkpoints.items())
     found = [f"it has read {place}" if place else f"there is no output yet ({known.now.stdout or 'path unknown'})"]
     if watcher.memory.condition_failures:
         found.append(f"its condition could not be told {watcher.memory.condition_failures} times")
+    if until is not None and until > now:
+        found.append(f"it triggered and is in its cooldown for another {duration(until - now)}")
     if not watcher.trigger_count:
         found.append("no line has matched, or its condition was false each time; try `reconcile replay`")
     limited = state.events(EventFilter(watcher_id=watcher.id, types=("reconciler.action.rate_limited.v1",), limit=1))

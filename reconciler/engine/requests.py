@@ -13,13 +13,30 @@ from reconciler.errors import UnavailableError
 from reconciler.events import Event, EventType
 from reconciler.logic.telling import watcher_event
 from reconciler.model import Hold, HoldKind, Position, Request, StreamName, Watcher, WatcherId, WatcherState
-from reconciler.protocols import Advance, Batch, StateReading, StateWriting
+from reconciler.protocols import Advance, Batch, EventFilter, StateReading, StateWriting
 
 if TYPE_CHECKING:
     from reconciler.engine.jobtask import JobTask
     from reconciler.logic.advance import WatcherTick
 
 log = logging.getLogger(__name__)
+
+
+#: Why nothing can be suspended or resumed in these.
+_OVER = {
+    WatcherState.TRIGGERED: "it reached max_triggers; raise it in its file",
+    WatcherState.COMPLETED: "its job has ended",
+    WatcherState.STATIC: "its job had ended before it was written; it acts on request only",
+    WatcherState.STOPPED: "it was stopped; no spec wants it",
+}
+
+
+def _stays(watcher: Watcher) -> str:
+    """Say why a person cannot resume a watcher (empty: it goes on)."""
+    if watcher.phase is WatcherState.DISABLED or any(h.kind is not HoldKind.DECLARED for h in watcher.holds):
+        return ""
+    where = f"{watcher.origin.file}:{watcher.origin.line}"
+    return f"its file suspends it; take `suspend` out of {where}" if watcher.holds else _OVER.get(watcher.phase, "")
 
 
 class Requests:
@@ -54,6 +71,8 @@ class Requests:
             if verb is None or watcher is None:
                 log.warning("request %s %s of %s: nothing to do it to", request.id, request.verb, request.by)
                 continue
+            if await self._told(request, watcher):  # the process before us ended between the deed and its tick
+                continue
             await verb(request, watcher, self._controller.fleet.find(watcher.id))
         await self._commit(Batch(requests_done=(request.id,)))
 
@@ -64,6 +83,16 @@ class Requests:
 
         def look_up(state: StateReading) -> Watcher | None:
             return state.watcher(watcher_id)
+
+        return await self._parts.state.run(look_up)
+
+    async def _told(self, request: Request, watcher: Watcher) -> bool:
+        """Tell whether this was done already: the event of a deed is in its transaction."""
+        types = (EventType.WATCHER_TRIGGERED, EventType.WATCHER_SUSPENDED, EventType.WATCHER_RESUMED)
+
+        def look_up(state: StateReading) -> bool:
+            asked = EventFilter(watcher_id=watcher.id, types=types, since=request.at, newest=True, limit=1000)
+            return any(event.data.get("request") == request.id for event in state.events(asked))
 
         return await self._parts.state.run(look_up)
 
@@ -99,12 +128,18 @@ class Requests:
     async def _suspend(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
         from reconciler.logic.advance import hold  # saves start-up time where nobody asks
 
+        if not watcher.phase.live:
+            await self._refuse(watcher, request, _OVER.get(watcher.phase, ""))
+            return
         until = request.body.get("until")
         new = Hold(HoldKind.MANUAL, request.by, str(request.body.get("reason", "")), request.at, until)
         await self._edit(watcher, task, lambda w: hold(w, new), EventType.WATCHER_SUSPENDED, request)
 
     async def _resume(self, request: Request, watcher: Watcher, task: JobTask | None) -> None:
         """Lift the manual and the watcher's own hold; a disabled watcher becomes active. What YAML declares stays."""
+        if refusal := _stays(watcher):
+            await self._refuse(watcher, request, refusal)
+            return
         ends: Mapping[StreamName, Position] = {}
         if task is not None and request.body.get("from") == "end":
             try:

@@ -126,15 +126,26 @@ class _Run:
             self.matches.append(trigger.match)
         values = trigger_values(trigger, self.job, self.watcher)
         asked = {action.index for action in pending}
+        done: set[int] = set()
+        failed: set[int] = set()
         for action in self.compiled.actions:
-            if action.index not in asked or action.on_failure or not self._holds(action, values):
+            if action.index not in asked or not done.issuperset(action.needs) or not self._holds(action, values):
+                continue
+            if action.on_failure and not failed.intersection(action.on_failure):
                 continue
             self.actions.append(SimulatedAction(action.type, render_params(action.params, values)))
-            if action.kind.state is not None:
-                try:
-                    self.watcher, _, _ = apply_state_action(action, self.watcher, trigger, values)
-                except PermanentActionError as error:
-                    self.problems.append(error.message)
+            (done if self._succeeds(action, trigger, values) else failed).add(action.index)
+
+    def _succeeds(self, action: CompiledAction, trigger: Trigger, values: Mapping[str, str | None]) -> bool:
+        """Do what touches the state alone; what acts outside is taken as succeeded."""
+        if action.kind.state is None:
+            return True
+        try:
+            self.watcher, _, _ = apply_state_action(action, self.watcher, trigger, values)
+        except PermanentActionError as error:
+            self.problems.append(error.message)
+            return False
+        return True
 
     def _holds(self, action: CompiledAction, values: Mapping[str, str | None]) -> bool:
         try:
