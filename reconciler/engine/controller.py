@@ -14,6 +14,7 @@ from reconciler.engine.applying import Applier
 from reconciler.engine.discovery import Discovery, Seen
 from reconciler.engine.fleet import Fleet, Versions
 from reconciler.engine.parts import Parts
+from reconciler.engine.scripts import Scripts
 from reconciler.engine.sourcing import Sourcing
 from reconciler.errors import ExitCode, Problem
 from reconciler.events import Event, EventType
@@ -62,6 +63,7 @@ class Controller:
         self.fleet = Fleet(parts, identity)
         self.discovery = Discovery(parts)
         self._sourcing = Sourcing(parts)
+        self._scripts = Scripts(parts)
         self._applier = Applier(parts, self.fleet)
         self._loaded = False
         self._before: tuple[object, ...] = ()
@@ -89,21 +91,26 @@ class Controller:
     async def _looked(self, list_jobs: bool) -> tuple[Sequence[Reading], Seen]:
         """Read the sources while the schedulers answer; where one of the two fails, the other does not outlive it."""
         if not list_jobs:
-            return await self._sourcing.read(), Seen()
+            return await self._read(), Seen()
         looking = asyncio.create_task(self.discovery.look())
         try:
             readings = await self._sourcing.read()
-            return readings, await looking
+            seen = await looking
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
+        return (*readings, *await self._scripts.read(self.discovery.known)), seen
 
     async def preview(self, *, approve: str = "", list_jobs: bool = True) -> Plan:
         """Return the plan of a pass, changing nothing but what the listing of jobs is remembered as."""
         await self.discovery.load()
         if list_jobs:
             await self.discovery.look()
-        return await self._plan(await self._sourcing.read(), approve)
+        return await self._plan(await self._read(), approve)
+
+    async def _read(self) -> tuple[Reading, ...]:
+        """Return what all sources give: those of the settings, then the scripts of the jobs there are."""
+        return (*await self._sourcing.read(), *await self._scripts.read(self.discovery.known))
 
     def _anything_new(self, readings: Sequence[Reading], seen: Seen, approve: str) -> bool:
         """Tell whether planning can find anything: other content, other jobs, a grace that runs, an approval."""
@@ -119,8 +126,9 @@ class Controller:
             await self.fleet.load(self.discovery.known, self._versions(plan), self._watchers)
             self._loaded = True
         self._watchers = ()
-        parsed, self._sourcing.unsaved = self._sourcing.unsaved, {}
-        events = self._source_events(readings, plan)
+        parsed = {**self._sourcing.unsaved, **self._scripts.unsaved}
+        events = [*self._source_events(readings, plan), *self._scripts.events]
+        self._sourcing.unsaved, self._scripts.unsaved, self._scripts.events = {}, {}, []
         report.applied = await self._applier.apply(plan, self.discovery.known, events=events, parsed=parsed)
         self.fleet.prune_compiled(d.digest for d in plan.resolution.desired.values())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.engine.parts import ParsedFile, Parts
 from reconciler.errors import InMotionError, UnavailableError
@@ -24,6 +25,7 @@ class Sourcing:
         self._parts = parts
         self._memo: dict[str, ParsedFile] = {}
         self._used: set[str] = set()
+        self._last: dict[str, _Last] = {}
         self.unsaved: dict[str, str] = {}
 
     async def read(self) -> tuple[Reading, ...]:
@@ -40,13 +42,17 @@ class Sourcing:
             return Reading(source.name, failed=error.message, moving=True)
         except UnavailableError as error:
             return Reading(source.name, failed=error.message)
-        parsed = await self._parsed(snapshot.files)
-        return reading_of(snapshot, parsed)
+        content = (snapshot.revision, snapshot.problems, snapshot.deleted, snapshot.deliberate)
+        last = self._last.get(source.name)
+        if last is None or last.content != content:
+            keys = {file.path: self._parts.parse_key(file) for file in snapshot.files}
+            reading = reading_of(snapshot, await self._parsed(snapshot.files, keys))
+            last = self._last[source.name] = _Last(content, reading, frozenset(keys.values()))
+        self._used |= last.keys
+        return last.reading
 
-    async def _parsed(self, files: Sequence[SourceFile]) -> Mapping[str, ParsedFile]:
-        """Return what each file says, by path."""
-        keys = {file.path: self._parts.parse_key(file) for file in files}
-        self._used.update(keys.values())
+    async def _parsed(self, files: Sequence[SourceFile], keys: Mapping[str, str]) -> Mapping[str, ParsedFile]:
+        """Return what each file says, by path; `keys` are their places in the cache."""
         wanted = [key for key in keys.values() if key not in self._memo]
         cached: Mapping[str, str] = {}
         if wanted:
@@ -64,6 +70,15 @@ class Sourcing:
                     self.unsaved[key] = self._memo[key].cache
             result[file.path] = self._memo[key]
         return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What a source gave last: while its content stays, 10,000 values need not be made again each pass."""
+
+    content: tuple[object, ...]
+    reading: Reading
+    keys: frozenset[str]
 
 
 def reading_of(snapshot: Snapshot, parsed: Mapping[str, ParsedFile]) -> Reading:

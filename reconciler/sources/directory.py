@@ -206,8 +206,11 @@ def _read(path: str) -> tuple[bytes | None, float]:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise _NotRegularError
-        content = b""
-        while len(content) < MAX_FILE_BYTES and (more := os.read(descriptor, MAX_FILE_BYTES - len(content))):
+        # a byte more than it should have, so that one read tells the end; a whole MiB each time costs more than reading
+        content = os.read(descriptor, min(before.st_size + 1, MAX_FILE_BYTES))
+        while len(content) not in (before.st_size, MAX_FILE_BYTES):
+            if not (more := os.read(descriptor, MAX_FILE_BYTES - len(content))):
+                break
             content += more
         after = os.fstat(descriptor)
     finally:

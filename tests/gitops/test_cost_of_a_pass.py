@@ -1,0 +1,66 @@
+"""What a pass without a change does not do; `tests/benchmarks/sources.py` has the times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from parts.house import House
+
+from reconciler import app
+from reconciler.engine.controller import Controller
+from reconciler.engine.parts import ParsedFile, Parts
+from reconciler.protocols import SourceFile
+
+
+def counted(parts: Parts, parsed: list[tuple[str, bool]]) -> Parts:
+    """Note which files are parsed, and whether the cache was there for it."""
+
+    def parse(file: SourceFile, cached: str | None) -> ParsedFile:
+        parsed.append((file.name, cached is not None))
+        return app.parse_source(file, cached)
+
+    return replace(parts, parse=parse)
+
+
+async def test_a_file_is_parsed_once_and_never_again_while_it_stays(house: House) -> None:
+    house.with_jobs().add()
+    for name in ("a", "b"):
+        house.write(name)
+    parsed: list[tuple[str, bool]] = []
+    async with house.engine() as engine:
+        controller = Controller(counted(engine.parts, parsed), engine.identity)
+        await controller.pass_()
+        first = controller.plan
+        await controller.pass_()
+        assert sorted(parsed) == [("a.yaml", False), ("b.yaml", False)]
+        assert controller.plan is first
+        house.write("a", pattern="edited")
+        report = await controller.pass_()
+        assert parsed[2:] == [("a.yaml", False)]
+        assert report.plan is not None
+        assert [str(change.name) for change in report.plan.pending] == ["a"]
+
+
+async def test_the_next_start_finds_in_the_cache_what_did_not_change(house: House) -> None:
+    house.with_jobs().add()
+    for name in ("a", "b"):
+        house.write(name)
+    await house.once()
+    house.write("b", pattern="edited")
+    parsed: list[tuple[str, bool]] = []
+    async with house.engine() as engine:
+        await Controller(counted(engine.parts, parsed), engine.identity).pass_()
+    assert sorted(parsed) == [("a.yaml", True), ("b.yaml", False)]
+
+
+async def test_a_file_that_moved_is_told_with_its_new_place(house: House, tmp_path: Path) -> None:
+    house.with_jobs().add()
+    house.write("a")
+    async with house.engine() as engine:
+        await engine.controller.pass_()
+        (house.watchers / "a.yaml").rename(house.watchers / "z.yaml")
+        house._settle(house.watchers)
+        await engine.controller.pass_()
+    with house.state() as state:
+        assert [Path(spec.origin.file).name for spec in state.specs()] == ["z.yaml"]
