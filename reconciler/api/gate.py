@@ -6,6 +6,7 @@ who is it, has it asked too often, may it do that. It never reads a body and kno
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,8 +18,10 @@ from starlette.types import Scope as Connection
 from reconciler.api.callers import Caller, caller_of
 from reconciler.api.keys import Keyring, Scope
 from reconciler.api.limits import Limits, address_name
-from reconciler.api.refusals import Refusal, RequestRefusedError, refusal_of, send_refusal
+from reconciler.api.refusals import Refusal, RequestRefusedError, send_refusal
 from reconciler.errors import ReconcilerError
+
+log = logging.getLogger(__name__)
 
 #: Bytes of all headers of a request together.
 MOST_HEADERS = 16 * 1024
@@ -86,9 +89,16 @@ class Gate:
             return
         try:
             scope["caller"] = self._admitted(scope)
-        except ReconcilerError as error:
-            status, refusal = refusal_of(error)
-            await send_refusal(scope, receive, send, status, refusal, _headers(error, status))
+        except RequestRefusedError as error:
+            headers = _headers(error)
+            await send_refusal(scope, receive, send, error.status, error.refusal, headers)
+            return
+        except (
+            ReconcilerError
+        ) as error:  # the file of the keys: nobody comes in, and strangers are not told where it is
+            log.error("nobody is let in: %s (%s)", error.message, error.remedy)
+            refusal = Refusal(code="keys-unavailable", detail="the keys cannot be read; the server's log says why")
+            await send_refusal(scope, receive, send, 503, refusal)
             return
         await self._app(scope, receive, send)
 
@@ -171,10 +181,10 @@ class _TooManyError(RequestRefusedError):
         self.wait = wait
 
 
-def _headers(error: ReconcilerError, status: int) -> Mapping[str, str]:
+def _headers(error: RequestRefusedError) -> Mapping[str, str]:
     if isinstance(error, _TooManyError):
         return {"Retry-After": str(int(error.wait) + 1)}
-    return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
 
 
 __all__ = ["Audit", "Gate", "Refusal", "Rules", "host_name", "needed"]

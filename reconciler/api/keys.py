@@ -84,7 +84,7 @@ class _File(BaseModel):
 class _Stamp:
     inode: int
     size: int
-    modified: int
+    changed: int  # of content, owner or mode, in ns
 
 
 class Keyring:
@@ -163,7 +163,7 @@ class Keyring:
             return
         except OSError as error:
             raise StateError(f"{self.path} cannot be read: {error.strerror}", remedy="run as its owner") from error
-        stamp = _Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+        stamp = _Stamp(found.st_ino, found.st_size, found.st_ctime_ns)
         if stamp == self._stamp:
             return
         if found.st_mode & 0o077 or found.st_uid != os.geteuid():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,9 @@ from reconciler.model import StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def moment(at: float) -> datetime:
     """Return a time as the API shows it."""
     return datetime.fromtimestamp(at, UTC)
@@ -30,7 +34,7 @@ def maybe(at: float | None) -> datetime | None:
 
 def clean(text: str) -> str:
     """Return text that JSON can carry: bytes of paths that are not UTF-8 become replacement characters."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def spec_of(stored: StoredSpec | None) -> dict[str, Any]:
