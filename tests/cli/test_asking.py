@@ -169,10 +169,8 @@ async def test_a_request_whose_tick_was_lost_is_not_carried_out_twice(three: Hou
     assert three.run("trigger", "a").returncode == 0
     matched = three.matched("a")
     assert matched == ["n=1", "n=2", "n=1", "n=2"]
-    with (
-        closing(sqlite3.connect(three.home / "state.db")) as state,
-        state,
-    ):  # as a kill -9 right after the deed leaves it
+    # as a kill -9 right after the deed leaves it
+    with closing(sqlite3.connect(three.home / "state.db")) as state, state:
         assert state.execute("UPDATE requests SET done_at = NULL").rowcount == 1
     await three.once()
     assert three.matched("a") == matched
