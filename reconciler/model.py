@@ -319,12 +319,16 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an action. `result` is text for people; `retry_after` (seconds) where a failure is worth another
-    try."""
+    """What became of an action.
+
+    `result` is text for people; `retry_after` (seconds) where a failure is worth another try. `unanswered`: nobody
+    answered, which says nothing against the action.
+    """
 
     kind: OutcomeKind
     result: str = ""
     retry_after: float | None = None
+    unanswered: bool = False
 
     @property
     def success(self) -> bool:

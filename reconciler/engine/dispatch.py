@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Host, Parts
+from reconciler.engine.retrying import failed, unanswered
 from reconciler.errors import (
     ConditionError,
     PermanentActionError,
@@ -42,9 +43,6 @@ from reconciler.spec.watcher import Mode
 
 log = logging.getLogger(__name__)
 
-#: Attempts at an action that may be retried, and the wait (seconds) after the first, doubled each time.
-MAX_ATTEMPTS = 6
-FIRST_RETRY = 5.0
 #: Actions that are refused where two jobs write one file.
 NEEDS_OWN_OUTPUT = frozenset({"cancel_job", "resubmit"})
 #: Attempts at recording what became of an action, and the wait (seconds) between two.
@@ -224,25 +222,21 @@ class Dispatcher:
 
     async def _outcome(self, action: PendingAction, compiled: CompiledAction) -> Outcome:
         """Run an outside action; the one place where its exceptions become an Outcome."""
+        traits = compiled.kind.traits
         try:
             result = await self._parts.actions[action.type].run(self._context(action))
         except TemporaryActionError as error:
-            return self._failed(action, compiled, error.message, error.delay)
-        except (UnavailableError, TimeoutError) as error:
-            return self._failed(action, compiled, str(error) or "timed out", None)
+            return failed(action, traits, error.message, error.delay)
+        except UnavailableError as error:
+            return unanswered(action, traits, error.message)
+        except TimeoutError as error:
+            return failed(action, traits, str(error) or "timed out")
         except PermanentActionError as error:
             return Outcome(OutcomeKind.REFUSED if error.refused else OutcomeKind.FAILED, error.message)
         except Exception as error:  # a plugin's bug must not stop the other watchers
             log.exception("action %s of %s", action.type, action.watcher_id)
             return Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")
         return Outcome(OutcomeKind.SUCCEEDED, result)
-
-    @staticmethod
-    def _failed(action: PendingAction, compiled: CompiledAction, message: str, delay: float | None) -> Outcome:
-        if not compiled.kind.traits.retry or action.attempts >= MAX_ATTEMPTS:
-            return Outcome(OutcomeKind.FAILED, message)
-        wait = delay if delay is not None else FIRST_RETRY * 2 ** (action.attempts - 1)
-        return Outcome(OutcomeKind.FAILED, message, retry_after=wait)
 
     def _context(self, action: PendingAction) -> ActionContext:
         values = self._values(action)
@@ -340,7 +334,7 @@ class Dispatcher:
         return replace(event, at=now)
 
     def _counted(self, watcher: Watcher, outcome: Outcome, now: float) -> tuple[Watcher, tuple[Event, ...]]:
-        if outcome.kind in (OutcomeKind.FAILED, OutcomeKind.REFUSED):
+        if outcome.kind in (OutcomeKind.FAILED, OutcomeKind.REFUSED) and not outcome.unanswered:
             return count_failure(self._task.compiled[watcher.id], watcher, outcome.result, now)
         return (replace(watcher, failures=0), ()) if outcome.success else (watcher, ())
 

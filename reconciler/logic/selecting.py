@@ -51,5 +51,7 @@ def ended_as(job: Job, states: Iterable[str]) -> bool:
 
 
 def started(job: Job) -> bool:
-    """Tell whether the job has begun, so that there may be output."""
+    """Tell whether the job has begun, so that there may be output; one cancelled while it waited never has."""
+    if job.state is JobState.CANCELLED and job.started is None:
+        return False
     return job.state is not JobState.PENDING

@@ -12,7 +12,13 @@ from parts.house import House, Jobs
 from parts.waiting import eventually
 
 from reconciler.engine.once import look
-from reconciler.errors import PermanentActionError, StateError, TemporaryActionError
+from reconciler.errors import (
+    HostUnreachableError,
+    PermanentActionError,
+    SchedulerUnavailableError,
+    StateError,
+    TemporaryActionError,
+)
 from reconciler.model import JobState, OutcomeKind, WatcherState
 from reconciler.protocols import ActionContext
 
@@ -253,6 +259,40 @@ async def test_earlier_successes_are_not_repeated_by_a_retry(house: House, jobs:
     house.clock.at += 2
     await house.once()
     assert (len(doing.given), len(cancelling.given)) == (1, 2)
+
+
+async def test_an_outage_is_waited_for_however_long_and_counts_for_no_failure(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, max_failures=2, actions=[CANCEL])
+    jobs.add().write_text(numbers(1, 1))
+    await house.once()
+    assert jobs.cancelled == ["1"]
+    jobs.cancelled.clear()
+    jobs.add("2").write_text(numbers(2, 2))
+    async with house.engine() as engine:
+        await engine.controller.pass_()
+        jobs.failing = SchedulerUnavailableError("slurmctld is restarted")
+        assert house.clock is not None
+        for _ in range(12):
+            await engine.once.run()
+            house.clock.at += 301
+        assert house.rows()[1].failures == 0
+        jobs.failing = None
+        await engine.once.run()
+    assert jobs.cancelled == ["2"]
+
+
+async def test_what_may_have_run_all_the_same_is_not_tried_again_after_an_outage(
+    house: House, jobs: Jobs, doing: Doing
+) -> None:
+    doing.errors = [HostUnreachableError("the connection broke")]
+    house.write(**NUMBER, actions=[REQUEUE])
+    jobs.add().write_text(numbers(1, 1))
+    await house.once()
+    assert house.clock is not None
+    house.clock.at += 3600
+    await house.once()
+    assert len(doing.given) == 1
+    assert outcomes(house) == [(0, "failed")]
 
 
 async def test_trying_again_ends_some_time(house: House, jobs: Jobs) -> None:

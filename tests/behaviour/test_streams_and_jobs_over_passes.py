@@ -118,6 +118,16 @@ async def test_an_output_that_an_earlier_job_left_triggers_nothing(house: House,
     assert house.matched() == said(8, 9)
 
 
+async def test_a_job_that_was_cancelled_while_it_waited_has_no_lines(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True, trigger_job_states=["cancelled"])
+    jobs.add(state=JobState.PENDING, started=None).write_text(numbers(1, 3))
+    await house.once()
+    jobs.finish(state=JobState.CANCELLED)
+    await house.once()
+    assert [event.data["trigger"] for event in house.events("watcher.triggered")] == ["job_end"]
+    assert house.row().state is WatcherState.COMPLETED
+
+
 # --- where a watcher starts and goes on ------------------------------------------------------------------------------
 
 

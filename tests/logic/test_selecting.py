@@ -75,6 +75,11 @@ def test_a_job_that_waits_has_no_output_yet() -> None:
     assert [state for state in JobState if not started(a_job(state=state))] == [JobState.PENDING]
 
 
+def test_a_job_that_was_cancelled_while_it_waited_never_had_any() -> None:
+    assert not started(a_job(state=JobState.CANCELLED, started=None))
+    assert started(a_job(state=JobState.FAILED, started=None))
+
+
 @pytest.mark.parametrize("kind", ["cancel_job", "requeue"])
 def test_actions_that_change_jobs_are_dangerous(kind: str) -> None:
     assert dangerous(a_spec(actions=[LOG, {"type": kind}]))
