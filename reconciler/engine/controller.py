@@ -99,7 +99,7 @@ class Controller:
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
-        return (*readings, *await self._scripts.read(self.discovery.known)), seen
+        return (*readings, *await self._scripted()), seen
 
     async def preview(self, *, approve: str = "", list_jobs: bool = True) -> Plan:
         """Return the plan of a pass, changing nothing but what the listing of jobs is remembered as."""
@@ -110,7 +110,11 @@ class Controller:
 
     async def _read(self) -> tuple[Reading, ...]:
         """Return what all sources give: those of the settings, then the scripts of the jobs there are."""
-        return (*await self._sourcing.read(), *await self._scripts.read(self.discovery.known))
+        return (*await self._sourcing.read(), *await self._scripted())
+
+    async def _scripted(self) -> tuple[Reading, ...]:
+        """A pass that reads no source (a command's, for a request) asks for no scripts either."""
+        return await self._scripts.read(self.discovery.known) if self._parts.sources else ()
 
     def _anything_new(self, readings: Sequence[Reading], seen: Seen, approve: str) -> bool:
         """Tell whether planning can find anything: other content, other jobs, a grace that runs, an approval."""

@@ -30,7 +30,8 @@ async def test_a_file_is_parsed_once_and_never_again_while_it_stays(house: House
     parsed: list[tuple[str, bool]] = []
     async with house.engine() as engine:
         controller = Controller(counted(engine.parts, parsed), engine.identity)
-        await controller.pass_()
+        for _ in range(2):  # the second sees what the first has done
+            await controller.pass_()
         first = controller.plan
         await controller.pass_()
         assert sorted(parsed) == [("a.yaml", False), ("b.yaml", False)]

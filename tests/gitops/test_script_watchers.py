@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from parts.house import House, Jobs, SteppedClock
 
+from reconciler import app
 from reconciler.errors import PermanentActionError, SchedulerUnavailableError
 from reconciler.model import Job, WatcherState
 
@@ -160,6 +161,15 @@ async def test_switched_off_later_they_stop_at_once(tmp_path: Path) -> None:
     report = await later.once()
     assert [int(code) for code in report.codes()] == [0]
     assert live(later) == []
+
+
+async def test_a_pass_that_reads_no_source_leaves_them_alone(tmp_path: Path) -> None:
+    house, jobs = made(tmp_path)
+    jobs.script_of("1", ONE)
+    await house.once()
+    async with app.engine(house.settings, None) as engine:
+        await engine.controller.pass_(list_jobs=False)
+    assert live(house) == ["errors (1@localhost): 1"]
 
 
 async def test_a_plan_shows_them_and_keeps_none(tmp_path: Path) -> None:
