@@ -63,6 +63,10 @@ class Reader:
         self._due.pop(key, None)
         self._by_path = {path: k for path, k in self._by_path.items() if k != key}
 
+    def due(self, key: JobKey) -> float | None:
+        """Return when a job is looked at next; None: not before somebody asks."""
+        return self._due.get(key)
+
     def paths(self) -> list[str]:
         """Return the files that are read, for notices of growth."""
         return list(self._by_path)
@@ -143,6 +147,8 @@ class Reader:
         self._failures = 0
         now = self._parts.clock.now()
         for worker, seen in zip(workers, glimpses, strict=True):
+            if self._workers.get(worker.task.job.key) is not worker:
+                continue  # nobody wants it any more
             due = worker.task.due()
             if interesting(seen) or worker.task.job.state.ended or (due is not None and due <= now) or worker.nudged:
                 worker.offer(seen)
