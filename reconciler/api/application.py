@@ -93,7 +93,7 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     api.include_router(routes_watchers.routes(desk))
     api.include_router(routes_jobs.routes(desk))
     api.include_router(routes_trying.routes(desk))
-    api.include_router(routes_server.routes(desk, registry))
+    api.include_router(routes_server.routes(desk, registry, "/" if pages else "/docs"))
     api.include_router(sockets.routes(desk))
     routes_server.add_documentation(api)
     _describe_keys(api)

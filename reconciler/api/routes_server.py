@@ -42,11 +42,11 @@ _DOCS = """\
 """
 
 
-def routes(desk: Desk, registry: CollectorRegistry) -> APIRouter:
-    """Return the routes."""
+def routes(desk: Desk, registry: CollectorRegistry, home: str) -> APIRouter:
+    """Return the routes. `home`: where a browser that was signed in is led."""
     router = APIRouter(responses=documented(401, 403, 413, 421, 422, 429, 431, 503))
     _add_health(router, desk, registry)
-    _add_sessions(router, desk)
+    _add_sessions(router, desk, home)
     return router
 
 
@@ -81,7 +81,7 @@ async def _checks(desk: Desk) -> Mapping[str, str]:
     return checks
 
 
-def _add_sessions(router: APIRouter, desk: Desk) -> None:
+def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
     settings = desk.parts.settings.api
 
     @router.get("/login", tags=["server"], status_code=303, response_class=RedirectResponse)
@@ -96,7 +96,7 @@ def _add_sessions(router: APIRouter, desk: Desk) -> None:
                 "this link was used already, or is too old",
                 remedy="`reconcile apikey link` makes one",
             )
-        response = RedirectResponse("/", 303)
+        response = RedirectResponse(home, 303)
         response.set_cookie(
             cookie_name(desk.secure), made[1], max_age=int(settings.session), path="/", secure=desk.secure,
             httponly=True, samesite="strict",

@@ -18,7 +18,6 @@ from reconciler.logic.plan import Change, Plan
 from reconciler.model import StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
 
-
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -157,7 +157,7 @@ async def browser(roomy: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A browser that was signed in by a one-time URL."""
     async with roomy.client() as client:
         answer = await client.get("/login", params={"token": link(roomy)})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
         yield client
 
 

@@ -9,6 +9,8 @@ import pytest
 from parts.house import House, Jobs
 from parts.served import Served, serving
 
+from reconciler.api.keys import KeyKind, Scope
+
 
 @pytest.fixture
 async def paged(tmp_path: Path) -> AsyncIterator[Served]:
@@ -42,6 +44,13 @@ async def test_pages_have_the_security_headers_and_may_be_kept(paged: Served) ->
         assert "no-store" not in page.headers.get("cache-control", "")
         again = await stranger.get("/", headers={"If-None-Match": page.headers["etag"]})
         assert again.status_code == 304
+
+
+async def test_who_is_signed_in_is_led_to_the_pages(paged: Served) -> None:
+    now = paged.engine.parts.clock.now()
+    _, token = paged.keyring.create("browser", Scope.READ, now, kind=KeyKind.LINK, expires=now + 60)
+    async with paged.client() as browser:
+        assert (await browser.get("/login", params={"token": token})).headers["location"] == "/"
 
 
 async def test_nothing_else_is_a_page(paged: Served) -> None:
