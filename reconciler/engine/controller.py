@@ -20,6 +20,7 @@ from reconciler.errors import ExitCode, Problem
 from reconciler.events import Event, EventType
 from reconciler.logic.desired import Reading, Resolution, resolve
 from reconciler.logic.plan import Plan, make_plan
+from reconciler.logic.selecting import started
 from reconciler.model import JobKey, StoredSpec, Watcher
 from reconciler.protocols import StateReading
 
@@ -85,6 +86,7 @@ class Controller:
             self._before = ()  # until all of it is applied: a pass that breaks off is made again
             await self._plan_and_apply(readings, report, approve)
             self._before = () if report.applied else _content_of(readings)
+        self._note_shared()
         await self._finish_unwatched()
         return report
 
@@ -193,13 +195,12 @@ class Controller:
             task = self.fleet.tasks.get(key)
             if task is not None:
                 task.meet(self.discovery.known[key].now)
-        self._note_shared()
 
     def _note_shared(self) -> None:
-        """Tell the tasks which other running jobs write the same file."""
+        """Tell the tasks which other jobs write the same file; one that waits writes none."""
         writers: dict[tuple[str, str], list[str]] = {}
         for job in self.discovery.known.values():
-            if not job.finished:
+            if not job.finished and started(job.now):
                 for path in {job.now.stdout, job.now.stderr} - {None}:
                     writers.setdefault((job.now.host, str(path)), []).append(job.now.id)
         for task in self.fleet.tasks.values():

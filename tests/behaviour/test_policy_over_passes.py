@@ -1,0 +1,141 @@
+"""What the settings decide, whoever writes watchers: whose jobs, which actions, whose line; and what `clean` does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from parts.core import LOG
+from parts.house import House
+
+from reconciler.model import JobState, WatcherState
+
+NUMBER = {"pattern": r"n=(\d+)", "captures": ["n"]}
+CANCEL = {"type": "cancel_job", "params": {"reason": "$n"}}
+
+
+async def test_an_action_that_the_settings_do_not_allow_for_a_source_is_refused(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"actions": {"directory": ["log_event"]}})
+    jobs = house.with_jobs()
+    house.write(**NUMBER, actions=[CANCEL, LOG])
+    jobs.add().write_text("n=1\n")
+    report = await house.once()
+    (refused,) = house.events("action.refused")
+    assert "do not allow cancel_job for watchers from directory" in refused.action_result
+    assert (jobs.cancelled, house.done()) == ([], ["seen n=1"])
+    assert 7 in report.codes()
+    with house.state() as state:
+        assert state.pending() == ()
+
+
+async def test_a_kind_of_source_that_is_not_named_may_use_all(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"actions": {"git": ["log_event"]}})
+    jobs = house.with_jobs()
+    house.write(**NUMBER, actions=[CANCEL])
+    jobs.add().write_text("n=1\n")
+    await house.once()
+    assert jobs.cancelled == ["1"]
+
+
+async def test_two_jobs_that_write_one_file_are_not_cancelled_for_each_others_lines(house: House) -> None:
+    jobs = house.with_jobs()
+    house.write(**NUMBER, actions=[CANCEL, LOG])
+    shared = str(house.outputs / "shared")
+    for number in ("1", "2"):
+        jobs.add(number, stdout=shared, stderr=shared)
+    Path(shared).write_text("n=1\n")
+    await house.once()
+    assert jobs.cancelled == []
+    refused = house.events("action.refused")
+    assert sorted(str(event.job_id) for event in refused) == ["1", "2"]
+    assert "writes the same file" in refused[0].action_result
+
+
+async def test_once_the_other_job_has_ended_the_file_has_one_owner(house: House) -> None:
+    jobs = house.with_jobs()
+    house.write(**NUMBER, actions=[CANCEL])
+    shared = str(house.outputs / "shared")
+    for number in ("1", "2"):
+        jobs.add(number, stdout=shared, stderr=shared)
+    jobs.finish("2")
+    await house.once()
+    Path(shared).write_text("n=1\n")
+    await house.once()
+    assert jobs.cancelled == ["1"]
+
+
+async def test_a_job_that_only_waits_for_its_turn_writes_no_file(house: House) -> None:
+    jobs = house.with_jobs()
+    house.write(**NUMBER, actions=[CANCEL])
+    shared = str(house.outputs / "shared")
+    jobs.add("1", stdout=shared, stderr=shared)
+    jobs.add("2", stdout=shared, stderr=shared, state=JobState.PENDING, started=None)
+    Path(shared).write_text("n=1\n")
+    await house.once()
+    assert jobs.cancelled == ["1"]
+
+
+async def test_a_selector_narrows_the_hosts_and_never_widens_them(house: House) -> None:
+    jobs = house.with_jobs()
+    house.write("here", **NUMBER, jobs={"hosts": ["localhost"]})
+    house.write("elsewhere", **NUMBER, jobs={"hosts": ["hpc7"]})
+    jobs.add().write_text("n=1\n")
+    await house.once()
+    assert [str(watcher.name) for watcher in house.rows()] == ["here"]
+
+
+async def test_jobs_of_others_are_not_listed_unless_the_settings_say_so(tmp_path: Path) -> None:
+    nobody = House(tmp_path / "a", policy={"users": ["nobody-here"]})
+    everybody = House(tmp_path / "b", policy={"users": ["*"]})
+    for house in (nobody, everybody):
+        house.write(**NUMBER)
+        await house.submit("echo n=1")
+        await house.once()
+    assert (nobody.matched(), everybody.matched()) == ([], ["n=1"])
+
+
+# --- clean -----------------------------------------------------------------------------------------------------------
+
+
+async def test_clean_completes_watchers_of_jobs_that_are_gone_and_stops_none(house: House) -> None:
+    house.write(**NUMBER)
+    house.write("stays", **NUMBER)
+    job_id = await house.submit("echo n=1; exec sleep 60", wait=False)
+    assert house.run(str(house.watchers), "--once").returncode == 0
+    assert house.run("clean").returncode == 0
+    assert {watcher.state for watcher in house.rows()} == {WatcherState.ACTIVE}
+    async with house.host() as host:
+        (job,) = (await host.scheduler.lookup([job_id])).values()
+        await host.scheduler.cancel(job, "")
+    told = house.run("clean")
+    assert told.returncode == 0, told.stderr
+    assert {watcher.state for watcher in house.rows()} == {WatcherState.COMPLETED}
+    assert house.run("plan", str(house.watchers), "--detailed-exitcode").returncode == 0
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("status", "--all"), ("events",), ("events", "-o", "jsonl"), ("metrics", "1")])
+async def test_what_a_job_prints_cannot_write_to_the_terminal(house: House, words: tuple[str, ...]) -> None:
+    house.write(pattern=r"loss=(\S+)(.*)", captures=["loss", "rest"], actions=[
+        {"type": "store_metric", "params": {"name": "\u202eloss", "value": "$loss"}},
+        {"type": "log_event", "params": {"message": "[$rest]"}},
+    ])  # fmt: skip
+    await house.submit(r"printf 'loss=1\033]0;owned\007\033[2J\342\200\256 x\n'")
+    await house.once()
+    shown = house.run(*words).stdout
+    assert shown
+    assert not {"\x1b", "\x07", "\u202e", "\x9b"} & set(shown)
+
+
+async def test_events_of_a_job_are_cloud_events_a_line(house: House) -> None:
+    house.write(**NUMBER)
+    await house.submit("echo n=1")
+    await house.once()
+    for line in house.run("events", "-o", "jsonl").stdout.splitlines():
+        event = json.loads(line)
+        assert event["specversion"] == "1.0"
+        assert event["id"] == str(event["data"]["seq"])
+        assert event["source"].startswith("/reconciler/")
