@@ -13,6 +13,7 @@ from reconciler.api.audit import AuditLog
 from reconciler.api.dropins import Dropins
 from reconciler.api.feed import Feed
 from reconciler.api.keys import Keyring
+from reconciler.api.limits import Limits
 from reconciler.api.reading import Reading
 from reconciler.api.refusals import ConflictError, NotThereError, RequestRefusedError
 from reconciler.api.tally import Tally
@@ -51,6 +52,7 @@ class Desk:
     tools: Tools
     secure: bool
     tally: Tally = field(default_factory=Tally)
+    listings: Limits = field(default_factory=lambda: Limits(5, 30))  # of jobs, that requests may cause
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def watcher(self, watcher_id: int, *, stopped: bool = False) -> tuple[Watcher, StoredSpec | None]:

@@ -146,7 +146,8 @@ async def _check_job(desk: Desk, job_id: str, hostname: str | None) -> None:
     """The job must be known; one that was submitted a moment ago is looked for."""
     if hostname is not None and hostname not in desk.parts.settings.hosts:
         raise RequestRefusedError(422, "unknown-host", f"no host {hostname} is configured", remedy="see `hosts`")
-    if not any(key.id == job_id for key in desk.controller.discovery.known):
+    known = any(key.id == job_id for key in desk.controller.discovery.known)
+    if not known and not desk.listings.wait("jobs", desk.parts.clock.monotonic()):
         await desk.daemon.look_again(list_jobs=True)
     desk.job(job_id, hostname)
 

@@ -171,6 +171,11 @@ def _report_problem(problem: Problem, stream: TextIO) -> None:
 def _json(value: object, indent: int | None = None) -> str:
     """Return JSON in which characters that a terminal would obey stand as escapes; it reads back as the same value."""
     text = json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+    return harmless(text)
+
+
+def harmless(text: str) -> str:
+    """Return a JSON text with the characters that a terminal would obey written as escapes."""
     return HOSTILE.sub(lambda found: found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1], text)
 
 

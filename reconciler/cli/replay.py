@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import orjson
 
-from reconciler.cli.output import Column, Form, emit, output_option
-from reconciler.errors import ExitCode, SpecError, UsageError
+from reconciler.cli.output import FORMAT_VERSION, Column, Form, emit, harmless, note, output_option, safe
+from reconciler.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.logic.compiled import CompiledSpec
     from reconciler.logic.replay import Replayed
+    from reconciler.model import Match
 
 COLUMNS = (
     Column("watcher"),
@@ -33,10 +37,12 @@ Examples:
   reconcile replay --watchers loss.yaml --only "Loss tracker" *.out -o jsonl | jq .captures
   zcat old.out.gz | reconcile replay --watchers ./watchers.d -
 """
-#: Bytes read at a time.
-BLOCK = 1024 * 1024
+#: Bytes read at a time: as many as the scanner likes best, see `logic.blocks`.
+BLOCK = 60 * 1024
+#: A file of so many bytes is worth compiling all patterns for the fastest engine from the start.
+LONG = 8 * 1024 * 1024
 #: A file of so many bytes gets a progress bar, on a terminal.
-LONG = 64 * 1024 * 1024
+VERY_LONG = 64 * 1024 * 1024
 
 
 @click.command(epilog=_EPILOG)
@@ -49,17 +55,51 @@ LONG = 64 * 1024 * 1024
 def command(files: tuple[str, ...], watchers: Path, only: tuple[str, ...], output: str) -> None:
     """Run watchers over finished outputs (`-`: standard input): what matches, what would be done. Nothing is done."""
     specs = _specs(watchers, only)
-    if output == "jsonl":
-        for file, found in _all(specs, files, render=True):
-            sys.stdout.buffer.write(orjson.dumps(row_of(file, found)) + b"\n")
-    elif output == "table":
+    with _undisturbed():
+        _show(specs, files, output)
+
+
+def _show(specs: Sequence[CompiledSpec], files: Sequence[str], output: str) -> None:
+    if output == "table":
         rows = _summary(specs, _all(specs, files, render=False))
         emit(rows, COLUMNS, output, empty="no watcher has a pattern")
         fired = sum(row["fires"] for row in rows)
         click.echo(f"would have fired {fired} times on {len(files)} output{'s' if len(files) != 1 else ''}")
-    else:
+    elif output == "yaml":
         emit([row_of(f, r) for f, r in _all(specs, files, render=True)], (), output, name="matches")
-    raise SystemExit(ExitCode.OK)
+    else:
+        write = sys.stdout.buffer.write
+        opening, between, closing = _FRAMES[output]
+        write(opening)
+        for number, (file, found) in enumerate(_all(specs, files, render=True)):
+            write(between if number else b"")
+            write(_line(row_of(file, found)))
+        write(closing)
+
+
+#: What stands before, between and behind the objects: an array is written as it comes too, so memory stays bounded.
+_FRAMES = {
+    "jsonl": (b"", b"", b""),
+    "json": (b'{"format_version": %d, "matches": [\n' % FORMAT_VERSION, b",", b"]}\n"),
+}
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    """Return a match as one line of JSON; what a terminal would obey is escaped."""
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    return line if line.isascii() and b"\x7f" not in line else harmless(line.decode()).encode()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep the collector of cycles from looking at millions of matches, which have none."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def row_of(file: str, found: Replayed) -> dict[str, Any]:
@@ -104,15 +144,36 @@ def _all(specs: Sequence[CompiledSpec], files: Sequence[str], *, render: bool) -
     from reconciler.spec.testfile import SampleJob
 
     for file in files:
-        replay = Replay(specs, app.job_of(SampleJob(name=Path(file).stem)), render=render)
-        with _open(file) as stream, _bar(file) as bar:
-            while block := stream.read(BLOCK):
-                for found in replay.feed(block):
-                    yield file, found
-                if bar is not None:
-                    bar.update(len(block))
-            for found in replay.finish():
-                yield file, found
+        with _open(file) as stream:
+            size = _size(stream)
+            job = app.job_of(SampleJob(name=Path(file).stem))
+            replay = Replay(specs, job, render=render, long=size >= LONG)
+            shown = os.fsencode(file).decode("utf-8", "replace")
+            with _bar(shown, size) as bar:
+                for block in _blocks(stream):
+                    for found in replay.feed(block):
+                        yield shown, found
+                    if bar is not None:
+                        bar.update(len(block))
+                for found in replay.finish():
+                    yield shown, found
+        for remark in replay.remarks():
+            note(f"{shown}: {remark}")
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what is there; of a pipe as it comes, since somebody may be looking at what it brings."""
+    read = getattr(stream, "read1", stream.read)
+    while block := read(BLOCK):
+        yield block
+
+
+def _size(stream: BinaryIO) -> int:
+    """Return how many bytes there are, 0 where it cannot be told."""
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except OSError:
+        return 0
 
 
 def _open(file: str) -> Any:
@@ -120,7 +181,7 @@ def _open(file: str) -> Any:
     if file == "-":
         return nullcontext(sys.stdin.buffer)
     try:
-        opened: BinaryIO = open(file, "rb")  # noqa: SIM115 - the caller closes it
+        opened = open(file, "rb", buffering=0)  # noqa: SIM115 - the caller closes it
     except OSError as error:
         raise UsageError(
             f"{file}: {error.strerror}", remedy="name an output that exists and that you may read"
@@ -128,21 +189,41 @@ def _open(file: str) -> Any:
     return opened
 
 
-def _bar(file: str) -> Any:
-    size = 0 if file == "-" else Path(file).stat().st_size
-    if size < LONG or not sys.stderr.isatty():
+def _bar(name: str, size: int) -> Any:
+    if size < VERY_LONG or not sys.stderr.isatty():
         return nullcontext()
-    return click.progressbar(length=size, label=Path(file).name, file=sys.stderr)
+    return click.progressbar(length=size, label=safe(name), file=sys.stderr, update_min_steps=4 * 1024 * 1024)
 
 
 def _summary(specs: Sequence[CompiledSpec], found: Iterator[tuple[str, Replayed]]) -> list[dict[str, Any]]:
-    rows = {s.spec.name: {"watcher": s.spec.name, "matches": 0, "fires": 0, "errors": 0, "last": ""} for s in specs}
-    outputs: dict[str, set[str]] = {name: set() for name in rows}
+    """Return one row for each watcher, in the order of the files."""
+    tallies = {spec.spec.name: _Tally() for spec in specs}
     for file, each in found:
-        row = rows[each.watcher]
-        row["matches"] += 1  # type: ignore[operator]
-        row["fires"] += each.fires  # type: ignore[operator]
-        row["errors"] += isinstance(each.condition, str)  # type: ignore[operator]
-        row["last"] = each.match.text[:80]
-        outputs[each.watcher].add(file)
-    return [{**row, "outputs": len(outputs[name])} for name, row in rows.items()]
+        tally = tallies[each.watcher]
+        tally.matches += 1
+        tally.fires += each.fires
+        tally.errors += isinstance(each.condition, str)
+        tally.last = each.match
+        tally.outputs.add(file)
+    return [
+        {
+            "watcher": name,
+            "matches": tally.matches,
+            "fires": tally.fires,
+            "errors": tally.errors,
+            "outputs": len(tally.outputs),
+            "last": tally.last.text[:80] if tally.last else "",
+        }
+        for name, tally in tallies.items()
+    ]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one watcher made of all outputs."""
+
+    matches: int = 0
+    fires: int = 0
+    errors: int = 0
+    last: Match | None = None
+    outputs: set[str] = field(default_factory=set)

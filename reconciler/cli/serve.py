@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from reconciler.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     from reconciler.settings import Settings
 
+#: What the extra `api` brings.
+_NEEDED = ("cryptography", "fastapi", "fastapi_offline", "h11", "prometheus_client", "uvicorn", "websockets")
 _EPILOG = """\
 \b
 Examples:
@@ -52,12 +55,11 @@ def command(options: GlobalOptions, /, directories: tuple[Path, ...], **words: A
     """
     from reconciler import app  # saves start-up time: it knows every class
 
-    try:
-        import uvicorn  # noqa: F401 - is the extra there?
-    except ModuleNotFoundError as error:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
         raise ConfigurationError(
-            f"`serve` needs {error.name}, which is not installed", remedy="pip install 'reconciler[api]'"
-        ) from error
+            f"`serve` needs {', '.join(missing)}, not installed here", remedy="pip install 'reconciler[api]'"
+        )
     if words["path"] and (words["bind"] or words["port"] is not None):
         raise UsageError("--socket stands in place of an address", remedy="give either --socket or --bind and --port")
     settings = _settings(app.load_settings(options.config), words)

@@ -80,6 +80,11 @@ class PatternSet:
         """Whether Hyperscan does the scanning by now."""
         return self._database is not None
 
+    def hasten(self) -> None:
+        """Say that there is much to come: Hyperscan is compiled beside the next scans."""
+        if self._database is None and self._gated:
+            self._until_hyperscan = 0
+
     def prepare(self) -> None:
         """Compile for Hyperscan now (takes up to a few hundred milliseconds; the interpreter is free meanwhile)."""
         self._until_hyperscan = float("inf")
@@ -113,11 +118,14 @@ class PatternSet:
         finder = self.patterns[index].finder
         if hit.found is None and hit.clear and finder is not None:
             # The way of nearly every hit, written out: a call more for each would be felt.
-            text, base = hit.raw.decode("ascii"), hit.offset
+            raw, base = hit.raw, hit.offset
+            text = raw.decode("ascii")
             made = []
-            for spans in finder.find(hit.raw, single=hit.single):
-                start, end = spans[0]
-                groups = tuple([None if a < 0 else text[a:b] for a, b in spans[1:]])
+            for spans in (finder.search(raw, 0, len(raw)),) if hit.single else finder.find(raw):
+                (start, end), *inner = spans
+                if start < 0:
+                    break
+                groups = tuple([None if a < 0 else text[a:b] for a, b in inner])
                 captures = {name: groups[at] for name, at in names}
                 made.append(Match(text[start:end], line, base + start, stream, groups, captures, index))
             return tuple(made)

@@ -1,28 +1,27 @@
 """Watchers over finished output, in bounded memory and without any effect: what each match is, and what would be done.
 
-The production scanner and matcher. `reconcile replay` calls it; nothing here reads files.
+The production scanner and matcher. `reconcile replay` calls it; nothing here reads files. What needs a running job is
+left out: `max_triggers`, cooldowns, timers, silence, job ends (`simulate` has them); every match is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.errors import ConditionError
 from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
-from reconciler.logic.feeding import Member
 from reconciler.logic.hits import LineHit
 from reconciler.logic.patterns import compile_set
-from reconciler.logic.scanner import StreamScanner
+from reconciler.logic.scanner import Overrun, StreamScanner
 from reconciler.logic.substitution import builtin_values, match_values, render_params
-from reconciler.model import Job, Match, Position, StreamName, WatcherId
+from reconciler.model import Job, Match, Position, StreamName
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """One match. `condition`: held, did not, could not be told (`error`), or there is none (None)."""
+class Replayed(NamedTuple):
+    """One match. `condition`: held, did not, could not be told (`error: ...`), or there is none (None)."""
 
     watcher: str
     match: Match
@@ -32,45 +31,82 @@ class Replayed:
     @property
     def fires(self) -> bool:
         """True where the actions would run."""
-        return self.condition in (True, None)
+        return self.condition is True or self.condition is None
 
 
 @dataclass(slots=True)
 class _Watch:
+    """One watcher. `first`: the index of its first pattern; `bare`: nobody asks for values, so none are kept."""
+
     compiled: CompiledSpec
-    values: dict[str, str | None]
+    first: int
+    bare: bool
+    name: str
+    builtins: Mapping[str, str | None]
+    variables: dict[str, str | None] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
 
 class Replay:
-    """All watchers over one output: feed it blocks of bytes, then `finish`. `render`: whether actions are rendered."""
+    """All watchers over one output: feed it blocks of bytes, then `finish`.
 
-    def __init__(self, specs: Sequence[CompiledSpec], job: Job, *, render: bool = True) -> None:
-        rules = [rule for compiled in specs for rule in compiled.rules]
-        self._patterns = compile_set(rules)
+    `render`: whether actions are rendered. `long`: there is so much to come that the fastest engine pays from the
+    start.
+    """
+
+    def __init__(self, specs: Sequence[CompiledSpec], job: Job, *, render: bool = True, long: bool = False) -> None:
+        self._patterns = compile_set([rule for compiled in specs for rule in compiled.rules])
+        if long:
+            self._patterns.hasten()
         self._scanner = StreamScanner(self._patterns, Position())
-        self._watches = [_Watch(compiled, dict(builtin_values(job, compiled.spec.name))) for compiled in specs]
-        self._owner: list[Member] = []
-        for number, compiled in enumerate(specs):
-            first = len(self._owner)
-            self._owner += [Member(WatcherId(number), first, len(compiled.rules))] * len(compiled.rules)
+        self._owner: list[_Watch] = []
+        for compiled in specs:
+            name = compiled.spec.name
+            bare = not render and compiled.condition is None and not compiled.members
+            watch = _Watch(compiled, len(self._owner), bare, name, builtin_values(job, name))
+            self._owner += [watch] * len(compiled.rules)
         self._render = render
+        self._cuts: list[int] = []
+        self._slow: list[Overrun] = []
 
     def feed(self, data: bytes) -> Iterator[Replayed]:
-        """Yield the matches of the lines that these bytes complete."""
-        return self._matches(self._scanner.feed(data))
+        """Yield the matches of the lines that these bytes complete; take all of them before the next call."""
+        yield from self._matches(self._scanner.feed(data))
+        self._remember()
 
     def finish(self) -> Iterator[Replayed]:
         """Yield the matches of a last line without an end."""
-        return self._matches(self._scanner.finish())
+        yield from self._matches(self._scanner.finish())
+        self._remember()
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what a person should know of the output as a whole, in words."""
+        if self._cuts:
+            yield f"{_lines(self._cuts)} too long: only the beginning was matched"
+        for index, watch in enumerate(self._owner):
+            for kept in (False, True):
+                slow = [over.line for over in self._slow if over.pattern == index and bool(over.kept) is kept]
+                if slow:
+                    what = "had more matches than are kept" if kept else "ran out of time"
+                    yield f"watcher {watch.name!r}: a pattern {what} on {_lines(slow)}"
+
+    def _remember(self) -> None:
+        """Keep the first few of what there is to remark; there may be one for every line."""
+        scanner = self._scanner
+        self._cuts += [cut.line for cut in scanner.cuts][: _MANY - len(self._cuts)]
+        self._slow += scanner.overruns[: _MANY - len(self._slow)]
+        scanner.cuts.clear()
+        scanner.overruns.clear()
 
     def _matches(self, hits: Iterable[LineHit]) -> Iterator[Replayed]:
+        matches, owner = self._patterns.matches, self._owner
         for hit in hits:
             for index in hit.patterns:
-                member = self._owner[index]
-                watch = self._watches[member.watcher]
-                for match in self._patterns.matches(index, hit, StreamName.STDOUT):
-                    if not watch.compiled.members or self._all_seen(watch, index - member.first):
+                watch = owner[index]
+                for match in matches(index, hit, StreamName.STDOUT):
+                    if watch.bare:
+                        yield Replayed(watch.name, match, None, ())
+                    elif not watch.compiled.members or self._all_seen(watch, index - watch.first):
                         yield self._replayed(watch, match)
 
     @staticmethod
@@ -83,18 +119,29 @@ class Replay:
         return True
 
     def _replayed(self, watch: _Watch, match: Match) -> Replayed:
-        values = {**watch.values, **match_values(match)}
+        captured = match_values(match)
+        values = {**watch.variables, **captured, **watch.builtins, "TRIGGER": "match"}
         condition = _held(watch.compiled.condition, values)
-        if condition in (True, None):
-            watch.values.update({k: v for k, v in values.items() if k not in ("0", "_matched_text")})
+        if condition is True or condition is None:
+            del captured["0"], captured["_matched_text"]
+            watch.variables.update(captured)
         actions = tuple(self._actions(watch.compiled.actions, values)) if self._render else ()
-        return Replayed(watch.compiled.spec.name, match, condition, actions)
+        return Replayed(watch.name, match, condition, actions)
 
     @staticmethod
     def _actions(actions: Iterable[CompiledAction], values: Mapping[str, str | None]) -> Iterator[Mapping[str, Any]]:
         for action in actions:
             if not action.on_failure and _held(action.condition, values) in (True, None):
                 yield {"type": action.type, "params": render_params(action.params, values)}
+
+
+_MANY = 1000
+
+
+def _lines(numbers: Sequence[int]) -> str:
+    """Return `line 5`, or how many lines and which is the first."""
+    count = f"{len(numbers)}{' or more' if len(numbers) >= _MANY else ''}"
+    return f"line {numbers[0]}" if len(numbers) == 1 else f"{count} lines (the first is {numbers[0]})"
 
 
 def _held(condition: Condition | None, values: Mapping[str, str | None]) -> bool | str | None:

@@ -192,6 +192,21 @@ def test_a_pass_imports_nothing_of_it(house: House) -> None:
     assert done.stdout.splitlines()[-1] == "0 []"
 
 
+def test_without_the_extra_it_says_what_to_install(house: House) -> None:
+    program = (
+        "import sys, importlib.util as u\n"
+        "found = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name in ('uvicorn', 'fastapi') else found(name, *more)\n"
+        "from reconciler.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = [sys.executable, "-c", program, "--config", str(house.config()), "serve", str(house.watchers)]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ, timeout=60)
+    assert done.returncode == 4
+    assert "`serve` needs fastapi, uvicorn" in done.stderr
+    assert "pip install 'reconciler[api]'" in done.stderr
+
+
 # --- keys ------------------------------------------------------------------------------------------------------------
 
 

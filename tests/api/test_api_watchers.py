@@ -129,6 +129,23 @@ async def test_a_job_submitted_a_moment_ago_is_looked_for(job: Served) -> None:
     assert (await job.create("w", "77"))["watcher"]["job_id"] == "77"
 
 
+async def test_jobs_that_nobody_knows_do_not_flood_the_scheduler(job: Served) -> None:
+    calls = 0
+    listing = job.jobs.jobs
+
+    async def counted(since: float | None) -> Any:
+        nonlocal calls
+        calls += 1
+        return await listing(since)
+
+    job.jobs.jobs = counted  # type: ignore[method-assign]
+    body = {"name": "w", "pattern": "x", "actions": [LOG]}
+    for number in range(15):
+        answer = await job.http.post("/api/watchers", json={**body, "job_id": f"no{number}"})
+        assert answer.status_code == 404
+    assert calls <= 5 + 5  # five for requests; the engine's own go on beside
+
+
 async def test_a_job_that_has_ended_gets_a_watcher_that_fires_on_request_only(job: Served) -> None:
     job.jobs.add("5").write_text("hit\n")
     job.jobs.finish("5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from parts.core import LOG
@@ -11,8 +12,8 @@ from parts.house import House
 
 from reconciler.model import JobState, WatcherState
 
-NUMBER = {"pattern": r"n=(\d+)", "captures": ["n"]}
-CANCEL = {"type": "cancel_job", "params": {"reason": "$n"}}
+NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)", "captures": ["n"]}
+CANCEL: dict[str, Any] = {"type": "cancel_job", "params": {"reason": "$n"}}
 
 
 async def test_an_action_that_the_settings_do_not_allow_for_a_source_is_refused(tmp_path: Path) -> None:

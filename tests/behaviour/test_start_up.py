@@ -45,8 +45,8 @@ NEVER_OURS = (
     "reconciler.spec.yaml",
     "reconciler.transports.ssh",
 )
-#: The aim is 1.3 on a machine that has nothing else to do; shared ones measure a little worse.
-MOST = 1.45
+#: Times the libraries, the scheduler's programs counted too; about 1.1 is usual.
+MOST = 1.3
 
 
 @pytest.fixture
@@ -81,11 +81,27 @@ def test_an_idle_pass_costs_little_more_than_its_libraries(warm: tuple[House, Ma
     assert ours <= MOST * theirs, pairs
 
 
-def test_an_idle_pass_imports_nothing_that_it_does_not_use(warm: tuple[House, Mapping[str, str]]) -> None:
-    house, env = warm
-    words = [sys.executable, "-X", "importtime", *house.argv(str(house.watchers), "--once")[1:]]
-    told = subprocess.run(words, env=env, check=True, capture_output=True, text=True, timeout=60).stderr
-    modules = set(re.findall(r"\|\s+([a-z_0-9.]+)$", told, re.MULTILINE))
+@pytest.fixture
+def bare(house: House, tmp_path: Path) -> Mapping[str, str]:
+    """An environment without settings, and without the cluster that this machine may belong to."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for program in [*Path("/usr/bin").iterdir(), *Path("/bin").iterdir()]:
+        if program.name != "sbatch" and not (programs / program.name).is_symlink():
+            (programs / program.name).symlink_to(program)
+    ours = {"PATH": str(programs), "XDG_STATE_HOME": f"{house.home}/xdg", "XDG_CONFIG_HOME": f"{house.home}/config"}
+    return {k: v for k, v in os.environ.items() if not k.startswith("RECONCILER_")} | ours
+
+
+def test_an_idle_pass_imports_nothing_that_it_does_not_use(house: House, bare: Mapping[str, str]) -> None:
+    for number in range(3):
+        house.write(f"w{number}", pattern=f"hit {number}")
+    words = [sys.executable, "-X", "importtime", "-m", "reconciler", str(house.watchers), "--once"]
+    first, told = (
+        subprocess.run(words, env=bare, check=True, capture_output=True, text=True, timeout=60).stderr for _ in range(2)
+    )
+    modules = set(re.findall(r"\|\s+([a-zA-Z_0-9.]+)$", told, re.MULTILINE))
+    assert "reconciler.spec.load" in first
     assert "reconciler.engine.once" in modules
     assert {module.partition(".")[0] for module in modules} & NEVER == set()
     assert sorted(module for module in modules if module.startswith(NEVER_OURS)) == []

@@ -51,7 +51,7 @@ class Stand:
 
     def __init__(self, engine: app.Engine, transport: Watched) -> None:
         self.parts, self.transport = engine.parts, transport
-        host = Host(LOCALHOST, transport, engine.parts.hosts[LOCALHOST].scheduler)  # type: ignore[arg-type]
+        host = Host(LOCALHOST, transport, engine.parts.hosts[LOCALHOST].scheduler)
         self.reader = Reader(engine.parts, host)
         self.results: list[TickResult | None] = []
         fleet = engine.controller.fleet
@@ -144,6 +144,7 @@ async def test_a_host_that_does_not_answer_is_asked_ever_less_and_caught_up_with
         here.reader.follow(worker)
         await eventually(lambda: len(here.transport.looks) == 1)
         due = await eventually(lambda: here.reader.due(worker.task.job.key))
+        assert due is not None
         assert 1 < due - here.parts.clock.now() <= 2
         here.transport.failing = False
         here.reader.arm(worker.task.job.key, here.parts.clock.now())

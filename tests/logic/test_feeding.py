@@ -90,7 +90,7 @@ class Stream:
         return result
 
 
-NUMBER = {"pattern": r"n=\d+"}
+NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
 
 
 def lines(first: int, last: int) -> bytes:

@@ -20,7 +20,7 @@ from reconciler.state import open_state
 from reconciler.state.write import StateWriter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as a program of its own it has only its folder there
-from parts.state_values import a_point, a_watcher, an_action, an_event, opened  # noqa: E402
+from parts.state_values import a_point, a_watcher, an_action, an_event, opened
 
 EVENTS_A_BATCH = 20
 
