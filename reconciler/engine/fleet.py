@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.engine.parts import Parts
-from reconciler.errors import ConfigurationError
+from reconciler.errors import ConditionError, ConfigurationError
 from reconciler.events import Event
 from reconciler.logic.desired import Desired, Revive
 from reconciler.logic.telling import action_event
@@ -90,14 +90,14 @@ class Fleet:
     def compiled(self, spec: WatcherSpec, digest: str) -> CompiledSpec:
         """Return the spec ready to run; one that cannot be compiled is an obstacle, not an error."""
         if digest not in self._compiled:
-            from reconciler.logic.compiled import compile_spec  # saves start-up time where no job has a watcher
+            from reconciler.logic.compiled import bare, compile_spec  # saves start-up time where no job has a watcher
 
             kinds: Mapping[str, ActionKind] = self._parts.kinds
             try:
                 self._compiled[digest] = compile_spec(spec, digest, kinds)
-            except ConfigurationError as error:
-                bare = spec.model_copy(update={"pattern": None, "patterns": None, "preset": None, "condition": None})
-                self._compiled[digest] = replace(compile_spec(bare, digest, kinds), obstacle=error.message)
+            except (ConfigurationError, ConditionError) as error:
+                log.error("watcher %s cannot run: %s", spec.name, error.message)
+                self._compiled[digest] = replace(compile_spec(bare(spec), digest, kinds), obstacle=error.message)
         return self._compiled[digest]
 
     def task(self, known: KnownJob) -> JobTask | None:

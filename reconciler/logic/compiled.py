@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from reconciler.logic.conditions import Condition, compile_condition
+from reconciler.logic.expression import pattern_of
 from reconciler.logic.patterns import Rule
 from reconciler.protocols import ActionTraits, AfterCrash, StateAction
 from reconciler.spec.watcher import ActionSpec, AllPatterns, WatcherSpec
@@ -79,7 +80,7 @@ class CompiledSpec:
 
 
 def compile_spec(spec: WatcherSpec, digest: str, kinds: Mapping[str, ActionKind]) -> CompiledSpec:
-    """Return the spec ready to run; raises ConfigurationError where a pattern or condition cannot be compiled."""
+    """Return the spec ready to run; raises ConfigurationError, ConditionError where a part of it cannot be."""
     rules = tuple(
         Rule(
             expression=expression,
@@ -90,6 +91,8 @@ def compile_spec(spec: WatcherSpec, digest: str, kinds: Mapping[str, ActionKind]
         )
         for expression in spec.expressions()
     )
+    for rule in rules:  # here, where it concerns one spec, and not when the sets of all watchers of a job are made
+        pattern_of(rule.expression, min(rule.multiline, 2))
     actions = _actions(spec, kinds)
     return CompiledSpec(
         spec=spec,
@@ -100,6 +103,13 @@ def compile_spec(spec: WatcherSpec, digest: str, kinds: Mapping[str, ActionKind]
         late_pause=any(a.kind.state is not None and not a.leading and a.type == "pause_watcher" for a in actions),
         obstacle="; ".join(sorted({a.kind.missing for a in actions if a.kind.missing})),
     )
+
+
+def bare(spec: WatcherSpec) -> WatcherSpec:
+    """Return the spec without what may keep it from running: it can be shown, and does nothing."""
+    actions = tuple(action.model_copy(update={"condition": None}) for action in spec.actions)
+    gone = dict.fromkeys(("pattern", "patterns", "preset", "condition"))
+    return spec.model_copy(update={**gone, "actions": actions})
 
 
 def _actions(spec: WatcherSpec, kinds: Mapping[str, ActionKind]) -> tuple[CompiledAction, ...]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from parts.core import CANCEL, LOG, a_spec
 from parts.house import House, Jobs
 
 from reconciler import app
+from reconciler.engine.controller import Controller
 from reconciler.engine.fleet import Fleet
+from reconciler.engine.once import Once
+from reconciler.engine.pump import Pump
 from reconciler.model import WatcherState
 from reconciler.spec.canonical import digest_of, to_json
 from reconciler.spec.watcher import WatcherSpec
@@ -50,10 +54,9 @@ async def test_watchers_whose_actions_were_uninstalled_are_refused_loudly(house:
     house.write("other")
     jobs.add()
     async with house.engine() as engine:
-        kinds = engine.parts.kinds
-        assert isinstance(kinds, dict)
-        del kinds["cancel_job"]
-        await engine.once.run()
+        kinds = {name: kind for name, kind in engine.parts.kinds.items() if name != "cancel_job"}
+        parts = replace(engine.parts, kinds=kinds)
+        await Once(parts, Controller(parts, engine.identity), Pump(parts)).run()
     row = house.row("w")
     assert row.state is WatcherState.DISABLED
     assert "cancel_job" in row.last_error

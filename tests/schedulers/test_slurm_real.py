@@ -164,9 +164,13 @@ async def test_a_requeued_job_is_the_same_job_with_one_more_start(
     assert "requeued" in await scheduler.requeue(first)
     waiting = await job_in(scheduler, number, JobState.PENDING)
     assert (waiting.started, waiting.ended, waiting.stdout) == (None, None, first.stdout)
+
     # SLURM lets a requeued job wait for a while; here it may start at once.
-    slurm.command("scontrol", "update", f"JobId={number}", "StartTime=now")
-    await eventually((tmp_path / "ran.1").exists, timeout=120)
+    def again() -> bool:
+        slurm._run("scontrol", "update", f"JobId={number}", "StartTime=now")  # asked too soon, it is put off again
+        return (tmp_path / "ran.1").exists()
+
+    await eventually(again, timeout=120)
     second = await job_in(scheduler, number, JobState.RUNNING)
     assert (second.restarts, second.submitted is not None) == (1, True)
     assert second.stdout is not None
