@@ -148,8 +148,9 @@ async def test_a_process_with_the_same_id_is_not_the_job(scheduler: LocalSchedul
     other = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
     for name in ("payload", "supervisor"):
         file = directory / job.id / name
-        _, *rest = file.read_text().split()
-        file.write_text(f"{other.pid} {' '.join(rest)}\n")  # our pid was given to a stranger
+        _, ticks, *rest = file.read_text().split()
+        # Our pid was given to a stranger, who began at another tick of the clock (here it may be the same one).
+        file.write_text(f"{other.pid} {int(ticks) - 1} {' '.join(rest)}\n")
     assert (await look(scheduler, job.id)).state is JobState.UNKNOWN
     await scheduler.cancel(job, "")
     with pytest.raises(PermanentActionError, match="not running"):
