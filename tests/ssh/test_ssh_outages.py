@@ -345,6 +345,19 @@ async def test_closing_ends_the_programs_and_everything_on_the_host(sshd: Sshd) 
         await eventually(lambda: not sshd.connections)
 
 
+async def test_closing_while_a_program_starts_leaves_it_not_running(sshd: Sshd, tmp_path: Path) -> None:
+    (sshd.home / ".bashrc").write_text("sleep 0.5\n")  # a login shell that takes its time
+    async with sshd.transport() as transport:
+        await transport.run(["true"])
+        run = asyncio.create_task(transport.run(["sh", "-c", 'echo $$ > "$1"; exec sleep 60', "sh", f"{tmp_path}/id"]))
+        await eventually(lambda: sshd.programs)
+        await transport.close()
+        with pytest.raises(HostUnreachableError, match="closed"):
+            await run
+        started = (tmp_path / "id").exists()
+        assert not started or not psutil.pid_exists(int((tmp_path / "id").read_text()))
+
+
 def running(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)

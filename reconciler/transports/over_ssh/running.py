@@ -46,20 +46,22 @@ class Running:
         self._sessions: set[Session] = set()
         self._killing = asyncio.Lock()
         self._over = False
+        self._begun = 0
+        self._none_begun = asyncio.Event()
 
     async def run(self, command: str, *, stdin: bytes, timeout: float, limit: int) -> Completed:
         """Run a text of `commands.wrap`. See `protocols.Transport.run`; the time limit begins with the program."""
         outputs = _Outputs(limit)
         async with self._link.places:
+            await self._link.connection()  # here, so that `end` waits for no host that does not answer
             self._refuse_when_over()
-            session = await self._link.session(command, outputs.take)
-            self._sessions.add(session)
+            self._begun += 1
             try:
-                _feed(session, stdin)
-                status = await self._ended(session, timeout)
+                status = await self._one(command, outputs, stdin, timeout)
             finally:
-                self._sessions.discard(session)
-                session.end()
+                self._begun -= 1
+                if not self._begun:
+                    self._none_begun.set()
         self._refuse_when_over()  # killed by `end`: its status says nothing of the program
         self._link.worked()
         return Completed(status, bytes(outputs.kept[False]), bytes(outputs.kept[True]), outputs.cut)
@@ -70,6 +72,23 @@ class Running:
         for session in tuple(self._sessions):
             with contextlib.suppress(HostUnreachableError):
                 await self._kill(session)
+        if self._begun:  # some had been asked for and not started: they are killed as soon as it is known what to kill
+            self._none_begun.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REAP):
+                    await self._none_begun.wait()
+
+    async def _one(self, command: str, outputs: _Outputs, stdin: bytes, timeout: float) -> int:
+        session = await self._link.session(command, outputs.take)
+        self._sessions.add(session)
+        try:
+            if self._over:
+                await self._kill(session)
+            _feed(session, stdin)
+            return await self._ended(session, timeout)
+        finally:
+            self._sessions.discard(session)
+            session.end()
 
     def _refuse_when_over(self) -> None:
         if self._over:
