@@ -165,17 +165,10 @@ async def test_a_requeued_job_is_the_same_job_with_one_more_start(
     waiting = await job_in(scheduler, number, JobState.PENDING)
     assert (waiting.started, waiting.ended, waiting.stdout) == (None, None, first.stdout)
 
-    # SLURM lets a requeued job wait for a while; here it may start at once.
-    asked = 0.0
-
-    def again() -> bool:
-        nonlocal asked
-        if time.monotonic() - asked > 5:  # asked too soon it is put off again; by itself it starts after two minutes
-            slurm._run("scontrol", "update", f"JobId={number}", "StartTime=now")
-            asked = time.monotonic()
-        return (tmp_path / "ran.1").exists()
-
-    await eventually(again, timeout=160)
+    # SLURM lets a requeued job wait for two minutes, until nobody can hold its revoked credential for the new one. Some
+    # seconds are enough; within the same second the new run would be killed as revoked.
+    slurm.command("scontrol", "update", f"JobId={number}", "StartTime=now+3")
+    await eventually((tmp_path / "ran.1").exists, timeout=60)
     second = await job_in(scheduler, number, JobState.RUNNING)
     assert (second.restarts, second.submitted is not None) == (1, True)
     assert second.stdout is not None
