@@ -159,7 +159,7 @@ def test_the_whole_table_is_found_however_the_bytes_arrive(sizes: tuple[int, ...
     assert (stream.position.offset, stream.position.line) == (len(data), len(lines(data)))
 
 
-@pytest.mark.parametrize(("expression", "line"), [(e, s) for e, s in TABLE if "\0" not in s])
+@pytest.mark.parametrize(("expression", "line"), TABLE)
 def test_a_match_stands_at_the_byte_where_its_text_does(expression: str, line: str) -> None:
     raw = line.encode()
     stream = StreamScanner(fresh([Rule(expression, ignore_echo=False)], hyperscan=False), Position())
