@@ -82,9 +82,9 @@ def test_actions_are_rendered_with_captures_and_the_job() -> None:
 
 
 def test_a_capture_never_takes_the_name_of_the_job() -> None:
-    log = {"type": "log_event", "params": {"message": "$JOB_ID"}}
+    log = {"type": "log_event", "params": {"message": "$JOB_ID $JOB_NAME"}}
     rows = replayed(b"id=99\n", {"pattern": r"id=(?P<JOB_NAME>\d+)", "actions": [log]})
-    assert rows[0].actions[0]["params"] == {"message": "7"}
+    assert rows[0].actions[0]["params"] == {"message": "7 train"}
 
 
 def test_actions_that_a_condition_or_a_success_rules_out_are_not_told() -> None:
