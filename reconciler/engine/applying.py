@@ -38,6 +38,7 @@ _EVENTS = {
     ChangeKind.REPLACE: EventType.WATCHER_REPLACED,
     ChangeKind.STOP: EventType.WATCHER_STOPPED,
     ChangeKind.RESUME: EventType.WATCHER_RESUMED,
+    ChangeKind.SUSPEND: EventType.WATCHER_UPDATED,  # where the suspension has run out already; else its own event tells it
 }
 
 
@@ -150,8 +151,9 @@ class Applier:
     async def _write(self, change: Change, before: Watcher, task: JobTask | None) -> Watcher:
         now = self._parts.clock.now()
         after = _after(change, before, now)
-        events = [watcher_event(after, _EVENTS[change.kind], now, result=change.reason)]
-        events += _hold_events(before, after, now)
+        events = _hold_events(before, after, now)
+        if not events or change.kind not in (ChangeKind.SUSPEND, ChangeKind.RESUME):
+            events.insert(0, watcher_event(after, _EVENTS[change.kind], now, result=change.reason))
         advance = Advance(before, after, events=tuple(events))
         if task is not None:
             await task.write([advance], actions=self._skipped(change, after, now))

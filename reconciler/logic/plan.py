@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from reconciler.errors import Problem, UnsafePlanError
 from reconciler.logic.desired import Desired, Resolution
@@ -121,7 +122,20 @@ def _with_fields(change: Change, applied: Mapping[str, str]) -> Change:
     old = applied.get(change.before.name) if change.before else None
     if change.kind not in (ChangeKind.UPDATE, ChangeKind.REPLACE) or change.after is None or old is None:
         return change
-    return replace(change, fields=field_changes(old, change.after.body))
+    fields = field_changes(old, change.after.body)
+    return replace(change, fields=fields, **_only_suspension(change.kind, fields))
+
+
+def _only_suspension(kind: ChangeKind, fields: Sequence[FieldChange]) -> dict[str, Any]:
+    """Return kind and reason of an edit that did nothing but begin or end the declared suspension; nothing for others."""
+    paths = {field.path for field in fields}
+    if kind is not ChangeKind.UPDATE or not paths or any(path.split(".")[0] != "suspend" for path in paths):
+        return {}
+    if "suspend" not in paths:  # reason or end of a suspension that goes on
+        return {}
+    if all(field.new for field in fields):
+        return {"kind": ChangeKind.SUSPEND, "reason": "its spec declares a suspension now"}
+    return {"kind": ChangeKind.RESUME, "reason": "its spec declares no suspension any more"}
 
 
 Existing = Mapping[tuple[WatcherName, JobKey], Watcher]
@@ -277,6 +291,6 @@ def _binds_danger(change: Change, tame: Container[WatcherName]) -> bool:
     """Tell whether the change lets a dangerous action loose on a job that had it not; an edit may do so too."""
     if change.after is None or change.static or not dangerous(change.after.spec):
         return False
-    return change.kind in (ChangeKind.CREATE, ChangeKind.RESUME) or (
-        change.kind in (ChangeKind.UPDATE, ChangeKind.REPLACE) and change.name in tame
-    )
+    if change.fields or change.kind in (ChangeKind.UPDATE, ChangeKind.REPLACE):
+        return change.name in tame
+    return change.kind in (ChangeKind.CREATE, ChangeKind.RESUME)

@@ -8,6 +8,7 @@ by `relax`.
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 
 from reconciler.logic.syntax import (
     MAX_CHAR,
@@ -33,7 +34,7 @@ from reconciler.logic.syntax import (
 _RE2_MAX_REPEAT = 1000
 
 
-class Dialect:
+class Dialect(ABC):
     """Writes what all engines write alike; a dialect says the rest."""
 
     places: dict[Where, str]
@@ -77,8 +78,8 @@ class Dialect:
     def _span(self, low: int, high: int) -> str:
         return self._escape(low) if low == high else f"{self._escape(low)}-{self._escape(high)}"
 
-    def _escape(self, point: int) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _escape(self, point: int) -> str: ...
 
     def _special(self, node: Node) -> str:
         raise Unsupported(f"{type(node).__name__}: not there in this engine")

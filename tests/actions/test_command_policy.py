@@ -15,8 +15,8 @@ from reconciler.logic.command import (
     render_command,
 )
 
-PLAIN = CommandPolicy(workdir="/work", directories=("/data/shared",))
-CODE = CommandPolicy(workdir="/work", interpreters=True)
+PLAIN = CommandPolicy(workdir="/job", directories=("/data/shared",))
+CODE = CommandPolicy(workdir="/job", interpreters=True)
 
 ALLOWED = [
     "cp -r ./checkpoints ./backups/checkpoint_$(date +%s)",
@@ -56,8 +56,8 @@ ALLOWED = [
     "head -c 10 log.txt",
     "head --lines=$n log.txt",
     "tail -n$n log.txt",
-    "cp /data/shared/a.pt /work/b.pt",
-    "cp /work/model.pt .",
+    "cp /data/shared/a.pt /job/b.pt",
+    "cp /job/model.pt .",
     "cp a..b c...d .hidden",
     'logger -t reconciler "job $JOB_ID: loss=$loss"',
     'logger "$(date): $loss"',
@@ -215,8 +215,8 @@ REFUSED = {
     "cat .'.'/x": "`..`",
     "cat \\../x": "`..`",
     "cat /etc/passwd": "outside",
-    "cat /work/../etc/passwd": "`..`",
-    "cat /workother/x": "outside",
+    "cat /job/../etc/passwd": "`..`",
+    "cat /jobother/x": "outside",
     "cat //etc/passwd": "outside",
     "cat /data/x": "outside",
     "cat /*/passwd": "outside",
@@ -378,7 +378,7 @@ def test_no_value_becomes_a_program_its_code_its_module_or_a_package(line: str) 
         ("find . -name $name", {"name": "-delete"}, "dash"),
         ("find . $test", {"test": "-delete"}, "find"),
         ("find $where -name x", {"where": "("}, "find"),
-        ("mkdir $d", {"d": "/work2"}, "outside"),
+        ("mkdir $d", {"d": "/job2"}, "outside"),
         ("echo x > $f", {"f": "/etc/x"}, "outside"),
         ("echo x > $f", {"f": "a/../../x"}, "`..`"),
         ("date $f", {"f": "12312359"}, "format"),
@@ -458,8 +458,8 @@ def test_a_backslash_before_a_value_is_refused_outside_quotes_and_kept_inside() 
 
 
 def test_the_directory_to_run_in_lies_where_files_may_be_named() -> None:
-    assert command_directory(None, PLAIN) == "/work"
-    assert command_directory("sub", PLAIN) == "/work/sub"
+    assert command_directory(None, PLAIN) == "/job"
+    assert command_directory("sub", PLAIN) == "/job/sub"
     assert command_directory("/data/shared/x", PLAIN) == "/data/shared/x"
     assert command_directory("/data/shared/x", CommandPolicy(directories=("/data",))) == "/data/shared/x"
     for outside in ("/etc", "../x", "a/../../b"):

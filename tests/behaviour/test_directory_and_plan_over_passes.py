@@ -397,6 +397,22 @@ async def test_a_watcher_that_was_suspended_by_hand_is_drift_and_stays_so(house:
     await house.cancel_all()
 
 
+async def test_an_edit_that_only_suspends_or_lets_go_is_planned_and_told_as_that(house: House, jobs: Jobs) -> None:
+    jobs.add()
+    house.write("w")
+    await house.once()
+    told = []
+    for suspend in (True, {"reason": "a"}, {"reason": "b"}, None):
+        house.write("w", suspend=suspend)
+        report = await house.once()
+        assert report.plan is not None
+        told.append([change.kind.value for change in report.plan.pending])
+    assert told[0] == ["suspend"]
+    assert told[2:] == [["update"], ["resume"]]
+    kinds = [event.type.split(".")[2] for event in house.events("watcher.suspended", "watcher.resumed")]
+    assert kinds == ["suspended", "resumed"]
+
+
 async def test_a_declared_suspension_holds_and_its_end_lets_go(house: House, jobs: Jobs) -> None:
     out = jobs.add()
     house.write("w", suspend={"reason": "not yet"})

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from parts.running import running
 from parts.slurm import SlurmCluster
 from parts.waiting import eventually
 
@@ -63,18 +61,6 @@ def watchers(tmp_path: Path) -> Path:
     directory = tmp_path / "watchers.d"
     directory.mkdir()
     return directory
-
-
-@asynccontextmanager
-async def running(settings: Settings, watchers: Path) -> AsyncIterator[Engine]:
-    """A daemon over these watchers."""
-    async with app.engine(settings, [watchers]) as engine:
-        task = asyncio.create_task(engine.daemon.run())
-        try:
-            yield engine
-        finally:
-            engine.daemon.stop()
-            await asyncio.wait_for(task, 10)
 
 
 async def one_pass(settings: Settings, watchers: Path) -> PassReport:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from parts.running import running
 from parts.sshd import HOST, Sshd
 from parts.waiting import eventually
 
@@ -62,17 +60,6 @@ def watchers(tmp_path: Path) -> Path:
     directory.mkdir()
     (directory / "loss.yaml").write_text(LOSS)
     return directory
-
-
-@asynccontextmanager
-async def running(settings: Settings, watchers: Path) -> AsyncIterator[Engine]:
-    async with app.engine(settings, [watchers]) as engine:
-        task = asyncio.create_task(engine.daemon.run())
-        try:
-            yield engine
-        finally:
-            engine.daemon.stop()
-            await asyncio.wait_for(task, 10)
 
 
 async def watched(engine: Engine) -> tuple[Watcher, ...]:

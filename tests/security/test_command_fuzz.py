@@ -156,7 +156,7 @@ bounded = settings(
 @settings(max_examples=20_000 if LONG else 500, deadline=None)
 @given(text=st.one_of(lines, st.text(max_size=200)), captured=values)
 def test_every_text_is_judged_and_none_makes_the_judge_fail(text: str, captured: str) -> None:
-    policy = CommandPolicy(workdir="/work", interpreters=True)
+    policy = CommandPolicy(workdir="/job", interpreters=True)
     problems = check_command(text, policy)
     if script_of(text, policy, captured):
         assert problems == (), "what is refused as it is written is refused with values too"
