@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from parts.far_slurm import FarSlurm, values_of
+from parts.running import running
 from parts.slurm import SlurmCluster
+from parts.waiting import eventually
 
 from reconciler import app
+from reconciler.app import Engine
 from reconciler.settings import Settings
 
 pytestmark = pytest.mark.slurm
@@ -55,3 +61,66 @@ async def test_a_thousand_watchers_on_two_hundred_jobs_cost_as_many_calls_as_one
     assert watchers >= 1000
     assert thousand == one
     assert one <= 2 * PASSES
+
+
+# --- over SSH, in a daemon, while a job prints -----------------------------------------------------------------------
+
+METRIC = """\
+name: Step {number}
+jobs: {{name: load}}
+interval_seconds: 1
+pattern: '^step (\\d+)$'
+actions:
+  - type: store_metric
+    params: {{name: step{number}, value: $1}}
+"""
+#: slurmd's own calls, and the counting.
+NOT_OURS = ("MESSAGE_", "REQUEST_COMPLETE_", "REQUEST_STEP_COMPLETE", "REQUEST_STATS_INFO", "REQUEST_PING")
+
+
+async def calls_of_intervals(far: FarSlurm, engine: Engine, job: str) -> Mapping[str, int]:
+    """Return the calls of `PASSES` intervals by type; meanwhile the job's output goes on."""
+    await engine.daemon.look_again(list_jobs=True)  # what is asked once is asked now
+    seen, before = len(await values_of(engine, job, "step0")), far.slurm.rpcs()
+    for _ in range(PASSES):
+        assert await engine.daemon.look_again(list_jobs=True) is not None
+    await eventually(lambda: printed(engine, job, seen), timeout=30)
+    after = far.slurm.rpcs()
+    changed = {kind: count - before.get(kind, 0) for kind, count in after.items() if not kind.startswith(NOT_OURS)}
+    return {kind: count for kind, count in changed.items() if count}
+
+
+async def printed(engine: Engine, job: str, seen: int) -> bool:
+    return len(await values_of(engine, job, "step0")) > seen
+
+
+async def counted(far: FarSlurm, home: Path, jobs: int, watchers: int, job: str) -> Mapping[str, int]:
+    """Run a daemon whose only listings are those that are asked for, until all watchers are there; then count."""
+    directory = home / "watchers.d"
+    directory.mkdir(parents=True)
+    for number in range(watchers):
+        (directory / f"{number}.yaml").write_text(METRIC.format(number=number))
+    settings = far.settings(home, engine={"discovery_interval": 3600, "source_interval": 3600})
+    async with running(settings, directory) as engine:
+        await eventually(lambda: engine.controller.fleet.live() == jobs * watchers, timeout=60)
+        await eventually(lambda: printed(engine, job, 0), timeout=30)
+        return await calls_of_intervals(far, engine, job)
+
+
+def submit_many(slurm: SlurmCluster, number: int) -> None:
+    many = f"seq {number} | xargs -P 8 -I{{}} sbatch --hold --wrap 'sleep 600' --output=/dev/null --job-name=load"
+    subprocess.run(["sh", "-c", many], env=slurm.env, check=True, stdout=subprocess.DEVNULL)
+
+
+async def test_over_ssh_a_thousand_watchers_on_two_hundred_jobs_cost_as_many_calls_as_one_on_one(
+    far_slurm: FarSlurm, tmp_path: Path
+) -> None:
+    slurm = far_slurm.slurm
+    job = slurm.submit("n=0; while :; do n=$((n+1)); echo step $n; sleep 0.2; done", "--job-name=load", cwd=tmp_path)
+    slurm.wait_for(job, "RUNNING")
+    one = await counted(far_slurm, tmp_path / "few", 1, 1, job)
+    submit_many(slurm, 199)
+    thousand = await counted(far_slurm, tmp_path / "many", 200, 5, job)
+    print(f"{PASSES} intervals: {one} for one watcher, {thousand} for a thousand")
+    assert one["REQUEST_JOB_INFO"] == PASSES
+    assert thousand == one
