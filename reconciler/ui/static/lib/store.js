@@ -1,0 +1,175 @@
+// @ts-check
+// All watchers, kept by id: paged in once from the list, then kept true by what the WebSocket tells.
+import { get, isAbort } from "./api.js";
+import { live } from "./live.js";
+
+/** @typedef {import("../types").Watcher} Watcher */
+
+const FIRST_PAGE = 200;
+const PAGE = 1000;
+/** Most ids in one request. */
+const MOST_IDS = 200;
+/** Ms until watchers that something happened to are read again, and between two such readings. */
+const SOON = 150;
+const BETWEEN = 1000;
+
+class Watchers {
+  /** @type {Map<number, Watcher>} */
+  #byId = new Map();
+  /** @type {Watcher[] | null} */
+  #sorted = null;
+  /** @type {Set<() => void>} */
+  #subscribers = new Set();
+  /** @type {Set<number>} */
+  #dirty = new Set();
+  #frame = 0;
+  #timer = 0;
+  #readAt = 0;
+  #run = 0;
+  #started = false;
+  /** The whole list is here. */
+  loaded = false;
+  /** How many there are at the server, as far as is known. */
+  total = 0;
+  /** @type {unknown} what kept the list from being loaded; null: nothing */
+  error = null;
+
+  /** Load the list, unless that was done, and follow what happens. */
+  start() {
+    if (this.#started) return;
+    this.#started = true;
+    live.on("event", (message) => this.#happened(message.event));
+    live.on("watcher_event", (message) => this.#happened(message.event));
+    live.on("watcher_state_change", (message) => this.#changed(message.watcher_id, message.state));
+    live.on("watcher_deleted", (message) => this.#remove(message.watcher_id));
+    live.on("refetch", () => void this.reload());
+    live.start();
+    void this.reload();
+  }
+
+  /** Those that are here, the newest first. The list is the store's own: do not change it. */
+  all() {
+    this.#sorted ??= [...this.#byId.values()].sort((a, b) => b.id - a.id);
+    return this.#sorted;
+  }
+
+  /** @param {number} id */
+  get(id) {
+    return this.#byId.get(id);
+  }
+
+  /**
+   * Be called when something changed, at most once in a frame; returns how to stop.
+   * @param {() => void} subscriber
+   * @returns {() => void}
+   */
+  subscribe(subscriber) {
+    this.#subscribers.add(subscriber);
+    return () => void this.#subscribers.delete(subscriber);
+  }
+
+  /** Read the whole list again; what is shown stays until the new one is here. */
+  async reload() {
+    const run = ++this.#run;
+    this.error = null;
+    /** @type {Set<number>} */
+    const seen = new Set();
+    try {
+      for (let cursor = "", limit = FIRST_PAGE, more = true; more; limit = PAGE) {
+        const page = await get("/api/watchers", { limit, cursor });
+        if (run !== this.#run) return;
+        for (const watcher of page.watchers) seen.add(watcher.id), this.#put(watcher);
+        this.total = page.total;
+        cursor = page.next_cursor;
+        more = Boolean(cursor);
+        this.#tell();
+      }
+      const newest = Math.max(0, ...seen);
+      for (const id of this.#byId.keys()) if (!seen.has(id) && id <= newest) this.#byId.delete(id);
+      if (seen.size === 0) this.#byId.clear();
+      this.#sorted = null;
+      this.loaded = true;
+    } catch (error) {
+      if (run !== this.#run || isAbort(error)) return;
+      this.error = error;
+    }
+    this.#tell();
+  }
+
+  /**
+   * Read these again, soon; those that are gone leave the list.
+   * @param {Iterable<number>} ids
+   */
+  touch(ids) {
+    for (const id of ids) this.#dirty.add(id);
+    if (this.#timer || this.#dirty.size === 0) return;
+    const wait = Math.max(SOON, this.#readAt + BETWEEN - Date.now());
+    this.#timer = window.setTimeout(() => void this.#read(), wait);
+  }
+
+  /**
+   * Take what an answer of the API said of a watcher.
+   * @param {Watcher} watcher
+   */
+  take(watcher) {
+    this.#put(watcher);
+    this.#tell();
+  }
+
+  /** @param {import("../types").WatcherEvent} event */
+  #happened(event) {
+    if (event.watcher_id !== null && !event.type.startsWith("reconciler.watcher.stopped")) this.touch([event.watcher_id]);
+  }
+
+  async #read() {
+    const ids = [...this.#dirty].slice(0, MOST_IDS);
+    this.#readAt = Date.now();
+    for (const id of ids) this.#dirty.delete(id);
+    try {
+      const page = await get("/api/watchers", { id: ids, limit: ids.length });
+      const found = new Set(page.watchers.map((/** @type {Watcher} */ each) => each.id));
+      for (const watcher of page.watchers) this.#put(watcher);
+      for (const id of ids) if (!found.has(id)) this.#byId.delete(id), (this.#sorted = null);
+      this.#tell();
+    } catch {
+      // the next event, refresh or reconnection reads them again
+    }
+    this.#timer = 0;
+    this.touch([]);
+  }
+
+  /**
+   * @param {number} id
+   * @param {Watcher["state"]} state
+   */
+  #changed(id, state) {
+    const known = this.#byId.get(id);
+    if (!known) return this.touch([id]);
+    if (known.state === state) return;
+    this.#put({ ...known, state });
+    this.#tell();
+  }
+
+  /** @param {number} id */
+  #remove(id) {
+    this.#dirty.delete(id);
+    if (!this.#byId.delete(id)) return;
+    this.#sorted = null;
+    this.#tell();
+  }
+
+  /** @param {Watcher} watcher */
+  #put(watcher) {
+    this.#byId.set(watcher.id, watcher);
+    this.#sorted = null;
+  }
+
+  #tell() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => {
+      for (const subscriber of [...this.#subscribers]) subscriber();
+    });
+  }
+}
+
+export const watchers = new Watchers();
