@@ -38,7 +38,7 @@ _EVENTS = {
     ChangeKind.REPLACE: EventType.WATCHER_REPLACED,
     ChangeKind.STOP: EventType.WATCHER_STOPPED,
     ChangeKind.RESUME: EventType.WATCHER_RESUMED,
-    ChangeKind.SUSPEND: EventType.WATCHER_UPDATED,  # where the suspension has run out already; else its own event tells it
+    ChangeKind.SUSPEND: EventType.WATCHER_UPDATED,  # where it has run out already; else an event of its own tells it
 }
 
 

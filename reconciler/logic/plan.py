@@ -127,7 +127,7 @@ def _with_fields(change: Change, applied: Mapping[str, str]) -> Change:
 
 
 def _only_suspension(kind: ChangeKind, fields: Sequence[FieldChange]) -> dict[str, Any]:
-    """Return kind and reason of an edit that did nothing but begin or end the declared suspension; nothing for others."""
+    """Return kind and reason of an edit that only began or ended the declared suspension; nothing for others."""
     paths = {field.path for field in fields}
     if kind is not ChangeKind.UPDATE or not paths or any(path.split(".")[0] != "suspend" for path in paths):
         return {}

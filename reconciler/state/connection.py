@@ -7,7 +7,8 @@ decides.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from sqlalchemy.pool import StaticPool
 
 from reconciler.errors import StateError
 
+_BUSY_PAUSE = 0.01  # seconds
 _CLEAR_SPACE = (
     "make room on that file system (`df`), or lower `state.retain_events`; nothing was written, it goes on by itself"
 )
@@ -76,11 +78,30 @@ def translated(what: object) -> Iterator[None]:
         raise _state_error(what, error) from error
 
 
+def patiently(step: Callable[[], None], seconds: float) -> None:
+    """Repeat `step`, which may be done twice, while the database is busy, for up to `seconds`.
+
+    SQLite does not wait by itself where two that wait could block each other, as in a change of the journal mode.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return step()
+        except DBAPIError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_BUSY_PAUSE)
+
+
+def _code(error: DBAPIError | sqlite3.Error) -> int:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return int(getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
+
+
 def _state_error(what: object, error: DBAPIError | sqlite3.Error) -> StateError:
     cause = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     reason, remedy = _REMEDIES.get(
-        code, ("SQLite refused", "this is a fault in the program: report it with the message")
+        _code(error), ("SQLite refused", "this is a fault in the program: report it with the message")
     )
     return StateError(f"the state {what}: {reason} ({cause})", remedy=remedy)
 

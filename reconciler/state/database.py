@@ -40,7 +40,7 @@ def open_state(path: Path, settings: StateSettings, *, clock: Clock) -> StateWri
         with db.transaction(connection, "DEFERRED", path):
             version_of(connection, path)  # before anything is set: a file of something else stays as it is
         with db.translated(path):
-            _set_pragmas(connection, path, settings.durability)
+            db.patiently(lambda: _set_pragmas(connection, path, settings.durability), settings.busy_timeout)
         with db.transaction(connection, "IMMEDIATE", path):
             lease = _prepare(connection, path, settings, clock)
         undo.pop_all()
