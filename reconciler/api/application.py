@@ -17,7 +17,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from reconciler import __version__
-from reconciler.api import expiry, routes_events, routes_jobs, routes_server, routes_trying, routes_watchers, sockets
+from reconciler.api import (
+    expiry,
+    routes_events,
+    routes_hosts,
+    routes_jobs,
+    routes_output,
+    routes_server,
+    routes_trying,
+    routes_watchers,
+    sockets,
+)
 from reconciler.api.bounds import SecurityHeaders, WholeBodies
 from reconciler.api.desk import Desk
 from reconciler.api.exposition import Meter, make_registry
@@ -92,6 +102,8 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     api.include_router(routes_events.routes(desk))  # before those of watchers, whose numbers stand where `events` does
     api.include_router(routes_watchers.routes(desk))
     api.include_router(routes_jobs.routes(desk))
+    api.include_router(routes_output.routes(desk))
+    api.include_router(routes_hosts.routes(desk))
     api.include_router(routes_trying.routes(desk))
     api.include_router(routes_server.routes(desk, registry, "/" if pages else "/docs"))
     api.include_router(sockets.routes(desk))

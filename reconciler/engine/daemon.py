@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from reconciler.engine.controller import Controller, PassReport
@@ -16,7 +16,7 @@ from reconciler.engine.jobtask import TickResult
 from reconciler.engine.lease import kept
 from reconciler.engine.parts import Parts
 from reconciler.engine.pump import Pump
-from reconciler.engine.reader import Reader
+from reconciler.engine.reader import Looked, Reader
 from reconciler.engine.requests import Requests
 from reconciler.engine.worker import Worker
 from reconciler.errors import LeaseLostError, StateError
@@ -70,6 +70,10 @@ class Daemon:
         """Return the plan of a pass that would be made now, with the jobs as they are known; changes nothing."""
         async with self._passing:
             return await self._controller.preview(list_jobs=False)
+
+    def looks(self) -> Mapping[HostName, Looked]:
+        """Return the newest look that each host answered, since this process began."""
+        return {name: reader.last for name, reader in self._readers.items() if reader.last is not None}
 
     async def carry_out(self) -> None:
         """Carry out the requests that are waiting now, not only at their next turn."""

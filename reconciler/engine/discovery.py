@@ -18,6 +18,9 @@ from reconciler.protocols import Batch, Committed, KnownJob, StateReading, State
 
 log = logging.getLogger(__name__)
 
+#: What the state keeps of each host: when it was listed, why it does not answer, since when it does or does not.
+_FACTS = ("listed", "unreachable", "since")
+
 
 @dataclass(slots=True)
 class Seen:
@@ -25,6 +28,20 @@ class Seen:
 
     changed: set[JobKey] = field(default_factory=set)
     unreachable: dict[HostName, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How the newest listing of a host went. `layer`: what did not answer, `host` or `scheduler`; empty: it answered.
+
+    `since`: when that began to be so (None: not known); `at`: when it was listed last, `took` (seconds) how long that
+    was, as far as this process has asked.
+    """
+
+    since: float | None = None
+    at: float | None = None
+    took: float | None = None
+    layer: str = ""
 
 
 class Discovery:
@@ -35,21 +52,27 @@ class Discovery:
         self.known: dict[JobKey, KnownJob] = {}
         self.unreachable: dict[HostName, str] = {}
         self._listed: dict[HostName, float | None] = {}
+        self._since: dict[HostName, float] = {}
+        self._took: dict[HostName, float] = {}
+        self._layers: dict[HostName, str] = {}
 
     async def load(self) -> None:
         """Take over what the state remembers."""
 
-        def look_up(
-            state: StateReading,
-        ) -> tuple[tuple[KnownJob, ...], dict[HostName, str | None], dict[HostName, str | None]]:
-            listed = {host: state.fact(f"listed:{host}") for host in self._parts.hosts}
-            marks = {host: state.fact(f"unreachable:{host}") for host in self._parts.hosts}
-            return state.jobs(), listed, marks
+        def look_up(state: StateReading) -> tuple[tuple[KnownJob, ...], list[dict[HostName, str | None]]]:
+            facts = [{host: state.fact(f"{kind}:{host}") for host in self._parts.hosts} for kind in _FACTS]
+            return state.jobs(), facts
 
-        jobs, listed, marks = await self._parts.state.run(look_up)
+        jobs, (listed, marks, since) = await self._parts.state.run(look_up)
         self.known = {job.now.key: job for job in jobs}
         self._listed = {host: float(at) if at else None for host, at in listed.items()}
         self.unreachable = {host: reason for host, reason in marks.items() if reason}
+        self._since = {host: float(at) for host, at in since.items() if at}
+
+    def listing(self, host: HostName) -> Listing:
+        """Return how the newest listing of a host went."""
+        layer = self._layers.get(host, "host") if host in self.unreachable else ""
+        return Listing(self._since.get(host), self._listed.get(host), self._took.get(host), layer)
 
     async def look(self) -> Seen:
         """List the jobs of every host, all hosts at once, and record what changed."""
@@ -66,7 +89,7 @@ class Discovery:
 
     async def _ask(self, host: Host) -> tuple[list[Job], float] | UnavailableError:
         """Return the jobs of one host, those that left its list included, and when they were listed."""
-        now = self._parts.clock.now()
+        now, began = self._parts.clock.now(), self._parts.clock.monotonic()
         try:
             listed = {job.key: job for job in await host.scheduler.jobs(self._listed.get(host.name))}
             left = [
@@ -79,6 +102,7 @@ class Discovery:
         for key in left:
             gone = replace(self.known[key].now, state=JobState.UNKNOWN, raw_state="UNKNOWN", ended=now)
             listed[key] = found.get(key.id, gone)
+        self._took[host.name] = self._parts.clock.monotonic() - began
         return list(listed.values()), now
 
     async def _record(self, host: HostName, jobs: Iterable[Job], now: float) -> set[JobKey]:
@@ -92,6 +116,9 @@ class Discovery:
         if self.unreachable.pop(host, None) is not None:
             facts[f"unreachable:{host}"] = ""
             events = (Event(EventType.HOST_REACHABLE, now, host, hostname=host),)
+        if events or host not in self._since:
+            self._since[host] = now
+            facts[f"since:{host}"] = repr(now)
         if changed or events or self._listed.get(host) is None or now - (self._listed[host] or 0) > 1:
             await self._commit(Batch(jobs=tuple(k.now for k in changed.values()), facts=facts, events=events))
         self._listed[host] = now
@@ -109,17 +136,19 @@ class Discovery:
         return KnownJob(known.first, job, now, finished=known.finished and job.state.ended)
 
     async def _mark(self, host: HostName, reason: str, transport: bool) -> None:
+        layer = self._layers[host] = "host" if transport else "scheduler"
         if host in self.unreachable:
             self.unreachable[host] = reason
             return
         self.unreachable[host] = reason
         log.warning("%s: %s", host, reason)
-        layer = "host" if transport else "scheduler"
+        now = self._since[host] = self._parts.clock.now()
         event = Event(
-            EventType.HOST_UNREACHABLE, self._parts.clock.now(), host, hostname=host, action_result=reason,
-            success=False, data={"layer": layer},
+            EventType.HOST_UNREACHABLE, now, host, hostname=host, action_result=reason, success=False,
+            data={"layer": layer},
         )  # fmt: skip
-        await self._commit(Batch(facts={f"unreachable:{host}": reason}, events=(event,)))
+        facts = {f"unreachable:{host}": reason, f"since:{host}": repr(now)}
+        await self._commit(Batch(facts=facts, events=(event,)))
 
     async def finish(self, keys: Iterable[JobKey]) -> None:
         """Record jobs whose output was read to its end, or that nobody watches, as done with."""

@@ -11,6 +11,7 @@ import heapq
 import itertools
 import logging
 import math
+from dataclasses import dataclass
 
 from reconciler.engine.jobtask import JobTask, TickResult
 from reconciler.engine.once import interesting, look
@@ -29,6 +30,16 @@ MAX_RETRY = 60.0
 BLIND_WAIT = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One look that a host answered: when (clock's `now`), how long it took, how late it began (seconds), outputs."""
+
+    at: float
+    took: float
+    late: float
+    outputs: int
+
+
 class Reader:
     """Schedules the looks at one host. Times are of the clock's `now`."""
 
@@ -41,6 +52,8 @@ class Reader:
         self._by_path: dict[str, JobKey] = {}
         self._wake = asyncio.Event()
         self._failures = 0
+        self._oldest = math.inf  # when the oldest of the outputs that are being looked at was due
+        self.last: Looked | None = None
 
     def follow(self, worker: Worker) -> None:
         """Look at this job from now on, at once for the first time."""
@@ -118,7 +131,7 @@ class Reader:
             return
 
     def _take_due(self) -> list[Worker]:
-        now = self._parts.clock.now()
+        now = self._oldest = self._parts.clock.now()
         taken = []
         while self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
@@ -130,11 +143,14 @@ class Reader:
                 del self._due[key]
                 continue
             del self._due[key]
+            self._oldest = min(self._oldest, due)
             taken.append(worker)
         return taken
 
     async def _look(self, workers: list[Worker]) -> None:
         tasks: list[JobTask] = [worker.task for worker in workers]
+        late = max(0.0, self._parts.clock.now() - self._oldest)
+        began = self._parts.clock.monotonic()
         try:
             glimpses = await look(self._host, tasks)
         except HostUnreachableError as error:
@@ -146,6 +162,7 @@ class Reader:
             return
         self._failures = 0
         now = self._parts.clock.now()
+        self.last = Looked(now, self._parts.clock.monotonic() - began, late, len(workers))
         for worker, seen in zip(workers, glimpses, strict=True):
             if self._workers.get(worker.task.job.key) is not worker:
                 continue  # nobody wants it any more

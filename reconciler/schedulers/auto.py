@@ -31,6 +31,11 @@ class AutoScheduler:
         self._transport, self._users = transport, users
         self._found: Scheduler | None = None
 
+    @property
+    def found(self) -> Scheduler | None:
+        """The scheduler that the host turned out to have; None: it was not asked yet, or did not answer."""
+        return self._found
+
     async def _scheduler(self) -> Scheduler:
         if self._found is None:
             self._found = self._make(await detect(self._transport))
