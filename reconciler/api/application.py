@@ -34,6 +34,7 @@ from reconciler.api.exposition import Meter, make_registry
 from reconciler.api.feed import Feed
 from reconciler.api.gate import Gate, Rules
 from reconciler.api.limits import Limits
+from reconciler.api.pages import DeepLinks
 from reconciler.api.refusals import Flaw, Refusal, refusal_of
 from reconciler.engine.controller import Controller
 from reconciler.errors import ReconcilerError
@@ -54,7 +55,7 @@ def make_app(desk: Desk, hosts: Iterable[str], pages: Path | None = None) -> ASG
     """Return the ASGI application.
 
     `hosts`: names and addresses by which it may be called. `pages`: a folder of static files for everybody, with
-    `index.html` at `/`.
+    `index.html` at `/` and wherever a browser goes that is no address of the API.
     """
     registry = make_registry()
     api = _routed(desk, registry, pages)
@@ -65,7 +66,8 @@ def make_app(desk: Desk, hosts: Iterable[str], pages: Path | None = None) -> ASG
     known = Limits(settings.requests_per_minute, settings.requests_per_minute)
     inner = WholeBodies(api, settings.body_bytes, settings.body_timeout)
     gate = Gate(inner, rules, desk.keyring, strangers, known, desk.audit)
-    return SecurityHeaders(Meter(gate, registry), files)
+    whole = SecurityHeaders(Meter(gate, registry), files)
+    return DeepLinks(whole, files) if "/" in files else whole
 
 
 def follow_states(feed: Feed, controller: Controller) -> None:

@@ -65,7 +65,9 @@ async def resume(desk: Desk, caller: Caller, watcher_id: int, start: str) -> Don
 
 async def _now(desk: Desk, watcher_id: int, message: str) -> Done:
     watcher, spec = await desk.watcher(watcher_id)
-    return Done(success=True, message=message, state=watcher.state, watcher=watcher_shape(watcher, spec))
+    return Done(
+        success=True, message=message, state=watcher.state, watcher=watcher_shape(watcher, spec, desk.daemon.next_look)
+    )
 
 
 async def trigger(desk: Desk, caller: Caller, watcher_id: int) -> Triggered:

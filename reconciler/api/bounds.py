@@ -39,7 +39,7 @@ SECURITY_HEADERS = {
 
 
 class SecurityHeaders:
-    """Puts the headers on every answer, refusals too; what is no static file is not kept by caches."""
+    """Puts the headers on every answer, refusals too. Caches ask of static files whether they changed."""
 
     def __init__(self, app: ASGIApp, pages: frozenset[str]) -> None:
         self._app, self._pages = app, pages
@@ -55,8 +55,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
-                if scope["path"] not in self._pages:
-                    headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("Cache-Control", "no-cache" if scope["path"] in self._pages else "no-store")
             await send(message)
 
         await self._app(scope, receive, sending)

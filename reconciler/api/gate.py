@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 MOST_HEADERS = 16 * 1024
 #: Paths for everybody; what they tell is no secret.
 OPEN = frozenset({"/healthz", "/readyz", "/login"})
-#: Requests that carry a body and change nothing.
-ASKING = frozenset({"/api/validate", "/api/patterns/test"})
+#: Requests that change nothing but who one is, or carry a body and change nothing.
+ASKING = frozenset({"/api/validate", "/api/patterns/test", "/api/session"})
 #: Requests that make keys.
 RULING = frozenset({"/api/session/links"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -1,6 +1,6 @@
 """The file of the keys: who may talk to the API, each secret only as its SHA-256. The API and `apikey` use it.
 
-Three kinds stand in it: keys of programs, one-time links that sign a browser in, and the sessions they became. Secrets
+Three kinds stand in it: keys of programs, one-time links that sign a browser in, and the sessions of browsers. Secrets
 are 256 random bits, so a plain hash is enough: there is nothing to guess. The file has mode 0600 or is refused; writers
 take a lock beside it, readers see a whole file, old or new.
 """
@@ -28,6 +28,8 @@ _TOKEN = re.compile(r"^rk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$")
 LINK_LIFE = 3600.0
 #: Most sessions kept; the oldest go first.
 MOST_SESSIONS = 200
+#: Most of them that were signed in with one key, so that no key ends the sessions of others.
+MOST_OF_A_KEY = 10
 
 
 class Scope(StrEnum):
@@ -54,7 +56,8 @@ class KeyKind(StrEnum):
 class Key(BaseModel):
     """One entry. `hash` is hex SHA-256 of the secret; times are seconds since the epoch.
 
-    `actions`: the action types that watchers written with it may have; None: those the settings allow.
+    `actions`: the action types that watchers written with it may have; None: those the settings allow. `parent`: id of
+    the key that a session was signed in with; it ends with it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +70,7 @@ class Key(BaseModel):
     created: float
     expires: float | None = None
     actions: tuple[str, ...] | None = None
+    parent: str = ""
 
     def alive(self, now: float) -> bool:
         """Tell whether it has not expired."""
@@ -140,12 +144,26 @@ class Keyring:
         self._change(use)
         return made[0] if made else None
 
+    def sign_in(self, key: Key, now: float, life: float) -> tuple[Key, str]:
+        """Return a session that may do what `key` may, and lasts no longer than it."""
+        end = min(now + life, key.expires if key.expires is not None else now + life)
+        made, token = _fresh(key.name, key.scope, now, KeyKind.SESSION, end, key.actions)
+        made = made.model_copy(update={"parent": key.id})
+
+        def add(keys: list[Key]) -> list[Key]:
+            older = [each for each in keys if each.parent == key.id][: 1 - MOST_OF_A_KEY]
+            return [*_pruned([each for each in keys if each not in older], now), made]
+
+        self._change(add)
+        return made, token
+
     def revoke(self, word: str) -> tuple[Key, ...]:
-        """Remove the entries of this id, or all of this name; return them. Raises UsageError where there is none."""
+        """Remove the entries of this id or name, and sessions of those; return them. UsageError where there is none."""
         gone: list[Key] = []
 
         def drop(keys: list[Key]) -> list[Key]:
-            gone.extend(key for key in keys if word in (key.id, key.name))
+            ids = {key.id for key in keys if word in (key.id, key.name)}
+            gone.extend(key for key in keys if key.id in ids or key.parent in ids)
             return [key for key in keys if key not in gone]
 
         self._change(drop)

@@ -16,7 +16,7 @@ from reconciler import __version__
 from reconciler.api.callers import cookie_name
 from reconciler.api.desk import Desk
 from reconciler.api.exposition import CONTENT_TYPE, exposition
-from reconciler.api.keys import LINK_LIFE, KeyKind, Scope
+from reconciler.api.keys import LINK_LIFE, Key, KeyKind, Scope
 from reconciler.api.refusals import RequestRefusedError, documented
 from reconciler.api.reports import Health, LinkShape, Readiness, SessionShape
 from reconciler.api.routes_watchers import caller_from
@@ -85,10 +85,12 @@ def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
     settings = desk.parts.settings.api
 
     @router.get("/login", tags=["server"], status_code=303, response_class=RedirectResponse)
-    async def sign_in(token: Annotated[str, Query(max_length=100)]) -> Response:
+    async def sign_in(request: Request, token: Annotated[str, Query(max_length=100)]) -> Response:
         """Use a one-time URL up: sets the session's cookie and leads to the pages."""
         now = desk.parts.clock.now()
         made = desk.keyring.redeem(token, now, settings.session)
+        if made is None and home == "/" and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/sign-in?problem=used-link", 303)
         if made is None:
             raise RequestRefusedError(
                 403,
@@ -97,10 +99,7 @@ def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
                 remedy="`reconcile apikey link` makes one",
             )
         response = RedirectResponse(home, 303)
-        response.set_cookie(
-            cookie_name(desk.secure), made[1], max_age=int(settings.session), path="/", secure=desk.secure,
-            httponly=True, samesite="strict",
-        )  # fmt: skip
+        _remember(response, desk, made[1])
         return response
 
     @router.get("/api/session", tags=["server"])
@@ -108,9 +107,19 @@ def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
         """Say who one is to this server, and what one may do."""
         key = caller_from(request).key
         assert key is not None  # noqa: S101 - the gate lets nobody else through
-        return SessionShape(
-            name=key.name, scope=key.scope.value, expires=maybe(key.expires), version=__version__, state=desk.identity
-        )
+        return _session(desk, key)
+
+    @router.post("/api/session", tags=["server"], status_code=201)
+    async def sign_in_with_key(request: Request, response: Response) -> SessionShape:
+        """Sign a browser in with the key that this request carries: sets the session's cookie."""
+        caller = caller_from(request)
+        key = caller.key
+        assert key is not None  # noqa: S101 - the gate lets nobody else through
+        if not caller.browser:
+            key, token = desk.keyring.sign_in(key, desk.parts.clock.now(), settings.session)
+            _remember(response, desk, token)
+            await desk.audit.written(caller, "signed a browser in", "browser")
+        return _session(desk, key)
 
     @router.delete("/api/session", tags=["server"], status_code=204)
     async def sign_out(request: Request) -> Response:
@@ -131,6 +140,19 @@ def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
         await desk.audit.written(caller, "made a link", "browser")
         url = f"{'https' if desk.secure else 'http'}://{request.headers['host']}/login?token={token}"
         return LinkShape(url=url, expires=moment(now) + timedelta(seconds=LINK_LIFE))
+
+
+def _remember(response: Response, desk: Desk, token: str) -> None:
+    response.set_cookie(
+        cookie_name(desk.secure), token, max_age=int(desk.parts.settings.api.session), path="/", secure=desk.secure,
+        httponly=True, samesite="strict",
+    )  # fmt: skip
+
+
+def _session(desk: Desk, key: Key) -> SessionShape:
+    return SessionShape(
+        name=key.name, scope=key.scope.value, expires=maybe(key.expires), version=__version__, state=desk.identity
+    )
 
 
 def add_documentation(app: FastAPI) -> None:

@@ -15,14 +15,12 @@ from reconciler.api.shapes import (
     BulkDone,
     BulkResult,
     BulkVerb,
-    Cursor,
     Deleted,
     Done,
     HostText,
     IdNumber,
     JobIdText,
     JobWatchers,
-    ListText,
     NewWatcher,
     PauseBody,
     ResumeBody,
@@ -30,13 +28,13 @@ from reconciler.api.shapes import (
     WatcherDetail,
     WatcherEdit,
     WatcherList,
+    WatcherQuery,
     WatcherWritten,
 )
 from reconciler.api.shaping import page_shapes, spec_of, watcher_fields
 from reconciler.model import Watcher, WatcherState
 from reconciler.protocols import StateReading, WatcherFilter
 
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Id = Annotated[IdNumber, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
@@ -65,28 +63,21 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
     ) -> JobWatchers:
         """List the watchers of a job."""
         wanted = WatcherFilter(job_id=job_id, hostname=hostname, limit=1000)
-        shapes = page_shapes(await desk.reading.ask(lambda state: state.page(wanted)))
+        page = await desk.reading.ask(lambda state: state.page(wanted))
+        shapes = page_shapes(page, desk.daemon.next_look)
         return JobWatchers(job_id=job_id, watchers=shapes, count=len(shapes))
 
     @router.get("/watchers")
-    async def list_watchers(
-        state: Annotated[WatcherState | None, Query()] = None,
-        host: Annotated[HostText | None, Query(description="only on this host")] = None,
-        job_id: Annotated[JobIdText | None, Query()] = None,
-        name: Annotated[ListText | None, Query()] = None,
-        label: Annotated[list[ListText], Query(description="`key=value`, repeatable", max_length=20)] = [],  # noqa: B006
-        search: Annotated[ListText, Query(description="in names, jobs and patterns")] = "",
-        limit: Limit = 100,
-        cursor: Annotated[Cursor | None, Query(description="`next_cursor` of the page before")] = None,
-    ) -> WatcherList:
+    async def list_watchers(asked: Annotated[WatcherQuery, Query()]) -> WatcherList:
         """List watchers, the newest first."""
         wanted = WatcherFilter(
-            state=state.value if state else None, hostname=host, job_id=job_id, name=name, labels=_labels(label),
-            search=search, before_id=int(cursor) if cursor else None, limit=limit,
+            state=asked.state.value if asked.state else None, hostname=asked.host, job_id=asked.job_id, name=asked.name,
+            labels=_labels(asked.label), search=asked.search, ids=asked.id,
+            before_id=int(asked.cursor) if asked.cursor else None, limit=asked.limit,
         )  # fmt: skip
         page = await desk.reading.ask(lambda reader: reader.page(wanted))
-        more = str(page.watchers[-1].id) if len(page.watchers) == limit and page.watchers[-1].id > 1 else None
-        shapes = page_shapes(page)
+        more = str(page.watchers[-1].id) if len(page.watchers) == asked.limit and page.watchers[-1].id > 1 else None
+        shapes = page_shapes(page, desk.daemon.next_look)
         return WatcherList(watchers=shapes, count=len(shapes), total=page.total, next_cursor=more)
 
     @router.get("/watchers/{watcher_id}")
@@ -95,7 +86,9 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
         watcher, stored = await desk.watcher(watcher_id, stopped=stopped)
         text = await writing.text_of(desk, watcher, stored)
         jobs = len(await desk.of_spec(watcher.name))
-        return WatcherDetail(**watcher_fields(watcher, stored), spec=spec_of(stored), yaml=text, jobs=jobs)
+        return WatcherDetail(
+            **watcher_fields(watcher, stored, desk.daemon.next_look), spec=spec_of(stored), yaml=text, jobs=jobs
+        )
 
 
 def _add_writing(router: APIRouter, desk: Desk) -> None:

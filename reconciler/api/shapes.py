@@ -38,6 +38,20 @@ class HoldShape(Answer):
     until: datetime | None
 
 
+class WatcherQuery(BaseModel):
+    """Which watchers are wanted."""
+
+    state: WatcherState | None = None
+    host: HostText | None = Field(None, description="only on this host")
+    job_id: JobIdText | None = None
+    name: ListText | None = None
+    label: list[ListText] = Field([], description="`key=value`, repeatable", max_length=20)
+    search: ListText = Field("", description="in names, jobs and patterns")
+    id: list[IdNumber] = Field([], description="only these, repeatable", max_length=500)
+    limit: int = Field(100, ge=1, le=1000)
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before")
+
+
 class WatcherShape(Answer):
     """One watcher: a spec bound to one job."""
 
@@ -52,11 +66,13 @@ class WatcherShape(Answer):
     actions: list[dict[str, Any]]
     state: WatcherState
     last_check: datetime | None
+    next_check: datetime | None = Field(description="when its job is looked at next; null: none is planned")
     last_position: int
     trigger_count: int
     timer_mode_enabled: bool
     timer_interval_seconds: float
     timer_mode_active: bool
+    timer_due: datetime | None = Field(description="when the timer runs the actions next")
     created_at: datetime
     variables: dict[str, str | None]
     job_name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +15,12 @@ from reconciler.api.reports import ActionCounts, BusyWatcher, ChangeShape, Event
 from reconciler.api.shapes import HoldShape, WatcherShape
 from reconciler.events import Event
 from reconciler.logic.plan import Change, Plan
-from reconciler.model import StoredSpec, StreamName, Watcher, WatcherState
+from reconciler.model import JobKey, StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+#: When a job is looked at next (seconds since the epoch); None: not before something happens.
+NextLook = Callable[[JobKey], float | None]
 
 
 def moment(at: float) -> datetime:
@@ -52,7 +54,7 @@ def pattern_of(spec: Mapping[str, Any]) -> str:
     return " AND ".join(several["all"]) if "all" in several else " OR ".join(several.get("any", ()))
 
 
-def watcher_fields(watcher: Watcher, stored: StoredSpec | None) -> dict[str, Any]:
+def watcher_fields(watcher: Watcher, stored: StoredSpec | None, next_look: NextLook) -> dict[str, Any]:
     """Return the fields of `WatcherShape`."""
     spec = spec_of(stored)
     shown = watcher.checkpoints.get(StreamName.STDOUT) or watcher.checkpoints.get(StreamName.STDERR)
@@ -70,11 +72,13 @@ def watcher_fields(watcher: Watcher, stored: StoredSpec | None) -> dict[str, Any
         "actions": spec.get("actions", []),
         "state": watcher.state,
         "last_check": maybe(watcher.last_check),
+        "next_check": maybe(next_look(watcher.job) if watcher.state is WatcherState.ACTIVE else None),
         "last_position": shown.offset if shown else 0,
         "trigger_count": watcher.trigger_count,
         "timer_mode_enabled": spec.get("timer_mode_enabled", False),
         "timer_interval_seconds": spec.get("timer_interval_seconds", 30),
         "timer_mode_active": watcher.timer_active,
+        "timer_due": maybe(watcher.memory.timer_due if watcher.timer_active else None),
         "created_at": moment(watcher.created_at),
         "variables": dict(watcher.variables),
         "job_name": clean(watcher.job_name),
@@ -97,14 +101,14 @@ def watcher_fields(watcher: Watcher, stored: StoredSpec | None) -> dict[str, Any
     }
 
 
-def watcher_shape(watcher: Watcher, stored: StoredSpec | None) -> WatcherShape:
+def watcher_shape(watcher: Watcher, stored: StoredSpec | None, next_look: NextLook) -> WatcherShape:
     """Return a watcher as the API shows it."""
-    return WatcherShape(**watcher_fields(watcher, stored))
+    return WatcherShape(**watcher_fields(watcher, stored, next_look))
 
 
-def page_shapes(page: WatcherPage) -> list[WatcherShape]:
+def page_shapes(page: WatcherPage, next_look: NextLook) -> list[WatcherShape]:
     """Return the watchers of a page."""
-    return [watcher_shape(watcher, page.specs.get(watcher.name)) for watcher in page.watchers]
+    return [watcher_shape(watcher, page.specs.get(watcher.name), next_look) for watcher in page.watchers]
 
 
 def event_fields(event: Event) -> dict[str, Any]:

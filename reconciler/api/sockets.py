@@ -86,7 +86,7 @@ class _Session:
             return state.last_seq(), state.page(wanted)
 
         self._horizon, page = await self._desk.reading.ask(look_up)
-        shapes = [shape.model_dump(mode="json") for shape in page_shapes(page)]
+        shapes = [shape.model_dump(mode="json") for shape in page_shapes(page, self._desk.daemon.next_look)]
         body = {"type": "initial", "seq": self._horizon, "watchers": shapes, "count": len(shapes), "total": page.total}
         await self._socket.send_text(to_text(body))
 

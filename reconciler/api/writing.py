@@ -313,7 +313,8 @@ async def _answer(desk: Desk, name: str, path: Path, report: PassReport | None, 
     elif not watchers:
         message = f"{path.name} is written; no job fits it now"
     found = desk.desired(name)
-    shape = watcher_shape(watchers[0], found.stored() if found else None) if watchers else None
+    stored = found.stored() if found else None
+    shape = watcher_shape(watchers[0], stored, desk.daemon.next_look) if watchers else None
     ids = [watcher.id for watcher in watchers]
     return WatcherWritten(
         id=ids[0] if ids else None, ids=ids, name=name, file=str(path), message=message, watcher=shape

@@ -75,6 +75,11 @@ class Daemon:
         """Return the newest look that each host answered, since this process began."""
         return {name: reader.last for name, reader in self._readers.items() if reader.last is not None}
 
+    def next_look(self, key: JobKey) -> float | None:
+        """Return when the output of a job is looked at next; None: not before something happens."""
+        reader = self._readers.get(key.host)
+        return reader.due(key) if reader else None
+
     async def carry_out(self) -> None:
         """Carry out the requests that are waiting now, not only at their next turn."""
         await self._carry_out()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.model import Job, StoredSpec, Watcher, WatcherName
@@ -30,6 +30,7 @@ class WatcherFilter:
 
     `labels` are those of the spec in force under the watcher's name. `search` is looked for in names, jobs, patterns.
     `stopped`: tombstones too (asking for the state `stopped` asks for them as well). `before_id` continues a page.
+    `ids`: only these.
     """
 
     state: str | None = None
@@ -41,6 +42,7 @@ class WatcherFilter:
     stopped: bool = False
     before_id: int | None = None
     limit: int = 100
+    ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

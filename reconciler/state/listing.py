@@ -43,6 +43,8 @@ def _clauses(wanted: WatcherFilter) -> list[ColumnElement[bool]]:
     clauses = [column == value for column, value in columns.items() if value is not None]
     if not wanted.stopped and wanted.state != WatcherState.STOPPED:
         clauses.append(_WATCHERS.c.phase != WatcherState.STOPPED.value)
+    if wanted.ids:
+        clauses.append(_WATCHERS.c.id.in_([min(each, _LARGEST_ID) for each in wanted.ids]))
     clauses += [_labelled(key, value) for key, value in wanted.labels.items()]
     if wanted.search:
         places = (_WATCHERS.c.name, _WATCHERS.c.job_id, _WATCHERS.c.job_name, _WATCHERS.c.pattern)

@@ -19,7 +19,7 @@ from reconciler.api.keys import LINK_LIFE, KeyKind, Scope
 
 WRONG = f"rk_{'0' * 12}_{'A' * 43}"
 OPEN = {"/healthz", "/readyz", "/login"}
-READING_POSTS = {"/api/validate", "/api/patterns/test"}
+READING_POSTS = {"/api/validate", "/api/patterns/test", "/api/session"}
 SOCKETS = ("/ws/watchers", "/ws/watchers/1")
 
 
@@ -157,7 +157,7 @@ async def browser(roomy: Served) -> AsyncIterator[httpx.AsyncClient]:
     """A browser that was signed in by a one-time URL."""
     async with roomy.client() as client:
         answer = await client.get("/login", params={"token": link(roomy)})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/docs")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
         yield client
 
 

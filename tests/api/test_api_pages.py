@@ -62,3 +62,29 @@ async def test_nothing_else_is_a_page(paged: Served) -> None:
     for path in ("/..%2fhouse%2fapikeys.json", "/%2e%2e/house/apikeys.json", "/js/..%2f..%2fhouse%2fapikeys.json"):
         assert (await paged.http.get(path)).status_code == 404, path
     assert (await paged.http.get("/api/nothing")).json()["code"] == "not-found"
+
+
+NAVIGATION = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_a_browser_gets_the_index_wherever_it_goes_and_a_program_does_not(paged: Served) -> None:
+    async with paged.client(None, **NAVIGATION) as browser:
+        for path in ("/watchers/7", "/jobs/localhost/12", "/metrics?host=a", "/new", "/no/such/page", "/later.txt"):
+            page = await browser.get(path)
+            assert (page.status_code, "hello" in page.text) == (200, True), path
+            assert page.headers["vary"] == "Accept"
+            assert page.headers["cache-control"] == "no-cache"
+        assert (await browser.get("/js/main.js")).headers["content-type"].startswith("text/javascript")
+        assert (await browser.get("/healthz")).json() == {"status": "ok"}
+        assert (await browser.post("/watchers/7")).status_code == 401
+        assert (await browser.get("/api/watchers")).status_code == 401
+        assert (await browser.get("/watchers/7", headers={"Host": "evil.example"})).status_code == 421
+    assert "reconciler" in (await paged.http.get("/metrics")).text
+
+
+async def test_a_browser_with_a_used_link_is_led_to_a_page_that_says_so(paged: Served) -> None:
+    async with paged.client(None, **NAVIGATION) as browser:
+        answer = await browser.get("/login", params={"token": "used"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?problem=used-link")
+    async with paged.client() as program:
+        assert (await program.get("/login", params={"token": "used"})).json()["code"] == "used-link"

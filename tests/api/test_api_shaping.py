@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,7 @@ from reconciler.model import (
     JobId,
     JobKey,
     JobState,
+    Memory,
     Origin,
     Position,
     StoredSpec,
@@ -48,16 +50,25 @@ STORED = StoredSpec(
     WatcherName("w"), "d", '{"name":"w","pattern":"x","actions":[{"type":"log_event"}],"labels":{"a":"b"}}',
     Origin("api:/api.d", "/api.d/w.yaml", 3),
 )  # fmt: skip
+LOOKS = {WATCHER.job: 1.8e9 + 60}
 
 
 def test_a_watcher_shows_the_spec_in_force_and_where_it_stands_now() -> None:
-    shape = watcher_shape(WATCHER, STORED)
+    shape = watcher_shape(WATCHER, STORED, LOOKS.get)
     assert (shape.pattern, shape.labels, shape.interval_seconds) == ("x", {"a": "b"}, 60)
     assert (shape.source, shape.file, shape.line, shape.writable) == ("api", "/api.d/w.yaml", 3, True)
+    assert (shape.next_check, shape.timer_due) == (datetime.fromtimestamp(1.8e9 + 60, UTC), None)
+
+
+def test_a_held_watcher_is_not_looked_at_and_a_timer_says_when_it_is_due() -> None:
+    hold = Hold(HoldKind.MANUAL, "ada", "", 1.8e9, None)
+    assert watcher_shape(replace(WATCHER, holds=(hold,)), STORED, LOOKS.get).next_check is None
+    timing = replace(WATCHER, timer_active=True, memory=Memory(timer_due=1.8e9 + 5))
+    assert watcher_shape(timing, STORED, LOOKS.get).timer_due == datetime.fromtimestamp(1.8e9 + 5, UTC)
 
 
 def test_a_watcher_whose_spec_is_gone_shows_what_it_knows_itself() -> None:
-    shape = watcher_shape(replace(WATCHER, phase=WatcherState.STOPPED), None)
+    shape = watcher_shape(replace(WATCHER, phase=WatcherState.STOPPED), None, LOOKS.get)
     assert (shape.pattern, shape.actions, shape.source, shape.writable) == ("", [], "git", False)
     assert (shape.file, shape.commit, shape.state) == ("old.yaml", "c0ffee", WatcherState.STOPPED)
 
@@ -67,7 +78,7 @@ def test_holds_and_positions_are_shown() -> None:
         WATCHER, holds=(Hold(HoldKind.MANUAL, "ada", "why", 1.8e9, 1.8e9 + 1),),
         checkpoints={StreamName.STDERR: Position(offset=5)},
     )  # fmt: skip
-    shape = json.loads(watcher_shape(held, STORED).model_dump_json())
+    shape = json.loads(watcher_shape(held, STORED, LOOKS.get).model_dump_json())
     assert (shape["state"], shape["last_position"]) == ("paused", 5)
     assert shape["holds"] == [
         {

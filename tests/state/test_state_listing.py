@@ -53,6 +53,9 @@ def test_every_field_narrows(several: StateWriter) -> None:
     assert names(several, hostname="hpc2") == ["b"]
     assert names(several, job_id=KEY.id) == ["c_1%", "a"]
     assert names(several, name="a") == ["a"]
+    a, b = (several.watchers(name=name)[0].id for name in "ab")
+    assert names(several, ids=[a, b, 2**80]) == ["b", "a"]
+    assert names(several, ids=[a, b], hostname="hpc2") == ["b"]
 
 
 def test_labels_are_those_of_the_spec_whatever_their_keys_hold(several: StateWriter) -> None:
