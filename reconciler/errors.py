@@ -25,6 +25,7 @@ Nothing anywhere decides by a message's text. Foreign exceptions are translated 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -68,7 +69,8 @@ class Problem:
     """One thing wrong in a file that a person wrote.
 
     `line` and `column` start at 1; 0 means that the whole file is meant. `code` is stable and documented. `value` is
-    the offending value as written, cut short. `remedy` says what to do.
+    the offending value as written, cut short. `remedy` says what to do. `field` is what is meant, as dotted path
+    (`actions[0].params.message`), empty where it is no one field.
     """
 
     file: str
@@ -80,6 +82,7 @@ class Problem:
     value: str = ""
     watcher: str = ""
     severity: str = "error"
+    field: str = dataclasses.field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.severity}[{self.code}] {self.message} ({self.remedy})"

@@ -31,6 +31,7 @@ class Flaw(BaseModel):
     remedy: str = ""
     line: int = 0
     column: int = 0
+    field: str = Field("", description="what is meant, as `actions[0].params.message`; empty: no one field")
 
 
 class Refusal(BaseModel):
@@ -43,6 +44,7 @@ class Refusal(BaseModel):
     yaml: str = Field("", description="where a file that the API may not write owns the watcher: what to commit there")
     file: str = Field("", description="that file")
     line: int = 0
+    patch: str = Field("", description="the same as a patch for `git apply`, where that file's text is at hand")
 
 
 class RequestRefusedError(ReconcilerError):
@@ -98,7 +100,10 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def flaw_of(problem: Problem) -> Flaw:
     """Return a problem of a watcher as the API shows it."""
     where = problem.watcher or problem.file
-    return Flaw(where=where, message=problem.message, remedy=problem.remedy, line=problem.line, column=problem.column)
+    return Flaw(
+        where=where, message=problem.message, remedy=problem.remedy, line=problem.line, column=problem.column,
+        field=problem.field,
+    )  # fmt: skip
 
 
 def flawed(problems: Sequence[Problem], detail: str = "the watcher is not valid") -> RequestRefusedError:

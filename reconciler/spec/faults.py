@@ -74,6 +74,11 @@ class Places:
                 steps.append(step)
         return tuple(steps)
 
+    def below(self, path: Sequence[str | int]) -> RawPlace:
+        """Return the places below `path`, or those of the nearest value around it that exists, without children."""
+        place = self._walk(path)
+        return place if self.real(path) == tuple(path) else [*place[:4], {}]
+
     def _walk(self, path: Sequence[str | int]) -> RawPlace:
         place = self.raw
         for step in path:
@@ -96,6 +101,7 @@ class Places:
             cut(fault.value),
             watcher,
             severity=fault.severity,
+            field=dotted((*fault.path, fault.missing) if fault.missing else fault.path),
         )
 
 
