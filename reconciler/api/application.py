@@ -23,6 +23,7 @@ from reconciler.api import (
     routes_hosts,
     routes_jobs,
     routes_output,
+    routes_plan,
     routes_server,
     routes_trying,
     routes_watchers,
@@ -106,6 +107,7 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     api.include_router(routes_jobs.routes(desk))
     api.include_router(routes_output.routes(desk))
     api.include_router(routes_hosts.routes(desk))
+    api.include_router(routes_plan.routes(desk))
     api.include_router(routes_trying.routes(desk))
     api.include_router(routes_server.routes(desk, registry, "/" if pages else "/docs"))
     api.include_router(sockets.routes(desk))

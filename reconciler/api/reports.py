@@ -172,30 +172,21 @@ class MetricList(Answer):
     count: int
 
 
-class ChangeShape(Answer):
-    """One change that a pass would make."""
+class MeasuredJob(Answer):
+    """A job of which numbers are kept."""
 
-    change: str
-    watcher: str
     job_id: str
     hostname: str
-    job_name: str
-    reason: str
-    withheld: str
-    file: str
-    line: int
-    commit: str
+    name: str
+    state: JobState
+    metrics: list[str]
 
 
-class PlanShape(Answer):
-    """What a pass would change now, with the jobs as they are known."""
+class MeasuredList(Answer):
+    """The jobs of which numbers are kept, the newest first."""
 
-    changes: list[ChangeShape]
+    jobs: list[MeasuredJob]
     count: int
-    digest: str
-    alarms: list[str]
-    problems: list[Flaw]
-    unreachable: dict[str, str]
 
 
 class ValidateBody(BaseModel):

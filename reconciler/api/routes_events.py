@@ -10,9 +10,19 @@ from fastapi import APIRouter, Path, Query
 
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import NotThereError, documented
-from reconciler.api.reports import EventList, EventQuery, MetricList, MetricShape, MetricSummary, PointShape, Stats
+from reconciler.api.reports import (
+    EventList,
+    EventQuery,
+    MeasuredJob,
+    MeasuredList,
+    MetricList,
+    MetricShape,
+    MetricSummary,
+    PointShape,
+    Stats,
+)
 from reconciler.api.shapes import HostText, JobIdText
-from reconciler.api.shaping import event_shape, finite, moment, stats_shape
+from reconciler.api.shaping import clean, event_shape, finite, moment, stats_shape
 from reconciler.events import EventType
 from reconciler.model import MetricPoint, OutcomeKind
 from reconciler.protocols import EventFilter
@@ -52,6 +62,21 @@ def _add_events(router: APIRouter, desk: Desk) -> None:
 
 
 def _add_metrics(router: APIRouter, desk: Desk) -> None:
+    @router.get("/metrics", tags=["metrics"])
+    async def list_measured() -> MeasuredList:
+        """List the jobs of which numbers are kept, with the names of their metrics, the newest first."""
+        measured = await desk.reading.ask(lambda state: state.measured())
+        known = [job for key in measured if (job := desk.controller.discovery.known.get(key)) is not None]
+        known.sort(key=lambda job: (-(job.now.submitted or 0.0), str(job.now.key)))
+        jobs = [
+            MeasuredJob(
+                job_id=job.now.id, hostname=job.now.host, name=clean(job.now.name), state=job.now.state,
+                metrics=[clean(name) for name in measured[job.now.key]],
+            )
+            for job in known
+        ]  # fmt: skip
+        return MeasuredList(jobs=jobs, count=len(jobs))
+
     @router.get("/metrics/{job_id}", tags=["metrics"])
     async def list_metrics(
         job_id: Annotated[JobIdText, Path()], hostname: Annotated[HostText | None, Query()] = None

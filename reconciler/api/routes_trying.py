@@ -1,4 +1,4 @@
-"""Routes that change nothing: the plan of the next pass, validation, and the production matcher on a sample."""
+"""Routes to try things out: validation, and the production matcher on a sample. They change nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from reconciler.api.reports import (
     MatchShape,
     PatternTestBody,
     PatternTested,
-    PlanShape,
     ValidateBody,
     Validated,
 )
 from reconciler.api.routes_jobs import look_at_end
-from reconciler.api.shaping import clean, plan_shape
+from reconciler.api.shaping import clean
 from reconciler.logic.compiled import compile_spec
 from reconciler.logic.simulate import Simulation, simulate
 from reconciler.model import LOCALHOST, Job, JobId, JobState
@@ -31,12 +30,6 @@ SAMPLE_BYTES = 512 * 1024
 def routes(desk: Desk) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/api", tags=["trying"], responses=documented())
-
-    @router.get("/plan")
-    async def next_pass() -> PlanShape:
-        """Return what a pass would change now."""
-        desk.started()
-        return plan_shape(await desk.daemon.preview(), desk.controller.unreachable())
 
     @router.post("/validate")
     async def check_file(body: ValidateBody) -> Validated:

@@ -10,11 +10,9 @@ from typing import Any
 
 import orjson
 
-from reconciler.api.refusals import flaw_of
-from reconciler.api.reports import ActionCounts, BusyWatcher, ChangeShape, EventShape, JobShape, PlanShape, Stats
+from reconciler.api.reports import ActionCounts, BusyWatcher, EventShape, JobShape, Stats
 from reconciler.api.shapes import HoldShape, WatcherShape
 from reconciler.events import Event
-from reconciler.logic.plan import Change, Plan
 from reconciler.model import JobKey, StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
 
@@ -193,24 +191,3 @@ def job_shape(known: KnownJob, watchers: int) -> JobShape:
 def _paths(known: KnownJob) -> Iterable[tuple[str, str | None]]:
     return (("stdout", known.now.stdout), ("stderr", known.now.stderr), ("workdir", known.now.workdir))
 
-
-def change_shape(change: Change) -> ChangeShape:
-    """Return one change of a plan as the API shows it."""
-    return ChangeShape(
-        change=change.kind.value, watcher=change.name, job_id=change.job.id, hostname=change.job.host,
-        job_name=clean(change.job_name), reason=change.reason, withheld=change.withheld,
-        file=clean(change.origin.file), line=change.origin.line, commit=change.origin.commit,
-    )  # fmt: skip
-
-
-def plan_shape(plan: Plan, unreachable: Mapping[str, str]) -> PlanShape:
-    """Return a plan as the API shows it."""
-    changes = [change_shape(change) for change in plan.pending]
-    return PlanShape(
-        changes=changes,
-        count=len(changes),
-        digest=plan.digest(),
-        alarms=list(plan.alarms),
-        problems=[flaw_of(problem) for problem in plan.problems],
-        unreachable=dict(unreachable),
-    )

@@ -150,6 +150,16 @@ class Client:
         rows: list[dict[str, Any]] = found["points" if name else "metrics"]
         return rows
 
+    def measured(self) -> list[dict[str, Any]]:
+        """Return the jobs of which numbers are kept, with the names of their metrics."""
+        found: list[dict[str, Any]] = self._get("/api/metrics")["jobs"]
+        return found
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """Return the hosts: whether they answer, since when, what looks take."""
+        found: list[dict[str, Any]] = self._get("/api/hosts")["hosts"]
+        return found
+
     # --- trying, and the server itself ---
 
     def plan(self) -> dict[str, Any]:

@@ -147,6 +147,11 @@ class RemoteState:
     def _points(self, job: JobKey, name: str) -> list[dict[str, Any]]:
         return self._client.metrics(job.id, name, hostname=job.host, limit=20_000)
 
+    def measured(self, most: int = 10_000) -> Mapping[JobKey, tuple[str, ...]]:
+        """Return the names of metrics by job."""
+        rows = self._client.measured()
+        return {JobKey(HostName(row["hostname"]), JobId(row["job_id"])): tuple(row["metrics"]) for row in rows}
+
     def fact(self, name: str) -> str | None:
         """Return whether a host is unreachable; no other fact is told."""
         return self._unreachable.get(name.removeprefix(_UNREACHABLE)) if name.startswith(_UNREACHABLE) else None

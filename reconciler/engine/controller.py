@@ -72,6 +72,7 @@ class Controller:
         self._stored: tuple[StoredSpec, ...] = ()
         self._watchers: tuple[Watcher, ...] = ()  # as a plan found them, while it is made
         self.plan: Plan | None = None
+        self.readings: tuple[Reading, ...] = ()  # of the last pass
 
     async def pass_(self, *, approve: str = "", list_jobs: bool = True) -> PassReport:
         """Look, plan and apply. `approve`: `yes`, or the digest of the plan that a person looked at."""
@@ -79,6 +80,7 @@ class Controller:
             await self.discovery.load()
         report = PassReport()
         readings, report.seen = await self._looked(list_jobs)
+        self.readings = tuple(readings)
         self._refresh_jobs(report.seen)
         if not self._anything_new(readings, report.seen, approve):
             report.plan = self.plan
@@ -223,6 +225,10 @@ class Controller:
         """Take note that the output of an ended job was read to its end and its watchers are completed."""
         await self.discovery.finish([key])
         self.fleet.forget(key)
+
+    def content(self, path: str) -> bytes | None:
+        """Return the bytes of a watcher file with problems, as the last look at its source found them."""
+        return self._sourcing.content(path)
 
     def unreachable(self) -> dict[str, str]:
         """Return which hosts do not answer, and why."""

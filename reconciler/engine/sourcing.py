@@ -26,6 +26,7 @@ class Sourcing:
         self._memo: dict[str, ParsedFile] = {}
         self._used: set[str] = set()
         self._last: dict[str, _Last] = {}
+        self._faulty: dict[str, dict[str, bytes]] = {}  # files with problems, by source and path
         self.unsaved: dict[str, str] = {}
 
     async def read(self) -> tuple[Reading, ...]:
@@ -48,8 +49,14 @@ class Sourcing:
             keys = {file.path: self._parts.parse_key(file) for file in snapshot.files}
             reading = reading_of(snapshot, await self._parsed(snapshot.files, keys))
             last = self._last[source.name] = _Last(content, reading, frozenset(keys.values()))
+            keyed = ((file, self._memo[keys[file.path]]) for file in snapshot.files)
+            self._faulty[snapshot.source] = {file.path: file.content for file, said in keyed if said.problems}
         self._used |= last.keys
         return last.reading
+
+    def content(self, path: str) -> bytes | None:
+        """Return the bytes of a file that had problems at the last look; None for any other."""
+        return next((files[path] for files in self._faulty.values() if path in files), None)
 
     async def _parsed(self, files: Sequence[SourceFile], keys: Mapping[str, str]) -> Mapping[str, ParsedFile]:
         """Return what each file says, by path; `keys` are their places in the cache."""

@@ -79,6 +79,10 @@ class StateReading(Protocol):
         """Return the points of a job's metrics in the order they were stored."""
         ...
 
+    def measured(self, most: int = 10_000) -> Mapping[JobKey, tuple[str, ...]]:
+        """Return the names of the metrics of every job that has some, at a cost that does not grow with the points."""
+        ...
+
     def requests(self) -> tuple[Request, ...]:
         """Return what people asked for and nobody has carried out, oldest first."""
         ...

@@ -12,12 +12,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, select, tuple_
 from sqlalchemy import text as sql_text
 
 from reconciler.events import Event
 from reconciler.model import (
     ActionStatus,
+    HostName,
+    JobId,
     JobKey,
     MetricPoint,
     PendingAction,
@@ -198,6 +200,19 @@ class StateReader:
             query = query.where(_METRICS.c.name == name)
         with self._reading() as connection:
             return tuple(map(metric_from, connection.execute(query.order_by(_METRICS.c.at, _METRICS.c.id))))
+
+    def measured(self, most: int = 10_000) -> Mapping[JobKey, tuple[str, ...]]:
+        """Return the names of metrics by job: one step in the index for each, however many points there are."""
+        columns = (_METRICS.c.hostname, _METRICS.c.job_id, _METRICS.c.name)
+        query = select(*columns).order_by(*columns).limit(1)
+        found: dict[JobKey, tuple[str, ...]] = {}
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+            while row is not None and (most := most - 1) >= 0:
+                key = JobKey(HostName(row.hostname), JobId(row.job_id))
+                found[key] = (*found.get(key, ()), row.name)
+                row = connection.execute(query.where(tuple_(*columns) > tuple_(*row))).first()
+        return found
 
     def requests(self) -> tuple[Request, ...]:
         """Return what was asked and not carried out yet, oldest first."""

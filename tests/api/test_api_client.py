@@ -75,6 +75,8 @@ async def test_every_endpoint_has_a_method(busy: Served) -> None:
         assert client.output("1", tail=1)["text"] == "loss: 2\n"
         assert [p["value"] for p in client.metrics("1", "loss")] == [3, 2]
         assert client.metrics("1")[0]["name"] == "loss"
+        assert [(row["job_id"], row["metrics"]) for row in client.measured()] == [("1", ["loss"])]
+        assert [row["reachable"] for row in client.hosts()] == [True]
         assert client.plan()["changes"] == []
         assert not client.validate("name: x")["valid"]
         assert client.test_pattern("a", text="aa")["count"] == 2
@@ -138,6 +140,7 @@ async def test_a_remote_state_answers_as_the_state_itself(busy: Served) -> None:
             assert tuple(map(seen, remote.watchers())) == tuple(map(seen, state.watchers()))
             assert [w.name for w in remote.watchers(live=True, job=key)] == ["Loss"]
             assert near(remote.metrics(key)) == near(state.metrics(key))
+            assert remote.measured() == state.measured()
             assert remote.metrics(key, "nothing") == ()
             jobs = [near(replace(job.now, comment="", command="")) for job in state.jobs()]
             assert [near(job.now) for job in remote.jobs()] == jobs

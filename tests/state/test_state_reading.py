@@ -93,6 +93,8 @@ def test_metrics_come_by_time_of_one_job(state: StateWriter) -> None:
     assert [point.value for point in state.metrics(KEY)] == [1.0, 2.0, 3.0]
     assert [point.value for point in state.metrics(KEY, "loss")] == [1.0, 3.0]
     assert state.metrics(JobKey(HostName("nowhere"), JobId("1"))) == ()
+    assert state.measured() == {KEY: ("accuracy", "loss"), OTHER: ("loss",)}
+    assert state.measured(most=2) == {KEY: ("accuracy", "loss")}
 
 
 def test_thousands_of_parsed_files_are_asked_for_at_once(state: StateWriter) -> None:
@@ -193,6 +195,7 @@ ASKED: dict[str, Callable[[StateReader], object]] = {
     "outcomes": lambda state: state.group_outcomes(WatcherId(1), 1),
     "starts": lambda state: state.recent_starts(WatcherId(1), 0.0),
     "metrics": lambda state: state.metrics(KEY, "loss"),
+    "measured": lambda state: state.measured(),
     "requests": lambda state: state.requests(),
     "parsed": lambda state: state.parsed(["a", "b"]),
     "events after": lambda state: state.events(EventFilter(after_seq=5)),

@@ -32,6 +32,7 @@ QUESTIONS: list[Callable[[StateReader], object]] = [
     lambda state: state.events(EventFilter(since=1.0, types=("a", "b"), newest=True)),
     lambda state: state.last_seq(),
     lambda state: state.metrics(KEY, "loss"),
+    lambda state: state.measured(),
     lambda state: state.requests(),
     lambda state: state.fact("x"),
     lambda state: state.parsed(["a"]),

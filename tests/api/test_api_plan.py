@@ -1,0 +1,83 @@
+"""The plan over HTTP says what the commands say: changes with fields, drift, bad files with their lines, sources."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from parts.house import House, Jobs
+from parts.served import Served, serving
+from parts.waiting import eventually
+
+from reconciler.api.routes_plan import excerpt_of
+
+CANCEL = {"type": "cancel_job"}
+
+
+async def test_drift_bad_files_and_what_was_applied_are_told(served: Served) -> None:
+    house = served.house
+    served.jobs.add("1")
+    await served.look()
+    house.write("good")
+    await eventually(lambda: house.rows("good"))
+    (source,) = [each for each in (await served.get("/api/plan"))["sources"] if each["watchers"]]
+    assert (source["files"], source["bad_files"], source["applied"]["revision"]) == (1, 0, source["revision"])
+    assert source["applied"]["changes"] == 1
+    bad = house.watchers / "bad.yaml"
+    bad.write_text("name: bad\npattern: (unclosed\nactions:\n  - type: log_evnt\n")
+    house._settle(bad)
+    await served.http.post(f"/api/watchers/{house.row('good').id}/pause", json={"reason": "looking at it"})
+
+    async def plan() -> Any:
+        found = await served.get("/api/plan")
+        return found if found["problems"] and found["drift"] else None
+
+    told = await eventually(plan, 20)
+    assert [(d["watcher"], d["job_id"], d["reason"]) for d in told["drift"]] == [("good", "1", "looking at it")]
+    problem = next(p for p in told["problems"] if "log_evnt" in p["excerpt"])
+    assert (problem["file"], problem["line"], problem["severity"]) == (str(bad), 4, "error")
+    assert problem["excerpt"][problem["excerpt_column"] - 1 :].startswith("log_evnt")
+    assert problem["remedy"]
+    (after,) = [each for each in told["sources"] if each["files"]]
+    assert (after["bad_files"], after["applied"]) == (1, source["applied"])
+    shown = json.loads(house.run("drift", "-o", "json").stdout)["drift"]
+    assert [(row["watcher"], row["by"], row["reason"]) for row in shown] == [
+        (d["watcher"], d["by"], d["reason"]) for d in told["drift"]
+    ]
+
+
+async def test_an_edit_that_waits_for_a_yes_says_which_fields_it_changes(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"max_new_bindings": 1})
+    house.scheduler = Jobs(house.outputs)
+    house.scheduler.add("1")
+    house.scheduler.add("2")
+    house.write("w", pattern="lost")
+    async with serving(house) as served:
+        await eventually(lambda: len(house.rows("w")) == 2)
+        house.write("w", pattern="gone", actions=[CANCEL])
+        plan = await eventually(lambda: _pending(served), 20)
+    assert plan["summary"] == {"update": 2}
+    first = plan["changes"][0]
+    assert (first["change"], first["watcher_id"] in {row.id for row in house.rows("w")}) == ("update", True)
+    fields = {field["path"]: (field["old"], field["new"]) for field in first["fields"]}
+    assert fields["pattern"] == ("lost", "gone")
+    assert fields["actions[0].type"] == ("log_event", "cancel_job")
+    assert first["withheld"]
+
+
+async def _pending(served: Served) -> Any:
+    plan = await served.get("/api/plan")
+    return plan if plan["changes"] else None
+
+
+def test_a_line_is_shown_with_its_place_and_a_long_one_around_it() -> None:
+    content = "a: 1\r\nb: \u00fc\n".encode() + b"x" * 1000 + b"!" + b"y" * 1000
+    assert excerpt_of(content, 1, 4) == ("a: 1", 4)
+    assert excerpt_of(content, 2, 0) == ("b: \u00fc", 0)
+    text, column = excerpt_of(content, 3, 1001)
+    assert (text[column - 1], len(text)) == ("!", 200)
+    for line in (0, 5):
+        assert excerpt_of(content, line, 1) == ("", 0)
+    assert excerpt_of(None, 1, 1) == ("", 0)
+    assert excerpt_of(b"\xff", 1, 1) == ("\ufffd", 1)
