@@ -25,11 +25,11 @@ from reconciler.engine.places import directories as directories
 from reconciler.engine.places import events_path as events_path
 from reconciler.engine.places import keys_path as keys_path
 from reconciler.engine.places import state_path as state_path
-from reconciler.errors import ConfigurationError, Problem, SpecError
+from reconciler.errors import ConfigurationError, Problem
 from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
 from reconciler.registry import Made, Plugin, builtin, discover, installed
-from reconciler.settings import HostSettings, Settings
+from reconciler.settings import Settings
 from reconciler.spec.cached import cache_key
 from reconciler.spec.canonical import from_json
 
@@ -91,7 +91,8 @@ def policy_warnings(located: LocatedSpec, path: str, settings: Settings, source:
         plugin = action_plugins()[action.type]
         if plugin.check is None:
             continue
-        section = _section(plugin, settings.actions.get(action.type, {}), plugin.settings, f"actions.{action.type}")
+        raw = settings.actions.get(action.type, {})
+        section = _section(settings, ("actions", action.type), raw, plugin.settings)
         for message in plugin.check(action.params, section, settings.channels, source):
             remedy = "change the action, or let an operator allow it in the settings"
             fault = Fault(("actions", index), "not-allowed", message, remedy, severity="warning")
@@ -156,52 +157,49 @@ def started() -> None:
 # --- the online half -------------------------------------------------------------------------------------------------
 
 
-def _section(plugin: Plugin, raw: Mapping[str, Any], model: type[BaseModel] | None, where: str) -> Any:
-    """Return a plugin's own section of the settings as its model."""
+def _section(
+    settings: Settings, where: tuple[str | int, ...], raw: Mapping[str, Any], model: type[BaseModel] | None
+) -> Any:
+    """Return a plugin's own section of the settings, which stands at `where`, as its model."""
     if model is None:
         return None
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        problems = [
-            Problem(
-                "settings", 0, 0, "invalid-setting", f"{where}.{'.'.join(map(str, e['loc']))}: {e['msg']}",
-                f"see the settings of {plugin.name}",
-            )
-            for e in error.errors()
-        ]  # fmt: skip
-        raise SpecError(problems) from None  # neither shows what was written: it may be a secret
+        from reconciler.spec.settings_file import section_error
+
+        raise section_error(settings, where, error, model) from None  # which shows what was written: maybe a secret
 
 
-def _chosen(room: str, name: str, where: str) -> Plugin:
+def _chosen(settings: Settings, room: str, where: tuple[str | int, ...], name: str) -> Plugin:
     """Return a plugin by the word that the settings use; those of the house are found without importing the others."""
     plugin = builtin(f"reconciler.{room}", name)
     if plugin is not None:
         return plugin
     plugins = discover(f"reconciler.{room}", f"reconciler.{room}")
     if name not in plugins:
-        raise ConfigurationError(
-            f"{where}: there is no type {name!r}", remedy=f"use one of: {', '.join(sorted(plugins))}"
-        )
+        from reconciler.spec.settings_file import unknown_type
+
+        raise unknown_type(settings, where, name, plugins)
     return plugins[name]
 
 
-def make_transport(name: HostName, settings: HostSettings) -> Transport:
+def make_transport(name: HostName, settings: Settings) -> Transport:
     """Return how a host is reached: `local` for localhost, `ssh` for others, or as the settings say."""
-    kind = str(settings.transport.get("type", "local" if name == LOCALHOST else "ssh"))
-    plugin = _chosen("transports", kind, f"hosts.{name}.transport")
-    section = _section(plugin, {**settings.transport, "type": kind}, plugin.spec, f"hosts.{name}.transport")
-    transport: Transport = plugin.factory(name, section)
+    raw, where = settings.hosts[name].transport, ("hosts", str(name), "transport")
+    kind = str(raw.get("type", "local" if name == LOCALHOST else "ssh"))
+    plugin = _chosen(settings, "transports", where, kind)
+    transport: Transport = plugin.factory(name, _section(settings, where, {**raw, "type": kind}, plugin.spec))
     return transport
 
 
 def make_host(name: HostName, settings: Settings) -> Host:
     """Return a host with its scheduler: as the settings say, else SLURM where it is there, else local jobs."""
-    own = settings.hosts[name]
-    transport = make_transport(name, own)
-    kind = own.scheduler.get("type", "auto")
-    plugin = _chosen("schedulers", str(kind), f"hosts.{name}.scheduler")
-    section = _section(plugin, {**own.scheduler, "type": kind}, plugin.spec, f"hosts.{name}.scheduler")
+    own, where = settings.hosts[name], ("hosts", str(name), "scheduler")
+    transport = make_transport(name, settings)
+    kind = str(own.scheduler.get("type", "auto"))
+    plugin = _chosen(settings, "schedulers", where, kind)
+    section = _section(settings, where, {**own.scheduler, "type": kind}, plugin.spec)
     users = own.users if own.users is not None else settings.policy.users
     scheduler: Scheduler = plugin.factory(name, transport, section, users)
     return Host(name, transport, scheduler)
@@ -221,7 +219,7 @@ def _action(name: str) -> Plugin:
 
 
 def _make_action(settings: Settings, plugin: Plugin) -> Any:
-    section = _section(plugin, settings.actions.get(plugin.name, {}), plugin.settings, f"actions.{plugin.name}")
+    section = _section(settings, ("actions", plugin.name), settings.actions.get(plugin.name, {}), plugin.settings)
     return plugin.factory(section, settings.channels)
 
 
@@ -254,8 +252,8 @@ def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]
     ]
     if not named:
         for number, raw in enumerate(settings.sources):
-            plugin = _chosen("sources", str(raw.get("type", "")), f"sources.{number}")
-            sources.append(plugin.factory(_section(plugin, raw, plugin.spec, f"sources.{number}")))
+            plugin = _chosen(settings, "sources", ("sources", number), str(raw.get("type", "")))
+            sources.append(plugin.factory(_section(settings, ("sources", number), raw, plugin.spec)))
     return sources
 
 

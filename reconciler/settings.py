@@ -8,12 +8,13 @@ them against the plugins' models.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import durationpy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, StringConstraints
 
 
 def _seconds(value: object) -> object:
@@ -153,8 +154,24 @@ class ClientSettings(Section):
     certificate: Path | None = Field(None, description="PEM file of a self-signed certificate to trust")
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where settings stand, for what is found wrong with a plugin's section later; it takes no part in comparisons.
+
+    `places` and `scalars` are what the YAML reader gave (`spec.faults.RawPlace`, and text by line and column);
+    `overridden`: which variable brought the value at a path.
+    """
+
+    file: str = field(default="settings", compare=False)
+    places: list[Any] = field(default_factory=lambda: [0, 0, 0, 0, {}], compare=False)
+    scalars: Mapping[tuple[int, int], str] = field(default_factory=dict, compare=False)
+    overridden: Mapping[tuple[str, ...], str] = field(default_factory=dict, compare=False)
+
+
 class Settings(Section):
     """The whole settings file."""
+
+    _written: Written = PrivateAttr(default_factory=Written)
 
     directories: tuple[Path, ...] = Field((), description="watchers.d directories; later ones layer over earlier ones")
     sources: tuple[Mapping[str, Any], ...] = Field((), description="further sources, each with its `type`")
@@ -173,3 +190,14 @@ class Settings(Section):
     )
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, description="named ways to notify people")
     sinks: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+
+    @property
+    def written(self) -> Written:
+        """Where they stand."""
+        return self._written
+
+    def read_from(self, written: Written) -> Settings:
+        """Return the same settings, knowing where they stand."""
+        same = self.model_copy()
+        same._written = written
+        return same

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -16,10 +16,13 @@ import orjson
 from pydantic import BaseModel
 
 from reconciler.errors import ConfigurationError, Problem, SpecError
-from reconciler.settings import Settings
+from reconciler.settings import Settings, Written
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from reconciler.spec.faults import Fault, Places, RawPlace
+    from reconciler.spec.faults import Path as Steps
 
 PREFIX = "RECONCILER_"
 #: Variables with our prefix that are no settings.
@@ -65,10 +68,32 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     for steps in overridden:
         _place(places.raw, steps)
     settings, faults = validated(value, places, Settings, written)
-    problems += [_problem(fault, places, str(path or ENVIRONMENT), overridden) for fault in faults]
+    known = Written(str(path or ENVIRONMENT), places.raw, written, overridden)
+    problems += [_problem(fault, known) for fault in faults]
     if problems or settings is None:
         raise SpecError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-    return settings
+    return settings.read_from(known)
+
+
+def section_error(settings: Settings, section: Steps, error: ValidationError, model: type[BaseModel]) -> SpecError:
+    """Return what is wrong with a plugin's section of these settings, at its place, without what was written there."""
+    from reconciler.spec.explain import explain  # all save start-up time where nothing is wrong
+    from reconciler.spec.faults import Places
+
+    places = Places(Places(settings.written.places).below(section))
+    faults = list(explain(error.errors(include_url=False), places, model, settings.written.scalars))
+    faults = [dataclasses.replace(fault, path=(*section, *fault.path)) for fault in faults]
+    problems = [_problem(fault, settings.written) for fault in faults]
+    return SpecError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
+
+
+def unknown_type(settings: Settings, section: Steps, name: str, known: Iterable[str]) -> SpecError:
+    """Return that a section names a type that is not installed."""
+    from reconciler.spec.faults import Fault
+
+    message = f"{'.'.join(map(str, section))}: there is no type {name!r}"
+    fault = Fault((*section, "type"), "unknown-type", message, f"use one of: {', '.join(sorted(known))}")
+    return SpecError([_problem(fault, settings.written)])
 
 
 def _place(raw: RawPlace, steps: tuple[str, ...]) -> None:
@@ -98,15 +123,17 @@ def _read(path: Path) -> tuple[dict[str, Any], Places, Mapping[tuple[int, int], 
     return first.value, Places(first.place), first.written
 
 
-def _problem(fault: Fault, places: Places, file: str, overridden: Mapping[tuple[str, ...], str]) -> Problem:
+def _problem(fault: Fault, written: Written) -> Problem:
     """Place a fault: in the file, or at the variable that brought the value."""
+    from reconciler.spec.faults import Places
+
     if fault.path and fault.path[0] in _SECRET:
         fault = dataclasses.replace(fault, value="")
     steps = tuple(str(step) for step in fault.path)
-    for path, variable in overridden.items():
+    for path, variable in written.overridden.items():
         if steps[: len(path)] == path:
             return Problem(ENVIRONMENT, 0, 0, fault.code, f"{variable}: {fault.message}", fault.remedy)
-    return places.problem(fault, file=file)
+    return Places(written.places).problem(fault, file=written.file)
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
