@@ -104,6 +104,7 @@ class WatcherTick:
             if memory.cooldown_until is not None and self._now < memory.cooldown_until:
                 continue
             if self._compiled.members and not self._all_seen(match.pattern):
+                self._keep_names(match)
                 continue
             if self._trigger(TriggerKind.MATCH, match):
                 self._after_match(match)
@@ -180,6 +181,11 @@ class WatcherTick:
         complete = len(seen) == self._compiled.members
         self._remember(seen={} if complete else seen)
         return complete
+
+    def _keep_names(self, match: Match) -> None:
+        """Keep what a member of `patterns.all` captured by name for the match that completes the set."""
+        named = {name: self._cut(value) for name, value in match.captures.items()}
+        self.after = replace(self.after, variables={**self.after.variables, **named})
 
     def _after_match(self, match: Match) -> None:
         spec = self._compiled.spec

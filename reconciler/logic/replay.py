@@ -108,6 +108,8 @@ class Replay:
                         yield Replayed(watch.name, match, None, ())
                     elif not watch.compiled.members or self._all_seen(watch, index - watch.first):
                         yield self._replayed(watch, match)
+                    else:
+                        watch.variables.update(match.captures)
 
     @staticmethod
     def _all_seen(watch: _Watch, member: int) -> bool:

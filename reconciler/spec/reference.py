@@ -17,7 +17,12 @@ Schema = Mapping[str, Any]
 _PARTS = (
     ("JobSelector", "jobs", "Which jobs. All given fields must hold; within a list, one must."),
     ("AnyPatterns", "patterns: {any: ...}", "Each of these patterns triggers by itself."),
-    ("AllPatterns", "patterns: {all: ...}", "Triggers when every one of these has been seen."),
+    (
+        "AllPatterns",
+        "patterns: {all: ...}",
+        "Triggers when every one of these has been seen. Named captures of all of them are there; `$0` and numbered "
+        "ones are those of the match that completes the set.",
+    ),
     ("Suspend", "suspend", "`true`, or a mapping of:"),
 )
 _WORDS = {

@@ -97,7 +97,10 @@ class AnyPatterns(SpecModel):
 
 
 class AllPatterns(SpecModel):
-    """Triggers when every one of these has been seen, within `within` of each other where that is given."""
+    """Triggers when every one of these has been seen, within `within` of each other where that is given.
+
+    Named captures of all of them are there; `$0` and numbered ones are those of the match that completes the set.
+    """
 
     all: Annotated[tuple[Pattern, ...], Field(min_length=1, max_length=100)] = Field(
         description="patterns; all are needed"

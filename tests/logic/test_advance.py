@@ -232,6 +232,18 @@ def test_within_is_measured_between_the_members() -> None:
     assert life.triggers == ["match"]
 
 
+def test_what_each_of_all_patterns_captured_by_name_is_there_in_the_end() -> None:
+    life = Life(
+        patterns={"all": [r"loss=(?P<loss>\S+)", r"acc=(?P<acc>\S+)"]},
+        pattern=None,
+        condition="float(loss) < float(acc)",
+    )
+    life.tick(replace(a_match("loss=0.3", 1, loss="0.3"), pattern=0))
+    life.tick(replace(a_match("acc=0.9", 2, acc="0.9"), pattern=1), after=60)
+    assert life.triggers == ["match"]
+    assert life.watcher.variables == {"loss": "0.3", "acc": "0.9", "1": "0.9"}
+
+
 # --- timer mode ------------------------------------------------------------------------------------------------------
 
 

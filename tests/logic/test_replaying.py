@@ -144,6 +144,15 @@ def test_of_all_the_match_that_completes_the_set_is_told_and_a_new_set_begins(re
     assert [(row.match.line, row.match.text) for row in rows] == [(3, "b"), (6, "a")]
 
 
+def test_what_each_of_all_patterns_captured_by_name_is_there_in_the_end() -> None:
+    log = {"type": "log_event", "params": {"message": "$loss $acc $0 $1"}}
+    rows = replayed(
+        b"loss=0.3\nacc=0.9\n",
+        {"pattern": None, "patterns": {"all": [r"loss=(?P<loss>\S+)", r"acc=(?P<acc>\S+)"]}, "actions": [log]},
+    )
+    assert [row.actions[0]["params"]["message"] for row in rows] == ["0.3 0.9 acc=0.9 0.9"]
+
+
 def test_an_output_with_nothing_strange_has_no_remarks() -> None:
     assert said(b"loss=1\n" * 10, LOSS) == []
 
