@@ -34,12 +34,14 @@ _PARTS_WITH_SERVERS = ("slurm", "ssh")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the leak check around every coroutine test, and all tests with SLURM into one worker."""
+    """Put the leak check around every coroutine test; tests with SLURM go into one worker, and those with a browser."""
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(inspect.unwrap(item.obj)):
             item.fixturenames.insert(0, "no_leaked_tasks")  # set up first, so torn down after all others
         if item.get_closest_marker("slurm"):
             item.add_marker(pytest.mark.xdist_group("slurm"))
+        elif isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(autouse=True)

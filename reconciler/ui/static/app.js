@@ -149,14 +149,15 @@ function failed(root, error) {
 
 /** @param {HTMLElement} root */
 function arrive(root) {
-  const heading = root.querySelector("h1");
-  if (heading instanceof HTMLElement) {
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
-  } else {
-    main.focus({ preventScroll: true });
-  }
+  focusHeading(root);
   window.scrollTo({ top: scrolled.get(String(history.state?.at ?? 0)) ?? 0 });
+}
+
+/** @param {HTMLElement} within */
+function focusHeading(within) {
+  const heading = within.querySelector("h1") ?? main;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }
 
 /** @param {string} part */
@@ -175,11 +176,14 @@ function decoded(part) {
 function clicked(event) {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (link.classList.contains("skip")) {
+    event.preventDefault();
+    return focusHeading(main);
+  }
   const url = new URL(link.href, location.href);
   const first = url.pathname.split("/")[1];
   if (url.origin !== location.origin || link.target || link.hasAttribute("download") || !(first in PAGES)) return;
   event.preventDefault();
-  if (link.classList.contains("skip")) return void (main.querySelector("h1") ?? main).focus();
   navigate(url.pathname + url.search + url.hash);
 }
 
