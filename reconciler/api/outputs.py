@@ -87,6 +87,7 @@ class Found:
     offset: int
     line: int
     inside: bool
+    done: bool
 
 
 def expression(text: str, *, regex: bool, ignore_case: bool) -> str:
@@ -95,18 +96,21 @@ def expression(text: str, *, regex: bool, ignore_case: bool) -> str:
 
 
 def search(pattern: str, data: bytes, place: Position, *, last: bool, limit: int) -> Found:
-    """Return the lines of `data`, which begins at `place`, in which the production matcher finds `pattern`."""
+    """Return the lines of `data`, which begins at `place`, in which the production matcher finds `pattern`.
+
+    A last line without an end is looked at, and is where to go on: it may grow.
+    """
     scanner = StreamScanner(compile_set([Rule(pattern, ignore_echo=False)]), place)
     hits = scanner.feed(data)
+    reached, rest, done = scanner.position, list[LineHit](), False
     if len(hits) > limit:
         hits = hits[:limit]
         reached = scanner.position_after(hits[-1])
-    else:
-        reached = scanner.position
-        rest = scanner.finish() if last else []
-        if len(hits) + len(rest) <= limit:
-            hits, reached = [*hits, *rest], scanner.position
-    return Found([_found(hit) for hit in hits], reached.offset, reached.line + 1, reached.cut)
+    elif last:
+        rest = scanner.finish()
+        done = len(hits) + len(rest) <= limit
+    found = [_found(hit) for hit in (*hits, *(rest if done else ()))]
+    return Found(found, reached.offset, reached.line + 1, reached.cut, done)
 
 
 def _found(hit: LineHit) -> FoundShape:

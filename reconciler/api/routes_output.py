@@ -55,7 +55,7 @@ def routes(desk: Desk) -> APIRouter:
         found = await asyncio.to_thread(outputs.search, pattern, part.data, place, last=part.last, limit=asked.limit)
         return FoundList(
             found=list(found.found), count=len(found.found), size=part.size,
-            done=part.last and found.offset >= part.start + len(part.data), next_offset=found.offset,
+            done=found.done, next_offset=found.offset,
             next_line=found.line, next_inside=found.inside,
         )  # fmt: skip
 

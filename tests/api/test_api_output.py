@@ -60,7 +60,7 @@ def test_searching_with_a_limit_and_going_on_finds_what_one_search_finds(parts: 
     while True:
         part = outputs.search("hit", data[place.offset :], place, last=True, limit=limit)
         found += [each.line for each in part.found]
-        if part.offset == len(data):
+        if part.done:
             break
         assert part.offset > place.offset
         place = Position(offset=part.offset, line=part.line - 1, cut=part.inside)
@@ -169,6 +169,15 @@ async def test_all_of_an_output_is_searched_in_bounded_parts(served: Served, mon
     assert read == ["row 1000 Error 7"]
     plain = await served.get("/api/jobs/1/output/search", text="row 1 .*")
     assert (plain["count"], plain["done"]) == (0, False)
+
+
+async def test_a_last_line_that_grows_is_searched_again_under_its_number(served: Served) -> None:
+    await job(served, b"one\ntwo err")
+    part = await served.get("/api/jobs/1/output/search", text="err")
+    assert ([each["line"] for each in part["found"]], part["done"], part["next_offset"]) == ([2], True, 4)
+    output(served).write_bytes(b"one\ntwo error\nerr\n")
+    part = await served.get("/api/jobs/1/output/search", text="error", offset=4, line=part["next_line"])
+    assert [(each["line"], each["text"]) for each in part["found"]] == [(2, "two error")]
 
 
 async def test_a_line_is_found_by_its_number_and_numbered_by_its_place(served: Served, monkeypatch: Any) -> None:

@@ -1,0 +1,315 @@
+// @ts-check
+// One output of a job: only the lines in view are in the document, more are read at either end, its end is followed.
+import { isAbort } from "../lib/api.js";
+import { toast } from "../lib/dialog.js";
+import { h, replace } from "../lib/dom.js";
+import { live } from "../lib/live.js";
+import { emptyState, errorState, errorText } from "../lib/states.js";
+import { Bar } from "./output-bar.js";
+import { Finder } from "./finder.js";
+import { LineList, ROW } from "./line-list.js";
+import { Lines } from "./lines.js";
+import { marker, visible } from "./visible.js";
+import { showWhole } from "./whole-line.js";
+
+/** @typedef {import("../types").Context} Context */
+
+/** Ms between two looks for more: at first, and where nothing comes. */
+const SOON = 1000;
+const LATE = 10_000;
+/** Px from an end at which more is read. */
+const NEAR = 1200;
+
+export class OutputView {
+  /** @type {Bar} */
+  #bar;
+  /** @type {Lines} */
+  #lines;
+  /** @type {Finder} */
+  #finder;
+  /** @type {LineList} */
+  #list;
+  #notice = h("div", { class: "output-notice", role: "status" });
+  #following = false;
+  #wait = SOON;
+  #timer = 0;
+  #reading = false;
+
+  /**
+   * @param {{host: string, id: string, stream: import("../views").Stream, label: string}} of
+   * @param {Context} ctx
+   * @param {() => boolean} ended whether nothing more will be printed
+   * @param {AbortSignal} signal
+   */
+  constructor(of, ctx, ended, signal) {
+    this.ctx = ctx;
+    this.ended = ended;
+    this.signal = signal;
+    this.#lines = new Lines(of, signal);
+    this.#finder = new Finder(this.#lines, () => this.#bar.found(this.#finder));
+    this.#list = new LineList(this.#lines, `Output, ${of.label}`, { chosen: (row) => this.#mark(row), whole: (row) => showWhole(this.#lines, row) });
+    const query = { text: ctx.query.get("q") ?? "", regex: ctx.query.get("regex") === "1", ignoreCase: ctx.query.get("case") !== "1" };
+    this.#bar = new Bar({
+      follow: (on) => void (on ? this.#end() : this.#follow(false)),
+      wrap: () => this.#wrap(),
+      line: (line) => void this.#goToLine(line),
+      search: (wanted) => this.#search(wanted),
+      step: (direction) => this.#step(direction),
+      choose: (at) => this.#choose(at),
+      more: () => void this.#finder.more(),
+    }, { wrap: this.#list.wrapped, query });
+    const { frame } = this.#list;
+    frame.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    frame.addEventListener("keydown", (event) => this.#key(event));
+    this.element = h("section", { class: "output-view" }, this.#bar.element, this.#notice, frame, this.#bar.foot);
+    signal.addEventListener("abort", () => this.#stop());
+    this.query = query.text ? query : null;
+  }
+
+  /** Show it, where the address says, else its end. */
+  async start() {
+    const off = [live.on("event", (message) => this.#hint(message.event)), live.on("watcher_event", (message) => this.#hint(message.event))];
+    this.signal.addEventListener("abort", () => off.forEach((each) => each()));
+    const { offset, line } = place(this.ctx.query);
+    try {
+      if (offset !== null) await this.#goTo(offset, true);
+      else if (line !== null) await this.#goToLine(line);
+      if (this.#lines.rows.length === 0) await this.#end(!this.ended());
+    } catch (error) {
+      if (!isAbort(error)) replace(this.#notice, errorState(error, () => void this.start()));
+    }
+    if (this.query) this.#search(this.query);
+    this.#arm();
+  }
+
+  /** Look for more now: the job did something, or ended. */
+  look() {
+    this.#wait = SOON;
+    this.#arm(0);
+  }
+
+  /** @param {any} event */
+  #hint(event) {
+    const { id, host } = this.#lines.of;
+    if (event?.job_id !== id || event.hostname !== host) return;
+    this.#wait = SOON;
+    this.#arm(200);
+  }
+
+  /** @param {number} [wait] ms */
+  #arm(wait = this.#wait) {
+    clearTimeout(this.#timer);
+    if (this.signal.aborted || (this.ended() && wait > SOON)) return;
+    this.#timer = window.setTimeout(() => void this.#poll(), wait);
+  }
+
+  async #poll() {
+    if (document.hidden && !this.ended()) return this.#arm(SOON);
+    let came = 0;
+    if (this.#lines.atEnd || this.#following || this.#lines.rows.length === 0) came = await this.#more();
+    this.#wait = came ? SOON : Math.min(LATE, this.#wait * 1.5);
+    this.#arm();
+  }
+
+  /** Take what follows; returns how many lines came. */
+  async #more() {
+    if (this.#reading) return 0;
+    this.#reading = true;
+    try {
+      const { came, went, renewed } = await this.#lines.after();
+      if (this.signal.aborted) return 0;
+      if (renewed) this.#say("The output was written anew; this is the new one.");
+      if (came || renewed) this.#list.show(renewed ? null : -went);
+      if (this.#following && came) this.#list.bottom();
+      if (came) this.#finder.grown();
+      return came;
+    } catch (error) {
+      if (!isAbort(error)) this.#say(`${errorText(error)}; it is tried again.`, true);
+      return 0;
+    } finally {
+      this.#reading = false;
+      this.#told();
+    }
+  }
+
+  async #earlier() {
+    if (this.#reading || this.#lines.atStart) return;
+    this.#reading = true;
+    try {
+      const came = await this.#lines.before();
+      if (came) this.#list.show(came);
+    } catch (error) {
+      if (!isAbort(error)) this.#say(errorText(error), true);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #told() {
+    const { sight, reason, rows } = this.#lines;
+    this.#bar.tell(this.#lines, this.ended());
+    this.#list.frame.classList.toggle("empty", rows.length === 0);
+    if (sight === "read" && rows.length > 0) {
+      if (this.#notice.querySelector(".state")) replace(this.#notice);
+      return;
+    }
+    if (rows.length > 0) return;
+    const text = sight === "failed" ? `The file cannot be read: ${visible(reason)}.` : sight === "missing"
+      ? "The file is not there (yet). A job makes it when it begins to run." : "The file is empty so far.";
+    replace(this.#notice, emptyState({ title: "Nothing is printed", text: this.ended() ? text : `${text} It is looked at again and again.` }));
+  }
+
+  /**
+   * @param {string} text
+   * @param {boolean} [bad]
+   */
+  #say(text, bad = false) {
+    replace(this.#notice, h("p", { class: bad ? "notice bad" : "notice" }, text));
+    if (!bad) window.setTimeout(() => this.#notice.textContent === text && replace(this.#notice), 8000);
+  }
+
+  /** @param {import("./lines.js").Row} row */
+  #mark(row) {
+    this.#list.current = row.offset;
+    const known = row.number !== null;
+    this.ctx.setQuery({ stream: this.#lines.of.stream, line: known ? String(row.number) : null, offset: known ? null : String(row.offset) });
+    this.#list.show(0);
+  }
+
+  // --- going places ---
+
+  /** @param {boolean} [follow] */
+  async #end(follow = true) {
+    if (!this.#lines.atEnd || this.#lines.rows.length === 0) {
+      await this.#lines.tail();
+      this.#list.show(null);
+      void this.#lines.count().then((known) => known && !this.signal.aborted && this.#list.show(0), () => undefined);
+    }
+    this.#follow(follow);
+    this.#list.bottom();
+  }
+
+  async #start() {
+    this.#follow(false);
+    if (!this.#lines.atStart) {
+      await this.#lines.head();
+      this.#list.show(null);
+    }
+    this.#list.frame.scrollTop = 0;
+  }
+
+  /** @param {number} line */
+  async #goToLine(line) {
+    try {
+      const offset = await this.#lines.offsetOf(line);
+      if (offset === null) return this.#say(`There is no line ${line} (yet).`);
+      await this.#goTo(offset, true);
+    } catch (error) {
+      if (!isAbort(error)) toast(errorText(error), "bad");
+    }
+  }
+
+  /**
+   * @param {number} offset
+   * @param {boolean} link the address shall say so
+   */
+  async #goTo(offset, link) {
+    this.#follow(false);
+    const before = this.#lines.rows;
+    const at = await this.#lines.around(offset);
+    if (this.signal.aborted) return;
+    if (at < 0) return this.#say("That place is not there (any more): the output was cut or written anew.");
+    const row = this.#lines.rows[at];
+    this.#list.current = row.offset;
+    this.#list.show(before === this.#lines.rows ? 0 : null);
+    this.#list.scrollTo(at);
+    if (row.number === null) await this.#lines.count().catch(() => false);
+    if (link && !this.signal.aborted) this.#mark(row);
+  }
+
+  // --- search ---
+
+  /** @param {import("./visible.js").Query | null} query */
+  #search(query) {
+    this.#list.sought = marker(query);
+    this.ctx.setQuery({ q: query?.text ?? null, regex: query?.regex ? "1" : null, case: query && !query.ignoreCase ? "1" : null });
+    this.#list.show(0);
+    this.#finder.start(query);
+  }
+
+  /** @param {1 | -1} direction */
+  #step(direction) {
+    const from = this.#list.current >= 0 ? this.#list.current : this.#lines.rows[this.#list.top()?.index ?? 0]?.offset ?? 0;
+    if (this.#finder.step(direction, from)) this.#choose(this.#finder.at);
+  }
+
+  /** @param {number} at */
+  #choose(at) {
+    const found = this.#finder.found[at];
+    if (!found) return;
+    this.#finder.at = at;
+    this.#bar.found(this.#finder);
+    void this.#goTo(found.offset, false).then(() => {
+      this.#lines.know(found.offset, found.line);
+      const row = this.#lines.rows[this.#lines.index(found.offset)];
+      if (row && !this.signal.aborted) this.#mark(row);
+    }, (error) => isAbort(error) || toast(errorText(error), "bad"));
+  }
+
+  // --- following, scrolling, keys ---
+
+  /** @param {boolean} on */
+  #follow(on) {
+    this.#following = on;
+    this.#bar.setFollow(on);
+    if (on) this.look();
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#list.frame;
+    const below = scrollHeight - scrollTop - clientHeight;
+    if (this.#following && below > 3 * ROW && !this.#reading) this.#follow(false);
+    if (scrollTop < NEAR) void this.#earlier();
+    if (below < NEAR && !this.#lines.atEnd) void this.#more();
+  }
+
+  #wrap() {
+    this.#list.wrap(!this.#list.wrapped);
+    this.#bar.setWrap(this.#list.wrapped);
+    if (this.#following) this.#list.bottom();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.target !== this.#list.frame || event.ctrlKey || event.metaKey || event.altKey) return;
+    /** @type {Record<string, () => void>} */
+    const keys = {
+      Home: () => void this.#start(),
+      End: () => void this.#end(!this.ended()),
+      n: () => this.#step(1),
+      N: () => this.#step(-1),
+      f: () => void this.#end(),
+      w: () => this.#wrap(),
+      "/": () => this.#bar.text.focus(),
+    };
+    const run = keys[event.key];
+    if (!run) return;
+    event.preventDefault();
+    run();
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    this.#list.stop();
+  }
+}
+
+
+/**
+ * Where an address says that one wants to be.
+ * @param {URLSearchParams} query
+ */
+function place(query) {
+  const whole = (/** @type {string} */ name) => (/^\d{1,15}$/.test(query.get(name) ?? "") ? Number(query.get(name)) : null);
+  return { offset: whole("offset"), line: whole("line") || null };
+}
