@@ -319,7 +319,10 @@ async def engine(
         )  # fmt: skip
         controller, pump = Controller(parts, identity), Pump(parts)
         started()
-        yield Engine(parts, identity, controller, Once(parts, controller, pump), pump)
+        try:
+            yield Engine(parts, identity, controller, Once(parts, controller, pump), pump)
+        finally:
+            await controller.discovery.end()  # a host that is slow to list its jobs may still be asked
     finally:
         closing: list[Sink | Source | Transport] = [*every_sink, *sources, *(h.transport for h in hosts.values())]
         for part in closing:

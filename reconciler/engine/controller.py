@@ -74,12 +74,15 @@ class Controller:
         self.plan: Plan | None = None
         self.readings: tuple[Reading, ...] = ()  # of the last pass
 
-    async def pass_(self, *, approve: str = "", list_jobs: bool = True) -> PassReport:
-        """Look, plan and apply. `approve`: `yes`, or the digest of the plan that a person looked at."""
+    async def pass_(self, *, approve: str = "", list_jobs: bool = True, patience: float | None = None) -> PassReport:
+        """Look, plan and apply. `approve`: `yes`, or the digest of the plan that a person looked at.
+
+        A host whose jobs are not listed within `patience` seconds (None: all are waited for) is part of a later pass.
+        """
         if not self._loaded:
             await self.discovery.load()
         report = PassReport()
-        readings, report.seen = await self._looked(list_jobs)
+        readings, report.seen = await self._looked(list_jobs, patience)
         self.readings = tuple(readings)
         self._refresh_jobs(report.seen)
         if not self._anything_new(readings, report.seen, approve):
@@ -92,11 +95,11 @@ class Controller:
         await self._finish_unwatched()
         return report
 
-    async def _looked(self, list_jobs: bool) -> tuple[Sequence[Reading], Seen]:
+    async def _looked(self, list_jobs: bool, patience: float | None) -> tuple[Sequence[Reading], Seen]:
         """Read the sources while the schedulers answer; where one of the two fails, the other does not outlive it."""
         if not list_jobs:
-            return await self._read(), Seen()
-        looking = asyncio.create_task(self.discovery.look())
+            return await self._read(), await self.discovery.look(ask=False)
+        looking = asyncio.create_task(self.discovery.look(patience))
         try:
             readings = await self._sourcing.read()
             seen = await looking

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 #: How long (seconds) running actions are waited for when the daemon stops.
 STOP_GRACE = 7.0
+#: How long (seconds) a pass waits for hosts to list their jobs; a slower one's answer makes a pass of its own.
+PATIENCE = 5.0
 #: How often (seconds) requests of other processes are looked for.
 REQUEST_INTERVAL = 0.5
 
@@ -40,8 +42,11 @@ class Daemon:
         self._requests = Requests(parts, controller, drains=False)
         self._leaving: list[Worker] = []
         self._workers: dict[JobKey, Worker] = {}
-        self._readers = {name: Reader(parts, host) for name, host in parts.hosts.items()}
+        self._readers = {
+            name: Reader(parts, host, controller.discovery.answering) for name, host in parts.hosts.items()
+        }
         self._again = asyncio.Event()
+        controller.discovery.on_late = self._again.set
         self._stopping = asyncio.Event()
         self._list_jobs = True
         self._error: BaseException | None = None
@@ -165,7 +170,7 @@ class Daemon:
         list_jobs, self._list_jobs = self._list_jobs, False
         try:
             async with self._passing:
-                report = await self._controller.pass_(approve=approve, list_jobs=list_jobs)
+                report = await self._controller.pass_(approve=approve, list_jobs=list_jobs, patience=PATIENCE)
         except LeaseLostError:
             raise
         except StateError as error:

@@ -6,20 +6,17 @@ Not knowing is not the same as gone: a host or scheduler that does not answer ch
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from reconciler.engine.answering import Answering, Listing
 from reconciler.engine.parts import Host, Parts
 from reconciler.errors import HostUnreachableError, UnavailableError
-from reconciler.events import Event, EventType
 from reconciler.model import HostName, Job, JobKey, JobState
 from reconciler.protocols import Batch, Committed, KnownJob, StateReading, StateWriting
 
-log = logging.getLogger(__name__)
-
-#: What the state keeps of each host: when it was listed, why it does not answer, since when it does or does not.
-_FACTS = ("listed", "unreachable", "since")
+#: The jobs of one host and when they were listed, or why they could not be.
+Answer = tuple[list[Job], float] | UnavailableError
 
 
 @dataclass(slots=True)
@@ -30,77 +27,96 @@ class Seen:
     unreachable: dict[HostName, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """How the newest listing of a host went. `layer`: what did not answer, `host` or `scheduler`; empty: it answered.
-
-    `since`: when that began to be so (None: not known); `at`: when it was listed last, `took` (seconds) how long that
-    was, as far as this process has asked.
-    """
-
-    since: float | None = None
-    at: float | None = None
-    took: float | None = None
-    layer: str = ""
-
-
 class Discovery:
     """The jobs of all hosts, as they were first seen and as they are now."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.known: dict[JobKey, KnownJob] = {}
-        self.unreachable: dict[HostName, str] = {}
+        self.answering = Answering(parts)
         self._listed: dict[HostName, float | None] = {}
-        self._since: dict[HostName, float] = {}
         self._took: dict[HostName, float] = {}
-        self._layers: dict[HostName, str] = {}
+        self._asking: dict[HostName, asyncio.Task[Answer]] = {}
+        #: Called when a host has answered that a look no longer waited for: `look` has its answer now.
+        self.on_late: Callable[[], None] = lambda: None
 
     async def load(self) -> None:
         """Take over what the state remembers."""
 
-        def look_up(state: StateReading) -> tuple[tuple[KnownJob, ...], list[dict[HostName, str | None]]]:
-            facts = [{host: state.fact(f"{kind}:{host}") for host in self._parts.hosts} for kind in _FACTS]
-            return state.jobs(), facts
+        def look_up(state: StateReading) -> tuple[tuple[KnownJob, ...], dict[HostName, str | None]]:
+            self.answering.load(state)
+            return state.jobs(), {host: state.fact(f"listed:{host}") for host in self._parts.hosts}
 
-        jobs, (listed, marks, since) = await self._parts.state.run(look_up)
+        jobs, listed = await self._parts.state.run(look_up)
         self.known = {job.now.key: job for job in jobs}
         self._listed = {host: float(at) if at else None for host, at in listed.items()}
-        self.unreachable = {host: reason for host, reason in marks.items() if reason}
-        self._since = {host: float(at) for host, at in since.items() if at}
+
+    @property
+    def unreachable(self) -> Mapping[HostName, str]:
+        """Which hosts do not answer, and why."""
+        return self.answering.unreachable
 
     def listing(self, host: HostName) -> Listing:
         """Return how the newest listing of a host went."""
-        layer = self._layers.get(host, "host") if host in self.unreachable else ""
-        return Listing(self._since.get(host), self._listed.get(host), self._took.get(host), layer)
+        answering = self.answering
+        return Listing(answering.since.get(host), self._listed.get(host), self._took.get(host), answering.layer(host))
 
-    async def look(self) -> Seen:
-        """List the jobs of every host, all hosts at once, and record what changed."""
+    async def look(self, patience: float | None = None, *, ask: bool = True) -> Seen:
+        """List the jobs of every host, all hosts at once, and record what changed.
+
+        A host that takes longer than `patience` seconds (None: all are waited for) goes on being asked, and its answer
+        is part of a later look: a host that hangs holds up no other. Without `ask` only such answers are taken.
+        """
+        if ask:
+            for host in self._parts.hosts.values():
+                if host.name not in self._asking:
+                    self._asking[host.name] = asyncio.create_task(self._ask(host), name=f"jobs of {host.name}")
+        try:
+            if self._asking and ask:
+                await asyncio.wait(self._asking.values(), timeout=patience)
+        except asyncio.CancelledError:
+            await self.end()
+            raise
         seen = Seen()
-        hosts = list(self._parts.hosts.values())
-        answers = await asyncio.gather(*(self._ask(host) for host in hosts))
-        for host, answer in zip(hosts, answers, strict=True):
-            if isinstance(answer, UnavailableError):
-                seen.unreachable[host.name] = answer.message
-                await self._mark(host.name, answer.message, isinstance(answer, HostUnreachableError))
-            else:
-                seen.changed |= await self._record(host.name, *answer)
+        for name in [name for name, task in self._asking.items() if task.done()]:
+            await self._take(name, self._asking.pop(name).result(), seen)
+        for task in self._asking.values():
+            task.add_done_callback(self._late)
         return seen
 
-    async def _ask(self, host: Host) -> tuple[list[Job], float] | UnavailableError:
+    async def end(self) -> None:
+        """Ask no further."""
+        asking, self._asking = list(self._asking.values()), {}
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    def _late(self, task: asyncio.Task[Answer]) -> None:
+        if not task.cancelled():
+            self.on_late()
+
+    async def _take(self, host: HostName, answer: Answer, seen: Seen) -> None:
+        if isinstance(answer, UnavailableError):
+            seen.unreachable[host] = answer.message
+            layer = "host" if isinstance(answer, HostUnreachableError) else "scheduler"
+            await self.answering.not_listed(host, layer, answer.message)
+        else:
+            seen.changed |= await self._record(host, *answer)
+
+    async def _ask(self, host: Host) -> Answer:
         """Return the jobs of one host, those that left its list included, and when they were listed."""
         now, began = self._parts.clock.now(), self._parts.clock.monotonic()
         try:
             listed = {job.key: job for job in await host.scheduler.jobs(self._listed.get(host.name))}
-            left = [
-                key for key, job in self.known.items()
+            left = {
+                key: job.now for key, job in self.known.items()
                 if key.host == host.name and not job.now.state.ended and not job.finished and key not in listed
-            ]  # fmt: skip
+            }  # fmt: skip
             found = await host.scheduler.lookup([key.id for key in left]) if left else {}
         except UnavailableError as error:
             return error
-        for key in left:
-            gone = replace(self.known[key].now, state=JobState.UNKNOWN, raw_state="UNKNOWN", ended=now)
+        for key, job in left.items():
+            gone = replace(job, state=JobState.UNKNOWN, raw_state="UNKNOWN", ended=now)
             listed[key] = found.get(key.id, gone)
         self._took[host.name] = self._parts.clock.monotonic() - began
         return list(listed.values()), now
@@ -111,14 +127,8 @@ class Discovery:
             merged = self._merge(job, now)
             if merged is not None:
                 changed[job.key] = merged
-        facts = {f"listed:{host}": repr(now)}
-        events: tuple[Event, ...] = ()
-        if self.unreachable.pop(host, None) is not None:
-            facts[f"unreachable:{host}"] = ""
-            events = (Event(EventType.HOST_REACHABLE, now, host, hostname=host),)
-        if events or host not in self._since:
-            self._since[host] = now
-            facts[f"since:{host}"] = repr(now)
+        facts, events = self.answering.listed(host, now)
+        facts = {f"listed:{host}": repr(now), **facts}
         if changed or events or self._listed.get(host) is None or now - (self._listed[host] or 0) > 1:
             await self._commit(Batch(jobs=tuple(k.now for k in changed.values()), facts=facts, events=events))
         self._listed[host] = now
@@ -134,21 +144,6 @@ class Discovery:
         if job == known.now or (known.finished and job.state.ended):
             return None
         return KnownJob(known.first, job, now, finished=known.finished and job.state.ended)
-
-    async def _mark(self, host: HostName, reason: str, transport: bool) -> None:
-        layer = self._layers[host] = "host" if transport else "scheduler"
-        if host in self.unreachable:
-            self.unreachable[host] = reason
-            return
-        self.unreachable[host] = reason
-        log.warning("%s: %s", host, reason)
-        now = self._since[host] = self._parts.clock.now()
-        event = Event(
-            EventType.HOST_UNREACHABLE, now, host, hostname=host, action_result=reason, success=False,
-            data={"layer": layer},
-        )  # fmt: skip
-        facts = {f"unreachable:{host}": reason, f"since:{host}": repr(now)}
-        await self._commit(Batch(facts=facts, events=(event,)))
 
     async def finish(self, keys: Iterable[JobKey]) -> None:
         """Record jobs whose output was read to its end, or that nobody watches, as done with."""

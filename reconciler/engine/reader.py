@@ -11,14 +11,18 @@ import heapq
 import itertools
 import logging
 import math
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from reconciler.engine.answering import Answering
 from reconciler.engine.jobtask import JobTask, TickResult
 from reconciler.engine.once import interesting, look
 from reconciler.engine.parts import Host, Parts
 from reconciler.engine.worker import Worker
-from reconciler.errors import HostUnreachableError
-from reconciler.model import JobKey
+from reconciler.errors import HostUnreachableError, StateError, at_host
+from reconciler.model import JobKey, StreamName
+from reconciler.protocols import Glimpse
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,11 @@ GRID = 1.0
 MAX_RETRY = 60.0
 #: The wait (seconds) before an output that could not be looked at is looked at again, where something is due.
 BLIND_WAIT = 1.0
+#: Looks in a row that fail before the host is marked: a line that drops once is made again at once.
+MARKED_AFTER = 2
+#: A look that took longer (seconds) and brought no more (bytes) met slow file systems: nobody looks again before `REST`
+#: times that, so that what we ask is at most a fifth of what they do.
+SLOW, LITTLE, REST = 2.0, 256 * 1024, 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +50,12 @@ class Looked:
 
 
 class Reader:
-    """Schedules the looks at one host. Times are of the clock's `now`."""
+    """Schedules the looks at one host. Times are of the clock's `now`. `answering` is told of a host that fails."""
 
-    def __init__(self, parts: Parts, host: Host) -> None:
+    def __init__(self, parts: Parts, host: Host, answering: Answering | None = None) -> None:
         self._parts, self._host = parts, host
+        self._answering = answering or Answering(parts)
+        self._not_before = -math.inf
         self._workers: dict[JobKey, Worker] = {}
         self._due: dict[JobKey, float] = {}
         self._heap: list[tuple[float, int, JobKey]] = []
@@ -120,7 +131,7 @@ class Reader:
     async def _sleep(self) -> None:
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
-        wait = self._heap[0][0] - self._parts.clock.now() if self._heap else None
+        wait = max(self._heap[0][0], self._not_before) - self._parts.clock.now() if self._heap else None
         if wait is not None and wait <= 0:
             await asyncio.sleep(0)
             return
@@ -132,8 +143,8 @@ class Reader:
 
     def _take_due(self) -> list[Worker]:
         now = self._oldest = self._parts.clock.now()
-        taken = []
-        while self._heap and self._heap[0][0] <= now:
+        taken: list[Worker] = []
+        while now >= self._not_before and self._heap and self._heap[0][0] <= now:
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) != due:
                 continue
@@ -154,15 +165,19 @@ class Reader:
         try:
             glimpses = await look(self._host, tasks)
         except HostUnreachableError as error:
-            self._failures += 1
-            wait = min(MAX_RETRY, 2.0**self._failures)
-            log.warning("%s: %s; looked at again in %.0f s", self._host.name, error.message, wait)
-            for worker in workers:
-                self.arm(worker.task.job.key, self._parts.clock.now() + wait)
+            await self._failed(workers, error)
             return
         self._failures = 0
         now = self._parts.clock.now()
-        self.last = Looked(now, self._parts.clock.monotonic() - began, late, len(workers))
+        if self._failures >= MARKED_AFTER:
+            await self._tell(self._answering.seen(self._host.name))
+        took = self._parts.clock.monotonic() - began
+        self.last = Looked(self._parts.clock.now(), took, late, len(workers))
+        if took > SLOW and _bytes(glimpses) < LITTLE:
+            self._not_before = self._parts.clock.now() + min(MAX_RETRY, REST * took)
+        self._hand_out(workers, glimpses)
+
+    def _hand_out(self, workers: Sequence[Worker], glimpses: Sequence[Mapping[StreamName, Glimpse]]) -> None:
         for worker, seen in zip(workers, glimpses, strict=True):
             if self._workers.get(worker.task.job.key) is not worker:
                 continue  # nobody wants it any more
@@ -173,3 +188,22 @@ class Reader:
                 worker.task.checked = now
                 worker.task.quiet += 1
                 self.ready(worker, None)
+
+    async def _failed(self, workers: Sequence[Worker], error: HostUnreachableError) -> None:
+        self._failures += 1
+        wait = min(MAX_RETRY, 2.0**self._failures)
+        log.warning("%s; looked at again in %.0f s", at_host(self._host.name, error.message), wait)
+        for worker in workers:
+            self.arm(worker.task.job.key, self._parts.clock.now() + wait)
+        if self._failures >= MARKED_AFTER:
+            await self._tell(self._answering.not_seen(self._host.name, error.message))
+
+    async def _tell(self, mark: Coroutine[Any, Any, None]) -> None:
+        try:
+            await mark
+        except StateError as error:
+            log.error("%s: not marked: %s", self._host.name, error.message)
+
+
+def _bytes(glimpses: Sequence[Mapping[StreamName, Glimpse]]) -> int:
+    return sum(len(glimpse.data) for seen in glimpses for glimpse in seen.values())

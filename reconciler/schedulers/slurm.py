@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from reconciler.errors import PermanentActionError, SchedulerUnavailableError
@@ -17,6 +18,7 @@ from reconciler.protocols import Completed, Submission, Transport
 from reconciler.registry import Plugin
 from reconciler.schedulers import slurm_commands as commands
 from reconciler.schedulers.calls import answer, call, checked_id, complaint
+from reconciler.schedulers.slurm_kept import READ, kept_jobs
 from reconciler.schedulers.slurm_parse import SACCT_FIELDS, SACCT_OUTPUTS, Reading, sacct_jobs, squeue_jobs
 from reconciler.settings import Duration, Section
 
@@ -31,6 +33,8 @@ _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII
 _EXPANDS = (24, 5)
 #: How squeue and scontrol word ESLURM_INVALID_JOB_ID; their exit status is the same for everything.
 _NO_SUCH_JOB = "Invalid job id specified"
+#: The same of scontrol, also for a task of an array that is known, and for a part of a heterogeneous job.
+_UNKNOWN = re.compile(rf"{_NO_SUCH_JOB}|\bJob \S+ not found")
 
 
 class SlurmSpec(Section):
@@ -39,6 +43,8 @@ class SlurmSpec(Section):
     type: Literal["slurm"] = "slurm"
     programs: str | None = None  # directory of squeue, sbatch, ... on the host; None: they are on its PATH
     timeout: Duration = 60.0  # seconds that one call may take
+    listing: str | None = None  # file on the host in which the site keeps the list of jobs; None: squeue is asked
+    listing_age: Duration = 300.0  # an older one counts as no answer
 
 
 class SlurmScheduler:
@@ -56,6 +62,8 @@ class SlurmScheduler:
         self._transport = transport
         settings = settings or SlurmSpec()
         self._programs, self._timeout = settings.programs, settings.timeout
+        self._listing, self._listing_age = settings.listing, settings.listing_age
+        self._detailed: frozenset[JobId] = frozenset()  # squeue was asked for their outputs, which that list lacks
         self._users = tuple(users)
         self._now = now
         self._account = ""
@@ -63,12 +71,14 @@ class SlurmScheduler:
         self._config: Mapping[str, str] = {}
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
-        """List by one squeue; by one sacct too, where some jobs may have ended and been forgotten after `since`.
+        """List by one squeue, or by the list that the site keeps; by one sacct too, where some jobs may have ended and
+        been forgotten after `since`.
 
         What slurmctld remembers of ended jobs is listed whatever `since` is: minutes, usually.
         """
         users = () if "*" in self._users else self._users or (await self.account(),)
-        found = {job.id: job for job in await self._squeue(users=users)}
+        listed = await self._squeue(users=users) if self._listing is None else await self._kept(self._listing, users)
+        found = {job.id: job for job in listed}
         if since is not None and await self._forgotten(since):
             for job in await self._sacct(users=users, seconds=int(self._now() - since + _SKEW)):
                 if job.state.ended and (job.ended or 0.0) >= since - _SKEW:
@@ -76,7 +86,10 @@ class SlurmScheduler:
         return tuple(found.values())
 
     async def lookup(self, ids: Sequence[JobId]) -> Mapping[JobId, Job]:
-        """Ask slurmctld, and accounting for what slurmctld does not know."""
+        """Ask slurmctld, and accounting for what slurmctld does not know.
+
+        Where both know nothing of some, scontrol must say so of one: a squeue that prints nothing is not believed.
+        """
         found: dict[JobId, Job] = {}
         for some in _portions([checked_id(job_id) for job_id in ids]):
             found.update({job.id: job for job in await self._squeue(ids=some)})
@@ -84,6 +97,9 @@ class SlurmScheduler:
         if missing and await self._accounting():
             for some in _portions(missing):
                 found.update({job.id: job for job in await self._sacct(ids=some) if job.id in missing})
+        unknown = next((job_id for job_id in missing if job_id not in found), None)
+        if unknown is not None:
+            await self._confirm_unknown(unknown)
         return {job_id: found[job_id] for job_id in ids if job_id in found}
 
     async def cancel(self, job: Job, reason: str) -> str:
@@ -146,6 +162,42 @@ class SlurmScheduler:
             return []  # said only of a single id; of several, those that are not known are passed over
         text = self._whole("squeue", done)
         return list(squeue_jobs(text, question.separator, Reading(self.host, expands)))
+
+    async def _confirm_unknown(self, job_id: JobId) -> None:
+        """Return where slurmctld says that it does not know this job; else raise SchedulerUnavailableError."""
+        done = await call(self._transport, self._placed(("scontrol", "show", "job", job_id)), timeout=self._timeout)
+        if not (done.status and _UNKNOWN.search(complaint(done))):
+            said = complaint(done) if done.status else "scontrol shows it"
+            raise SchedulerUnavailableError(
+                f"squeue on {self.host} tells nothing of job {job_id}, scontrol not that there is none: {said[:200]}",
+                remedy="see whether `squeue` works there, and which SLURM it asks",
+            )
+
+    async def _kept(self, path: str, users: Sequence[str]) -> list[Job]:
+        """Return the users' jobs by the list that the site keeps. SchedulerUnavailableError for an old one."""
+        done = await call(self._transport, ("sh", "-c", READ, "sh", path), timeout=self._timeout, limit=_LISTING_BYTES)
+        age, _, text = self._whole(f"reading {path}", done).partition(b"\n")
+        if not age.lstrip(b"-").isdigit() or int(age) > self._listing_age:
+            raise SchedulerUnavailableError(
+                f"{path} on {self.host} is {age[:20].decode(errors='replace')} s old",
+                remedy="see what keeps it, or raise `listing_age` of the host's scheduler",
+            )
+        try:
+            jobs = [job for job in kept_jobs(text, self.host) if not users or job.user in users]
+        except SchedulerUnavailableError as error:
+            raise SchedulerUnavailableError(f"{path} on {self.host}: {error.message}", remedy=error.remedy) from error
+        return await self._with_outputs(jobs)
+
+    async def _with_outputs(self, jobs: Sequence[Job]) -> list[Job]:
+        """Ask squeue for the outputs that a kept list does not tell: for all new jobs in one call, once for each."""
+        lacking = [job.id for job in jobs if job.state is JobState.RUNNING and job.stdout is None]
+        unasked = [job_id for job_id in lacking if job_id not in self._detailed]
+        found: dict[JobId, Job] = {}
+        for some in _portions([checked_id(job_id) for job_id in unasked]):
+            found.update({job.id: job for job in await self._squeue(ids=some)})
+        self._detailed = frozenset(lacking)
+        told = {job.id: found.get(job.id, job) for job in jobs}
+        return [replace(job, stdout=told[job.id].stdout, stderr=told[job.id].stderr) for job in jobs]
 
     async def _sacct(
         self, *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -149,6 +149,55 @@ async def test_a_host_that_does_not_answer_is_asked_ever_less_and_caught_up_with
         here.transport.failing = False
         here.reader.arm(worker.task.job.key, here.parts.clock.now())
         await eventually(lambda: house.matched() == ["hit 1"])
+
+
+async def test_a_host_that_cannot_be_looked_at_is_marked_at_the_second_failure_and_until_it_answers(
+    house: House, jobs: Jobs, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.write("w", pattern=r"hit \d")
+    jobs.add().write_text("hit 1\n")
+    async with stand(house, jobs) as here:
+        (worker,) = here.workers.values()
+        here.transport.failing = True
+        here.reader.follow(worker)
+        await eventually(lambda: here.reader.due(worker.task.job.key) and len(here.transport.looks) == 1, timeout=20)
+        assert house.events("host.unreachable") == ()
+        here.reader.arm(worker.task.job.key, here.parts.clock.now())
+        await eventually(lambda: house.events("host.unreachable"), timeout=20)
+        here.transport.failing = False
+        here.reader.arm(worker.task.job.key, here.parts.clock.now())
+        await eventually(lambda: house.matched() == ["hit 1"], timeout=20)
+        assert len(house.events("host.reachable")) == 1
+    assert "localhost: the network is down" in caplog.text
+    assert "localhost: localhost" not in caplog.text
+
+
+async def test_a_look_that_took_long_and_brought_little_lets_the_host_rest(
+    house: House, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.engine.reader.SLOW", 0.0)
+    house.write("w", pattern=r"hit \d", interval_seconds=3600)
+    for number in range(2):
+        jobs.add(str(number)).write_text("hit 1\n")
+    async with stand(house, jobs) as here:
+        monkeypatch.setattr("reconciler.engine.reader.REST", 1e9)
+        for worker in here.workers.values():
+            here.reader.follow(worker)
+        await eventually(lambda: len(house.matched()) == 2 and all(not w.busy for w in here.workers.values()))
+        for worker in here.workers.values():
+            here.reader.arm(worker.task.job.key, here.parts.clock.now())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert len(here.transport.looks) == 1
+        monkeypatch.setattr(here.parts.clock, "now", later(here))
+        here.reader.arm(next(iter(here.workers.values())).task.job.key, 0.0)
+        await eventually(lambda: len(here.transport.looks) == 2, timeout=20)
+
+
+def later(here: Stand) -> Callable[[], float]:
+    """Return a clock's `now` a minute and more from now."""
+    now = here.parts.clock.now
+    return lambda: now() + 100.0
 
 
 async def test_a_worker_that_is_busy_is_looked_at_once_it_is_not(house: House, jobs: Jobs) -> None:

@@ -19,6 +19,8 @@ class Relay:
         self.rate: float | None = None
         #: Bytes to the client after which the line is cut; None: never.
         self.cut_after: int | None = None
+        #: The same for every line by itself, from its beginning.
+        self.cut_each_after: int | None = None
         self.to_client = 0
         #: Lines that the client has ended.
         self.hung_up = 0
@@ -64,10 +66,11 @@ class Relay:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_client: bool) -> None:
-        loop = asyncio.get_running_loop()
+        loop, passed = asyncio.get_running_loop(), 0
         line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1000)
 
         async def deliver() -> None:
+            nonlocal passed
             while True:
                 due, data = await line.get()
                 await asyncio.sleep(max(0.0, due - loop.time()))
@@ -76,6 +79,10 @@ class Relay:
                 await writer.drain()
                 if not data:
                     writer.close()
+                    return
+                passed += len(data)
+                if to_client and self.cut_each_after is not None and passed >= self.cut_each_after:
+                    writer.transport.abort()
                     return
                 await self._count(len(data), to_client)
 

@@ -136,12 +136,32 @@ async def test_a_squeue_that_does_not_work_is_no_empty_list(site: Site, schedule
             await ask
 
 
-async def test_a_squeue_that_lists_nobody_is_an_empty_list(site: Site, scheduler: SlurmScheduler) -> None:
+@pytest.mark.parametrize(
+    ("says", "known"),
+    [
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", {}),
+        ("echo 'Job 10_7 not found'; exit 1", {}),
+        ("echo 'JobId=10 JobName=n'", None),
+        ("exit 0", None),
+        ("exit 1", None),
+        ("echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1", None),
+    ],
+)
+async def test_a_squeue_that_lists_nobody_is_believed_of_known_jobs_only_where_scontrol_agrees(
+    site: Site, scheduler: SlurmScheduler, says: str, known: dict[JobId, Job] | None
+) -> None:
     site.answer("slurm 22.05.8", {"StdOut": "/w/o"})
     await only(scheduler)
     site.program("squeue", "#!/bin/sh\nexit 0\n")
+    site.program("scontrol", f'{CONFIG}[ "$1 $2" = "show config" ] || {{ {says}; }}\n')
     assert await scheduler.jobs(None) == ()
-    assert await scheduler.lookup([JobId("10"), JobId("11")]) == {}
+    for ids in ([JobId("10")], [JobId("10"), JobId("11")]):
+        if known is None:
+            with pytest.raises(SchedulerUnavailableError, match="tells nothing of job 10") as caught:
+                await scheduler.lookup(ids)
+            assert caught.value.remedy
+        else:
+            assert await scheduler.lookup(ids) == known
 
 
 async def test_a_banner_before_the_id_is_passed_over(site: Site, scheduler: SlurmScheduler) -> None:
