@@ -64,11 +64,6 @@ def worst(codes: Sequence[ExitCode]) -> ExitCode:
     return min(codes, key=EXIT_PRECEDENCE.index, default=ExitCode.OK)
 
 
-def at_host(host: str, reason: str) -> str:
-    """Return why something failed with the host's name in front, once: what a transport says names its host already."""
-    return reason if reason.startswith(f"{host}: ") else f"{host}: {reason}"
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a file that a person wrote.

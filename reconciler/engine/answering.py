@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.engine.parts import Parts
-from reconciler.errors import at_host
 from reconciler.events import Event, EventType
 from reconciler.model import HostName
 from reconciler.protocols import Batch, StateReading, StateWriting
@@ -61,14 +60,15 @@ class Answering:
             return self._listing[host][0]
         return OUTPUTS if host in self._outputs else "host"
 
-    async def not_listed(self, host: HostName, layer: str, reason: str) -> None:
-        """Mark a host whose jobs could not be listed."""
-        self._listing[host] = (layer, reason)
+    async def not_listed(self, host: HostName, layer: str, reason: str) -> str:
+        """Mark a host whose jobs could not be listed; return the reason without the host's name."""
+        self._listing[host] = (layer, _bare(host, reason))
         await self._mark(host)
+        return self.unreachable[host]
 
     async def not_seen(self, host: HostName, reason: str) -> None:
         """Mark a host whose outputs cannot be looked at."""
-        self._outputs[host] = reason
+        self._outputs[host] = _bare(host, reason)
         await self._mark(host)
 
     async def seen(self, host: HostName) -> None:
@@ -97,7 +97,7 @@ class Answering:
         if host in self.unreachable:
             self.unreachable[host] = reason
             return
-        log.warning("%s", at_host(host, reason))
+        log.warning("%s: %s", host, reason)
         now = self._parts.clock.now()
         event = Event(
             EventType.HOST_UNREACHABLE, now, host, hostname=host, action_result=reason, success=False,
@@ -114,3 +114,8 @@ class Answering:
 
         if facts or events:
             await self._parts.state.run(work)
+
+
+def _bare(host: HostName, reason: str) -> str:
+    """Return a reason without the host's name, which what shows it puts in front."""
+    return reason.removeprefix(f"{host}: ")

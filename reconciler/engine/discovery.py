@@ -97,9 +97,8 @@ class Discovery:
 
     async def _take(self, host: HostName, answer: Answer, seen: Seen) -> None:
         if isinstance(answer, UnavailableError):
-            seen.unreachable[host] = answer.message
             layer = "host" if isinstance(answer, HostUnreachableError) else "scheduler"
-            await self.answering.not_listed(host, layer, answer.message)
+            seen.unreachable[host] = await self.answering.not_listed(host, layer, answer.message)
         else:
             seen.changed |= await self._record(host, *answer)
 

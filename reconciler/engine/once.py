@@ -75,7 +75,7 @@ class Once:
                 more = await _all_of(self._step(*each, gate) for each in zip(tasks, glimpses, strict=True))
                 tasks = [task for task, again in zip(tasks, more, strict=True) if again]
         except HostUnreachableError as error:
-            report.seen.unreachable[host.name] = error.message
+            report.seen.unreachable[host.name] = error.message.removeprefix(f"{host.name}: ")
 
     async def _step(self, task: JobTask, seen: Mapping[StreamName, Glimpse], gate: asyncio.Semaphore) -> bool:
         """One tick and its actions; return whether to look again."""

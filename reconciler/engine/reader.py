@@ -20,7 +20,7 @@ from reconciler.engine.jobtask import JobTask, TickResult
 from reconciler.engine.once import interesting, look
 from reconciler.engine.parts import Host, Parts
 from reconciler.engine.worker import Worker
-from reconciler.errors import HostUnreachableError, StateError, at_host
+from reconciler.errors import HostUnreachableError, StateError
 from reconciler.model import JobKey, StreamName
 from reconciler.protocols import Glimpse
 
@@ -192,7 +192,8 @@ class Reader:
     async def _failed(self, workers: Sequence[Worker], error: HostUnreachableError) -> None:
         self._failures += 1
         wait = min(MAX_RETRY, 2.0**self._failures)
-        log.warning("%s; looked at again in %.0f s", at_host(self._host.name, error.message), wait)
+        reason = error.message.removeprefix(f"{self._host.name}: ")
+        log.warning("%s: %s; looked at again in %.0f s", self._host.name, reason, wait)
         for worker in workers:
             self.arm(worker.task.job.key, self._parts.clock.now() + wait)
         if self._failures >= MARKED_AFTER:

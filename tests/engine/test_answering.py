@@ -14,7 +14,7 @@ from parts.waiting import eventually
 
 from reconciler.engine.discovery import Discovery
 from reconciler.engine.parts import Host
-from reconciler.errors import HostUnreachableError, SchedulerUnavailableError, at_host
+from reconciler.errors import HostUnreachableError, SchedulerUnavailableError
 from reconciler.model import HostName, JobKey
 from reconciler.protocols import EventFilter
 
@@ -111,7 +111,7 @@ async def test_an_outage_is_one_event_and_its_end_another(house: House) -> None:
         for error in (SchedulerUnavailableError("squeue failed"), HostUnreachableError("far: refused")):
             here.far.failing = error
             await here.discovery.look()
-            assert here.discovery.unreachable == {FAR: error.message}
+            assert here.discovery.unreachable == {FAR: error.message.removeprefix("far: ")}
         assert here.discovery.listing(FAR).layer == "host"
         assert here.discovery.listing(NEAR).layer == ""
         here.far.failing = None
@@ -129,7 +129,7 @@ async def test_a_host_whose_files_cannot_be_seen_stays_marked_while_its_jobs_are
         for _ in range(2):
             await answering.not_seen(FAR, "far: a file system there hangs")
         await here.discovery.look()
-        assert here.discovery.unreachable == {FAR: "far: a file system there hangs"}
+        assert here.discovery.unreachable == {FAR: "a file system there hangs"}
         assert here.discovery.listing(FAR).layer == "outputs"
         here.far.failing = SchedulerUnavailableError("squeue failed")
         await here.discovery.look()
@@ -156,6 +156,9 @@ async def test_a_mark_outlives_the_process_and_ends_with_the_first_listing(house
         assert await here.marks() == [("unreachable", FAR, "scheduler"), ("reachable", FAR, "")]
 
 
-def test_a_hosts_name_stands_in_front_of_a_reason_once() -> None:
-    assert at_host("far", "far: connection refused") == "far: connection refused"
-    assert at_host("far", "squeue on far failed") == "far: squeue on far failed"
+async def test_a_hosts_name_stands_in_front_of_a_reason_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    async with two(house) as here:
+        here.far.let.set()
+        here.far.failing = HostUnreachableError("far: connection refused")
+        assert (await here.discovery.look()).unreachable == {FAR: "connection refused"}
+    assert caplog.messages == ["far: connection refused"]
