@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId
-from reconciler.schedulers.slurm_paths import PathFacts, expand, followed
-from reconciler.schedulers.slurm_states import job_state
+from reconciler.schedulers.slurm_paths import PathFacts, expand, followed, needs_node
+from reconciler.schedulers.slurm_states import exit_code, job_state, wait_status
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
 
 #: Fields of `squeue -O`, in the order asked for. All exist since 18.08; a separator after a field since 20.02.
@@ -45,8 +45,6 @@ _NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None", "Unknown"})
 #: `123`, an array task `123_4`, a part of a heterogeneous job `123+1`. What is left of an array waits as `123_[5-9%2]`.
 _ID = re.compile(r"\d+(?:_\d+|\+\d+)?", re.ASCII)
 _WAITING = re.compile(r"\d+_\[.*\]?", re.ASCII | re.DOTALL)
-_NODE = re.compile(r"%\d*N", re.ASCII)
-_EXIT = re.compile(r"(?P<status>\d+)(?::(?P<signal>\d+))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
         qos=_value(facts["QOS"]),
         comment=_value(facts["Comment"]),
         command=_value(facts["Command"]),
-        exit_code=_wait_status(facts["exit_code"]) if state.ended else None,
+        exit_code=wait_status(facts["exit_code"]) if state.ended else None,
         restarts=int(facts["RestartCnt"]) if facts["RestartCnt"].isdigit() else 0,
     )
 
@@ -146,7 +144,7 @@ def _accounted(facts: Mapping[str, str], host: HostName) -> Job:
         account=facts["Account"],
         qos=facts["QOS"],
         comment=facts["Comment"],
-        exit_code=_exit_code(facts["ExitCode"]) if state.ended else None,
+        exit_code=exit_code(facts["ExitCode"]) if state.ended else None,
     )
 
 
@@ -176,27 +174,10 @@ def _placed(workdir: str, path: str, node: str) -> str | None:
 
 
 def _expanded(pattern: str, default: str, paths: PathFacts) -> str | None:
-    if not paths.node and _NODE.search(pattern):
+    if not paths.node and needs_node(pattern):
         return None  # known as soon as the job has a node
     return expand(default_pattern(paths.id) if pattern == default else pattern, paths)
 
 
 def _value(text: str) -> str:
     return "" if text in _NOTHING else text
-
-
-def _wait_status(text: str) -> int | None:
-    """Read what squeue shows: the status that wait(2) gave, or `status:signal`."""
-    if not text.isdigit():
-        return _exit_code(text)
-    number = int(text)
-    return number >> 8 or ((128 + (number & 127)) if number & 127 else 0)
-
-
-def _exit_code(text: str) -> int | None:
-    """Read `status:signal`; a signal is 128 and its number, as in a shell."""
-    found = _EXIT.fullmatch(text)
-    if not found:
-        return None
-    signal = int(found["signal"] or 0)
-    return int(found["status"]) or (128 + signal if signal else 0)

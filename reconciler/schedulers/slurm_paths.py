@@ -13,6 +13,7 @@ from reconciler.model import JobId
 
 _SYMBOL = re.compile(r"%(?P<width>\d{0,9})(?P<letter>.?)", re.ASCII | re.DOTALL)
 _ESCAPED = re.compile(r"\\(\\?)")
+_NODE = re.compile(r"%\d*N", re.ASCII)
 #: SLURM pads to ten digits at most.
 _WIDEST = 10
 
@@ -32,13 +33,19 @@ class PathFacts:
 def expand(pattern: str, facts: PathFacts) -> str:
     """Return the absolute path that a pattern means for the batch step of a job.
 
-    A pattern with a backslash is taken literally, one level of backslashes taken out. Unknown symbols stay as written.
+    A pattern with a backslash is taken literally, one level of backslashes taken out. Unknown symbols stay as written:
+    `%b` too, which came with 24.11, where SLURM expands it itself.
     """
     if "\\" in pattern:
         path = _ESCAPED.sub(r"\1", pattern)
     else:
         path = _SYMBOL.sub(lambda found: _symbol(found, facts), pattern)
     return os.path.join(facts.workdir, path)
+
+
+def needs_node(pattern: str) -> bool:
+    """Tell whether a pattern means a path only once its job has a node."""
+    return "\\" not in pattern and bool(_NODE.search(pattern.replace("%%", "")))
 
 
 def followed(path: str | None) -> str | None:

@@ -1,10 +1,11 @@
-"""SLURM's words for the state of a job, and what they mean here. Pure.
+"""SLURM's words for the state of a job and for how it ended, and what they mean here. Pure.
 
 The words are those of squeue(1) and sacct(1), "JOB STATE CODES", up to 25.11.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from reconciler.model import JobState
@@ -34,3 +35,25 @@ def job_state(words: str | Sequence[str]) -> JobState:
         if flag in known:
             return _MEANING[flag]
     return next((_MEANING[word] for word in known if word in _MEANING), JobState.RUNNING)
+
+
+_EXIT = re.compile(r"(?P<status>\d+)(?::(?P<signal>\d+))?", re.ASCII)
+
+
+def wait_status(text: str) -> int | None:
+    """Read what squeue shows: the status that wait(2) gave, or `status:signal`."""
+    if not text.isdigit():
+        return exit_code(text)
+    number = int(text)
+    return number >> 8 or ((128 + (number & 127)) if number & 127 else 0)
+
+
+def exit_code(text: str) -> int | None:
+    """Read `status:signal`; a signal is 128 and its number, as in a shell."""
+    found = _EXIT.fullmatch(text)
+    return ended_with(int(found["status"]), int(found["signal"] or 0)) if found else None
+
+
+def ended_with(status: int, signal: int) -> int:
+    """Return the exit status as a shell gives it."""
+    return status or (128 + signal if signal else 0)

@@ -1,0 +1,30 @@
+"""A list of jobs that a site keeps in a file, for programs to read in place of asking slurmctld. Pure.
+
+`slurm` reads the file where `listing` names one. What it holds tells what it is: JSON, or `scontrol show job`.
+"""
+
+from __future__ import annotations
+
+from reconciler.errors import SchedulerUnavailableError
+from reconciler.model import HostName, Job
+from reconciler.schedulers.slurm_json import json_jobs
+from reconciler.schedulers.slurm_show import shown_jobs
+
+#: Prints the age of a file in seconds, by its host's own clock, then what it holds.
+READ = 'age=$(($(date +%s) - $(stat -L -c %Y -- "$1"))) && echo "$age" && cat -- "$1"'
+
+
+def kept_jobs(text: bytes, host: HostName) -> tuple[Job, ...]:
+    """Return the jobs of a kept list. SchedulerUnavailableError, with the reason, where it is none, or not whole."""
+    start = text.lstrip()
+    if not start:
+        raise SchedulerUnavailableError("the list of jobs is empty: not even `[]` stands there")
+    if start.startswith((b"{", b"[")):
+        return tuple(json_jobs(start, host))
+    if start.startswith(b"JobId="):
+        return tuple(shown_jobs(start, host))
+    first = start.split(b"\n", 1)[0][:60].decode(errors="replace")
+    raise SchedulerUnavailableError(
+        f"neither the JSON of squeue or sacct nor what `scontrol show job` prints; it begins with {first!r}",
+        remedy="let the site keep what `squeue --json` prints",
+    )
