@@ -4,12 +4,13 @@ import { isAbort } from "../lib/api.js";
 import { toast } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
 import { live } from "../lib/live.js";
-import { emptyState, errorState, errorText } from "../lib/states.js";
+import { errorState, errorText } from "../lib/states.js";
 import { Bar } from "./output-bar.js";
 import { Finder } from "./finder.js";
 import { LineList, ROW } from "./line-list.js";
 import { Lines } from "./lines.js";
-import { marker, visible } from "./visible.js";
+import { keys, nothing, place } from "./output-place.js";
+import { marker } from "./visible.js";
 import { showWhole } from "./whole-line.js";
 
 /** @typedef {import("../types").Context} Context */
@@ -17,6 +18,8 @@ import { showWhole } from "./whole-line.js";
 /** Ms between two looks for more: at first, and where nothing comes. */
 const SOON = 1000;
 const LATE = 10_000;
+/** Ms in which a scroll is a person's, who leaves the end. */
+const GESTURE = 1500;
 /** Px from an end at which more is read. */
 const NEAR = 1200;
 
@@ -34,6 +37,8 @@ export class OutputView {
   #wait = SOON;
   #timer = 0;
   #reading = false;
+  /** When a person last did something that may scroll. */
+  #moved = 0;
 
   /**
    * @param {{host: string, id: string, stream: import("../views").Stream, label: string}} of
@@ -60,7 +65,16 @@ export class OutputView {
     }, { wrap: this.#list.wrapped, query });
     const { frame } = this.#list;
     frame.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    frame.addEventListener("keydown", (event) => this.#key(event));
+    keys(frame, {
+      Home: () => void this.#start(),
+      End: () => void this.#end(!this.ended()),
+      n: () => this.#step(1),
+      N: () => this.#step(-1),
+      f: () => void this.#end(),
+      w: () => this.#wrap(),
+      "/": () => this.#bar.text.focus(),
+    });
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) frame.addEventListener(kind, () => void (this.#moved = Date.now()), { passive: true });
     this.element = h("section", { class: "output-view" }, this.#bar.element, this.#notice, frame, this.#bar.foot);
     signal.addEventListener("abort", () => this.#stop());
     this.query = query.text ? query : null;
@@ -146,7 +160,7 @@ export class OutputView {
   }
 
   #told() {
-    const { sight, reason, rows } = this.#lines;
+    const { sight, rows } = this.#lines;
     this.#bar.tell(this.#lines, this.ended());
     this.#list.frame.classList.toggle("empty", rows.length === 0);
     if (sight === "read" && rows.length > 0) {
@@ -154,9 +168,7 @@ export class OutputView {
       return;
     }
     if (rows.length > 0) return;
-    const text = sight === "failed" ? `The file cannot be read: ${visible(reason)}.` : sight === "missing"
-      ? "The file is not there (yet). A job makes it when it begins to run." : "The file is empty so far.";
-    replace(this.#notice, emptyState({ title: "Nothing is printed", text: this.ended() ? text : `${text} It is looked at again and again.` }));
+    replace(this.#notice, nothing(this.#lines, this.ended()));
   }
 
   /**
@@ -268,7 +280,10 @@ export class OutputView {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#list.frame;
     const below = scrollHeight - scrollTop - clientHeight;
-    if (this.#following && below > 3 * ROW && !this.#reading) this.#follow(false);
+    if (this.#following && below > 3 * ROW) {
+      if (Date.now() - this.#moved < GESTURE) this.#follow(false);
+      else this.#list.bottom(); // rows were measured, or the window changed
+    }
     if (scrollTop < NEAR) void this.#earlier();
     if (below < NEAR && !this.#lines.atEnd) void this.#more();
   }
@@ -279,37 +294,9 @@ export class OutputView {
     if (this.#following) this.#list.bottom();
   }
 
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    if (event.target !== this.#list.frame || event.ctrlKey || event.metaKey || event.altKey) return;
-    /** @type {Record<string, () => void>} */
-    const keys = {
-      Home: () => void this.#start(),
-      End: () => void this.#end(!this.ended()),
-      n: () => this.#step(1),
-      N: () => this.#step(-1),
-      f: () => void this.#end(),
-      w: () => this.#wrap(),
-      "/": () => this.#bar.text.focus(),
-    };
-    const run = keys[event.key];
-    if (!run) return;
-    event.preventDefault();
-    run();
-  }
-
   #stop() {
     clearTimeout(this.#timer);
     this.#list.stop();
   }
 }
 
-
-/**
- * Where an address says that one wants to be.
- * @param {URLSearchParams} query
- */
-function place(query) {
-  const whole = (/** @type {string} */ name) => (/^\d{1,15}$/.test(query.get(name) ?? "") ? Number(query.get(name)) : null);
-  return { offset: whole("offset"), line: whole("line") || null };
-}
