@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from parts.far_slurm import FarSlurm, values_of, watchers_of
+from parts.outages import OUTAGES
 from parts.relay import Relay, relay_to
 from parts.running import running
 from parts.sshd import HOST
@@ -44,79 +42,6 @@ JOB = """\
 for n in 1 2 3; do echo loss: $n; while [ ! -e go$n ]; do sleep 0.05; done; done
 printf 'loss: 4'
 """
-
-Outage = Callable[[FarSlurm, Relay], AbstractAsyncContextManager[None]]
-
-
-@contextlib.asynccontextmanager
-async def slurmctld_is_stopped(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-    with far.slurm.without_controller():
-        yield
-
-
-@contextlib.asynccontextmanager
-async def slurmctld_is_cut_off(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-    with far.slurm.paused():
-        yield
-
-
-def squeue_that(does: str) -> Outage:
-    @contextlib.asynccontextmanager
-    async def outage(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-        far.program("squeue", f"#!/bin/sh\n{does}\n")
-        yield
-        far.own("squeue")
-
-    return outage
-
-
-@contextlib.asynccontextmanager
-async def sshd_refuses(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-    far.sshd.stop()
-    yield
-    far.sshd.start()
-
-
-@contextlib.asynccontextmanager
-async def the_line_hangs(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-    relay.hold()
-    yield
-    relay.through.set()
-
-
-@contextlib.asynccontextmanager
-async def the_line_breaks_within_every_answer(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-    relay.cut_each_after = 6_000  # enough to be let in, and for a part of an answer
-    relay.cut()
-    yield
-    relay.cut_each_after = None
-
-
-@contextlib.asynccontextmanager
-async def the_file_system_hangs(far: FarSlurm, relay: Relay) -> AsyncIterator[None]:
-    held = [process for process in far.sshd.programs if process.name().startswith("python3")]
-    assert len(held) == 1
-    for process in held:
-        process.send_signal(signal.SIGSTOP)  # what looks at files stands still, as over a dead mount
-    yield
-    for process in held:
-        process.send_signal(signal.SIGCONT)
-
-
-OUTAGES = {
-    "slurmctld is stopped": slurmctld_is_stopped,
-    "slurmctld is cut off": slurmctld_is_cut_off,
-    "squeue fails": squeue_that("echo 'slurm_load_jobs error: Socket timed out' >&2; exit 1"),
-    "squeue answers nothing": squeue_that("exit 0"),
-    "squeue prints something else": squeue_that("echo Sorry, maintenance until Monday"),
-    "squeue prints half of it": squeue_that(
-        'PATH=/usr/bin; n=$(squeue "$@" | wc -c); squeue "$@" | head -c $((n / 2))'
-    ),
-    "sshd refuses": sshd_refuses,
-    "the line hangs": the_line_hangs,
-    "the file system hangs": the_file_system_hangs,
-    "the line breaks within every answer": the_line_breaks_within_every_answer,
-}
 
 
 @pytest.fixture
