@@ -360,7 +360,8 @@ async def face(
     desk = Desk(
         parts=engine.parts, identity=engine.identity, controller=engine.controller, daemon=engine.daemon,
         reading=reading, dropins=Dropins(api_directory(settings)), keyring=Keyring(keys_path(settings)),
-        audit=AuditLog(engine.parts, engine.daemon), feed=feed, tools=Tools(parse, warnings, forbidden), secure=secure,
+        audit=AuditLog(engine.parts, engine.daemon), feed=feed, secure=secure,
+        tools=Tools(parse, warnings, forbidden, action_plugins),
     )  # fmt: skip
     try:
         yield make_app(desk, hosts, pages if (pages / "index.html").is_file() else None)

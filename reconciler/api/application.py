@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from reconciler import __version__
 from reconciler.api import (
     expiry,
+    routes_authoring,
     routes_events,
     routes_hosts,
     routes_jobs,
@@ -103,6 +104,7 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )  # fmt: skip
     api.include_router(routes_events.routes(desk))  # before those of watchers, whose numbers stand where `events` does
+    api.include_router(routes_authoring.routes(desk))
     api.include_router(routes_watchers.routes(desk))
     api.include_router(routes_jobs.routes(desk))
     api.include_router(routes_output.routes(desk))

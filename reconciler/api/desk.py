@@ -6,7 +6,7 @@ Made once by `make_app`. It finds watchers and jobs, or says that they are not t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.api.audit import AuditLog
@@ -24,16 +24,18 @@ from reconciler.errors import Problem
 from reconciler.logic.desired import Desired
 from reconciler.model import HostName, JobId, JobKey, StoredSpec, Watcher, WatcherName, WatcherState
 from reconciler.protocols import KnownJob, StateReading, WatcherFilter
+from reconciler.registry import Plugin
 from reconciler.spec.load import Loaded, LocatedSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What `app` lends: the production loader, its warnings, and what the settings forbid to a source."""
+    """What `app` lends: the production loader, its warnings, what the settings forbid to a source, the action types."""
 
     parse: Callable[[bytes, str], Loaded]
     warnings: Callable[[LocatedSpec, str], Sequence[Problem]]
     forbidden: Callable[[LocatedSpec, str, str], Sequence[Problem]]
+    actions: Callable[[], Mapping[str, Plugin]]
 
 
 @dataclass(frozen=True, slots=True)

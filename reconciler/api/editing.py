@@ -42,6 +42,15 @@ def without(text: str, name: str) -> str:
     return _dumped(kept, writer) if kept else ""
 
 
+def alone(text: str, name: str, edit: Callable[[MutableMapping[str, Any]], None]) -> str:
+    """Return a file with the watcher of this name alone, changed in place by `edit`. Raises KeyError."""
+    writer = _writer(text)
+    documents = list(writer.load_all(text))
+    found = _find(documents, name)
+    edit(found)
+    return _dumped([found], writer)
+
+
 def names_in(text: str) -> list[str]:
     """Return the names of the watchers in a file, in their order."""
     return [str(each.get("name", "")) for each in _watchers(list(_writer().load_all(text)))]

@@ -28,7 +28,9 @@ MOST_HEADERS = 16 * 1024
 #: Paths for everybody; what they tell is no secret.
 OPEN = frozenset({"/healthz", "/readyz", "/login"})
 #: Requests that change nothing but who one is, or carry a body and change nothing.
-ASKING = frozenset({"/api/validate", "/api/patterns/test", "/api/session"})
+ASKING = frozenset(
+    {"/api/validate", "/api/patterns/test", "/api/selectors/test", "/api/watchers/preview", "/api/session"}
+)
 #: Requests that make keys.
 RULING = frozenset({"/api/session/links"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -208,11 +208,13 @@ class Validated(Answer):
 
 
 class PatternTestBody(BaseModel):
-    """A pattern and what to try it on: `text`, or the end of a job's output."""
+    """A pattern (or several, `any`, or a `preset`) and what to try it on: `text`, or the end of a job's output."""
 
     model_config = ConfigDict(extra="forbid")
 
-    pattern: Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+    pattern: Annotated[str, StringConstraints(min_length=1, max_length=1000)] | None = None
+    any: Annotated[list[Annotated[str, StringConstraints(max_length=1000)]], Field(max_length=100)] | None = None
+    preset: Annotated[str, StringConstraints(max_length=64)] | None = None
     captures: Annotated[list[Annotated[str, StringConstraints(max_length=64)]], Field(max_length=50)] = []
     condition: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     multiline: Annotated[int, Field(ge=1, le=50)] = 1
@@ -242,6 +244,11 @@ class PatternTested(Answer):
     count: int
     bytes: int = Field(description="how much text was looked at")
     problems: list[str] = Field(description="conditions that could not be told, lines that took too long")
+    tier: Literal["hyperscan", "re2", "fallback"] = Field(description="the slowest engine that is needed")
+    reason: str = Field(description="why no faster one")
+    slow: bool = Field(description="every line has to be tried with it")
+    matches_empty: bool = Field(description="it matches every line")
+    groups: list[str | None] = Field(description="names of groups 1..N in the pattern; null: it has none there")
 
 
 class SessionShape(Answer):

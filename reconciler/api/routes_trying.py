@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,7 +20,9 @@ from reconciler.api.reports import (
 from reconciler.api.routes_jobs import look_at_end
 from reconciler.api.shaping import clean
 from reconciler.logic.compiled import compile_spec
+from reconciler.logic.expression import Tier, check
 from reconciler.logic.simulate import Simulation, simulate
+from reconciler.logic.syntax import parse
 from reconciler.model import LOCALHOST, Job, JobId, JobState
 from reconciler.spec.watcher import WatcherSpec
 
@@ -44,10 +47,11 @@ def routes(desk: Desk) -> APIRouter:
         kinds = desk.parts.kinds
         job = Job(LOCALHOST, JobId("0"), "sample", "sample", JobState.RUNNING)
 
-        def run() -> Simulation:
-            return simulate(compile_spec(spec, "sample", kinds), job, sample)
+        def run() -> PatternTested:
+            found = simulate(compile_spec(spec, "sample", kinds), job, sample)
+            return _tested(found, body.limit, len(sample), how_run(spec.expressions()))
 
-        return _tested(await asyncio.to_thread(run), body.limit, len(sample))
+        return await asyncio.to_thread(run)
 
     return router
 
@@ -74,9 +78,11 @@ def _spec(desk: Desk, body: PatternTestBody) -> WatcherSpec:
     """Return a watcher of this pattern that records every match; refused where the production loader refuses it."""
     from reconciler.api.editing import new_text
 
+    asked = {"pattern": body.pattern, "patterns": {"any": body.any} if body.any is not None else None}
+    asked["preset"] = body.preset
     written: dict[str, Any] = {
         "name": "sample",
-        "pattern": body.pattern,
+        **{key: value for key, value in asked.items() if value is not None},
         "captures": body.captures,
         "multiline": body.multiline,
         "every_nth_line": body.every_nth_line,
@@ -104,7 +110,22 @@ async def _sample(desk: Desk, body: PatternTestBody) -> bytes:
     return (await look_at_end(desk, known, path, SAMPLE_BYTES)).data if path else b""
 
 
-def _tested(found: Simulation, limit: int, size: int) -> PatternTested:
+def how_run(expressions: Sequence[str]) -> dict[str, Any]:
+    """Return how patterns are run, the slowest of them, and the names of their groups (of one pattern alone)."""
+    order = (Tier.HYPERSCAN, Tier.RE2, Tier.FALLBACK)
+    infos = [check(expression) for expression in expressions]
+    worst = max(infos, key=lambda info: (info.slow, order.index(info.tier)))
+    names = {number: name for name, number in parse(expressions[0]).names.items()} if len(expressions) == 1 else {}
+    return {
+        "tier": worst.tier.value,
+        "reason": worst.reason,
+        "slow": worst.slow,
+        "matches_empty": any(info.matches_empty for info in infos),
+        "groups": [names.get(number) for number in range(1, infos[0].groups + 1)] if len(infos) == 1 else [],
+    }
+
+
+def _tested(found: Simulation, limit: int, size: int, how: Mapping[str, Any]) -> PatternTested:
     matches = [
         MatchShape(
             text=clean(match.text), line=match.line, offset=match.offset, groups=list(match.groups),
@@ -113,5 +134,5 @@ def _tested(found: Simulation, limit: int, size: int) -> PatternTested:
         for match in found.matches[:limit]
     ]  # fmt: skip
     return PatternTested(
-        matches=matches, count=len(found.matches), bytes=size, problems=list(dict.fromkeys(found.problems))[:20]
+        matches=matches, count=len(found.matches), bytes=size, problems=list(dict.fromkeys(found.problems))[:20], **how
     )

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Path, Query, Request
 
 from reconciler.api import asking, writing
 from reconciler.api.callers import Caller
+from reconciler.api.composing import text_of
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import NotThereError, RequestRefusedError, documented
 from reconciler.api.shapes import (
@@ -84,7 +85,7 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
     async def look_at_watcher(watcher_id: Id, stopped: Annotated[bool, Query()] = False) -> WatcherDetail:
         """Return one watcher with its spec and the text of its file; with `stopped` a deleted one, too."""
         watcher, stored = await desk.watcher(watcher_id, stopped=stopped)
-        text = await writing.text_of(desk, watcher, stored)
+        text = await text_of(desk, watcher, stored)
         jobs = len(await desk.of_spec(watcher.name))
         return WatcherDetail(
             **watcher_fields(watcher, stored, desk.daemon.next_look), spec=spec_of(stored), yaml=text, jobs=jobs

@@ -7,49 +7,34 @@ changed only where the caller says that all of them are meant.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from reconciler.api.callers import Caller
+from reconciler.api.composing import changed, check_free, check_owner, composed, loaded, path_of, text_of
 from reconciler.api.desk import Desk
-from reconciler.api.editing import edited, merge, names_in, new_text, without
-from reconciler.api.refusals import ConflictError, RequestRefusedError, flawed
+from reconciler.api.editing import without
+from reconciler.api.refusals import ConflictError, flawed
 from reconciler.api.shapes import Deleted, NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import spec_of, watcher_shape
 from reconciler.engine.controller import PassReport
-from reconciler.errors import Problem, StateError
+from reconciler.errors import Problem
 from reconciler.events import EventType
 from reconciler.logic.telling import watcher_event
-from reconciler.model import Origin, StoredSpec, Watcher, WatcherState
+from reconciler.model import StoredSpec, Watcher, WatcherState
 from reconciler.protocols import Advance, Batch, StateWriting
-from reconciler.spec.load import LocatedSpec
-
-#: The kind of source that the writable layer is, in policies.
-_KIND = "api"
 
 
 async def create(desk: Desk, caller: Caller, body: NewWatcher) -> WatcherWritten:
     """Write a watcher's file and return what the engine made of it. Raises RequestRefusedError."""
     desk.started()
-    fields = body.model_dump(exclude_unset=True)
-    text, job_id = fields.pop("yaml", None), fields.pop("job_id", None)
-    hostname = fields.pop("hostname", None)
     async with desk.writing:
-        if job_id is not None:
-            await _check_job(desk, job_id, hostname)
-        if text is None:
-            spec = _bound(fields, job_id, hostname)
-            spec["name"] = _free_name(desk, str(spec.get("name", "")), job_id, hostname)
-            text = _written(spec)
-        elif fields or job_id or hostname:
-            raise RequestRefusedError(422, "yaml-alone", "`yaml` says all; nothing can stand beside it")
-        located = _loaded(desk, caller, text)
+        text = await composed(desk, body)
+        located = loaded(desk, caller, text)
         name = located.spec.name
-        _check_free(desk, name)
-        ids = located.spec.jobs.ids
-        path = desk.dropins.path_for(name, ids[0] if len(ids) == 1 else "")
+        check_free(desk, name)
+        path = path_of(desk, located.spec)
         await asyncio.to_thread(desk.dropins.write, path, text)
         report = await _look(desk, path)
         answer = await _answer(desk, name, path, report, "created")
@@ -66,12 +51,12 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
             raise ConflictError("no-spec", "no spec is in force under the watcher's name")
         path = Path(stored.origin.file)
         old = await text_of(desk, watcher, stored)
-        new = _changed(watcher, old, body)
-        _check_owner(desk, stored.origin, new)
+        new = changed(watcher, old, body)
+        check_owner(desk, stored.origin, old, new)
         await _check_reach(desk, watcher, scope)
-        located = _loaded(desk, caller, new, among=watcher.name)
+        located = loaded(desk, caller, new, among=watcher.name)
         if located.spec.name != watcher.name:
-            _check_free(desk, located.spec.name)
+            check_free(desk, located.spec.name)
         await asyncio.to_thread(desk.dropins.write, path, new)
         report = await _look(desk, path, undo=old)
         answer = await _answer(desk, located.spec.name, path, report, "updated")
@@ -102,7 +87,7 @@ async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str) -> Del
 async def _check_deletion(desk: Desk, watcher: Watcher, stored: StoredSpec) -> None:
     if not desk.dropins.owns(stored.origin.file):
         old = await text_of(desk, watcher, stored)
-        _check_owner(desk, stored.origin, without(old, watcher.name))
+        check_owner(desk, stored.origin, old, without(old, watcher.name))
     if spec_of(stored).get("prune") == "disabled":
         raise ConflictError(
             "prune-disabled", "its file says `prune: disabled`, so it would go on", remedy="take that out first (PUT)"
@@ -142,96 +127,6 @@ async def _remove(desk: Desk, path: Path, rest: str) -> None:
 # --- what is asked before anything is written ------------------------------------------------------------------------
 
 
-async def _check_job(desk: Desk, job_id: str, hostname: str | None) -> None:
-    """The job must be known; one that was submitted a moment ago is looked for."""
-    if hostname is not None and hostname not in desk.parts.settings.hosts:
-        raise RequestRefusedError(422, "unknown-host", f"no host {hostname} is configured", remedy="see `hosts`")
-    known = any(key.id == job_id for key in desk.controller.discovery.known)
-    if not known and not desk.listings.wait("jobs", desk.parts.clock.monotonic()):
-        await desk.daemon.look_again(list_jobs=True)
-    desk.job(job_id, hostname)
-
-
-def _bound(fields: Mapping[str, Any], job_id: str | None, hostname: str | None) -> dict[str, Any]:
-    """Return the spec of a body: the job stands where a selector has it."""
-    spec = {key: value for key, value in fields.items() if value is not None}
-    jobs: dict[str, Any] = {}
-    if job_id is not None:
-        jobs["ids"] = [job_id]
-    if hostname is not None:
-        jobs["hosts"] = [hostname]
-    if jobs and "jobs" in spec:
-        raise RequestRefusedError(422, "two-selectors", "give either `job_id` and `hostname`, or `jobs`")
-    name = spec.pop("name", None)
-    return {**({"name": name} if name is not None else {}), **({"jobs": jobs} if jobs else {}), **spec}
-
-
-def _free_name(desk: Desk, name: str, job_id: str | None, hostname: str | None) -> str:
-    """Return the name, with the job in it where another job's watcher has it already: names are unique here."""
-    taken = desk.desired(name.strip())
-    if taken is None or job_id is None or (job_id in taken.spec.jobs.ids and (
-        hostname is None or not taken.spec.jobs.hosts or hostname in taken.spec.jobs.hosts
-    )):  # fmt: skip
-        return name
-    longer = f"{name.strip()[:150]} ({job_id})"
-    return longer if desk.desired(longer) is None or hostname is None else f"{longer[:-1]}@{hostname})"
-
-
-def _check_free(desk: Desk, name: str) -> None:
-    taken = desk.desired(name)
-    if taken is not None:
-        where = f"{taken.origin.file}:{taken.origin.line}"
-        raise ConflictError("name-taken", f"there is a watcher {name!r} already, in {where}", remedy="use another name")
-
-
-def _written(spec: Mapping[str, Any]) -> str:
-    try:
-        return new_text(spec)
-    except ValueError as error:
-        raise RequestRefusedError(422, "no-text", "a value holds what is no text (half a character)") from error
-
-
-def _loaded(desk: Desk, caller: Caller, text: str, *, among: str = "") -> LocatedSpec:
-    """Return the spec in a text that is to be written. `among`: the one that was edited, where several stand there."""
-    try:
-        loaded = desk.tools.parse(text.encode(), "watcher.yaml")
-    except UnicodeEncodeError as error:
-        raise RequestRefusedError(422, "no-text", "the text holds half a character") from error
-    if not loaded.good:
-        raise flawed([problem for problem in loaded.problems if problem.severity == "error"])
-    if len(loaded.specs) > 1 and not among:
-        raise RequestRefusedError(422, "several-watchers", "one watcher at a time")
-    for located in loaded.specs:
-        _check_policy(desk, caller, located)
-    chosen = [located for located in loaded.specs if located.spec.name == among] or list(loaded.specs)
-    return chosen[0]
-
-
-def _check_policy(desk: Desk, caller: Caller, located: LocatedSpec) -> None:
-    """Refuse action types that the settings deny to the API, or the key to its holder, and what they forbid in use."""
-    types = {action.type for action in located.spec.actions}
-    allowed = desk.parts.settings.policy.actions.get(_KIND)
-    for who, limit in (("the settings do", allowed), ("the key does", caller.key.actions if caller.key else ())):
-        over = sorted(types - set(limit)) if limit is not None else []
-        if over:
-            raise RequestRefusedError(
-                403, "actions", f"{who} not allow {', '.join(over)} for watchers of the API",
-                remedy="commit the watcher to a directory, or let an operator allow it",
-            )  # fmt: skip
-    forbidden = desk.tools.forbidden(located, "watcher.yaml", f"{_KIND}:")
-    if forbidden:
-        raise flawed(list(forbidden), "the settings do not allow that")
-
-
-def _check_owner(desk: Desk, origin: Origin, text: str) -> None:
-    if not desk.dropins.owns(origin.file):
-        remedy = "commit this to that file" if text else "delete that file"
-        raise ConflictError(
-            "not-ours", f"{origin.file} owns the watcher, and the API may not write there", remedy=remedy,
-            yaml=text, file=origin.file, line=origin.line,
-        )  # fmt: skip
-
-
 async def _check_reach(desk: Desk, watcher: Watcher, scope: str) -> Sequence[Watcher]:
     """Return the watchers of the spec; more than one must be meant."""
     watchers = await desk.of_spec(watcher.name)
@@ -241,48 +136,6 @@ async def _check_reach(desk: Desk, watcher: Watcher, scope: str) -> Sequence[Wat
             "several-jobs", f"the spec has {len(live)} watchers, on as many jobs", remedy="add `scope=spec` to mean all"
         )
     return watchers
-
-
-# --- texts -----------------------------------------------------------------------------------------------------------
-
-
-async def text_of(desk: Desk, watcher: Watcher, stored: StoredSpec | None) -> str:
-    """Return the text of the file that gave a spec; its canonical form where the file is not at hand (a commit)."""
-    if stored is None:
-        return ""
-    path = Path(stored.origin.file)
-    if path.is_absolute():
-        try:
-            text = await asyncio.to_thread(desk.dropins.read, path)
-        except StateError:
-            text = ""
-        if text and desk.tools.parse(text.encode(), path.name).good and watcher.name in names_in(text):
-            return text
-    return new_text({"name": watcher.name, **spec_of(stored)})
-
-
-def _changed(watcher: Watcher, text: str, body: WatcherEdit) -> str:
-    """Return the file as the body wants it."""
-    fields = body.model_dump(exclude_unset=True)
-    whole = fields.pop("yaml", None)
-    for field, own in (("job_id", watcher.job.id), ("hostname", str(watcher.job.host))):
-        if fields.pop(field, own) not in (own, None):
-            raise RequestRefusedError(422, "other-job", "a watcher stays with its job", remedy="create another one")
-    if whole is not None:
-        if fields:
-            raise RequestRefusedError(422, "yaml-alone", "`yaml` says all; nothing can stand beside it")
-        return str(whole)
-
-    def change(spec: Any) -> None:
-        name = fields.get("name")
-        merge(spec, fields)
-        if name is not None and str(name).strip() != watcher.name:
-            spec["renamed_from"] = str(watcher.name)
-
-    try:
-        return edited(text, watcher.name, change)
-    except ValueError as error:
-        raise RequestRefusedError(422, "no-text", "a value holds what is no text (half a character)") from error
 
 
 # --- afterwards ------------------------------------------------------------------------------------------------------

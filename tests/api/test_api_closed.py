@@ -19,7 +19,9 @@ from reconciler.api.keys import LINK_LIFE, KeyKind, Scope
 
 WRONG = f"rk_{'0' * 12}_{'A' * 43}"
 OPEN = {"/healthz", "/readyz", "/login"}
-READING_POSTS = {"/api/validate", "/api/patterns/test", "/api/session"}
+READING_POSTS = {
+    "/api/validate", "/api/patterns/test", "/api/selectors/test", "/api/watchers/preview", "/api/session",
+}  # fmt: skip
 SOCKETS = ("/ws/watchers", "/ws/watchers/1")
 
 
@@ -36,7 +38,7 @@ async def roomy(tmp_path: Path) -> AsyncIterator[Served]:
 async def operations(served: Served) -> list[tuple[str, str]]:
     """Every method and path of the schema, with numbers and names that fit, and the pages of the documentation."""
     schema = (await served.get("/openapi.json"))["paths"]
-    values = {"watcher_id": "999999", "job_id": "1", "name": "loss"}
+    values = {"watcher_id": "999999", "job_id": "1", "name": "loss", "template_id": "loss-tracker"}
     found = [(method.upper(), path.format(**values)) for path, item in schema.items() for method in item]
     return [*found, ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/start.js"), ("GET", "/nothing")]
 
