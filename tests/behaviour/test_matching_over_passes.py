@@ -15,6 +15,11 @@ NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
 
 
 @pytest.fixture
+def house(house_anywhere: House) -> House:
+    return house_anywhere
+
+
+@pytest.fixture
 def jobs(house: House) -> Jobs:
     return house.with_jobs()
 
@@ -100,6 +105,33 @@ async def test_bytes_that_are_no_utf_8_hide_nothing_and_replay_nothing(house: Ho
     assert house.matched() == ["n=1", "n=2", "n=3"]
     assert house.row().checkpoints["stdout"].offset == out.stat().st_size  # type: ignore[index]
     assert [event.data["offset"] for event in house.events("watcher.triggered")] == [4, 8, 14]
+
+
+async def test_an_anchored_pattern_meets_every_redraw_of_a_progress_bar(house: House, jobs: Jobs) -> None:
+    house.write(pattern=r"^(\d+)%$")
+    out = jobs.add()
+    out.write_bytes(b"10%\r20%\r")
+    await house.once()
+    with out.open("ab") as file:
+        file.write(b"\n30%\r4")  # what ended with the look was the first half of an end of line
+    await house.once()
+    with out.open("ab") as file:
+        file.write(b"0%\r\n50%\n")
+    await house.once()
+    assert house.matched() == ["10%", "20%", "30%", "40%", "50%"]
+
+
+async def test_a_line_of_ten_megabytes_is_cut_and_told_and_the_lines_after_it_are_met(house: House, jobs: Jobs) -> None:
+    house.write(pattern=r"end|tail")
+    out = jobs.add()
+    out.write_bytes(b"n" * 10_000_000)
+    await house.once()
+    with out.open("ab") as file:
+        file.write(b" tail\nend\n")
+    await house.once()
+    assert house.matched() == ["end"]
+    (told,) = house.events("stream.line_cut")
+    assert told.data["offset"] == 0
 
 
 async def test_a_group_that_took_no_part_is_empty_text_and_none(house: House, jobs: Jobs) -> None:

@@ -14,13 +14,25 @@ from parts.house import House, Jobs
 from reconciler.engine.parts import Host
 from reconciler.errors import HostUnreachableError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, JobState, StreamName, WatcherState
+from reconciler.transports.ssh import SshTransport
 
 NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
 
 
 @pytest.fixture
+def house(house_anywhere: House) -> House:
+    return house_anywhere
+
+
+@pytest.fixture
 def jobs(house: House) -> Jobs:
     return house.with_jobs()
+
+
+async def test_the_way_to_the_host_is_the_one_that_is_named(house: House, request: pytest.FixtureRequest) -> None:
+    async with house.engine() as engine:
+        transport = engine.parts.hosts[LOCALHOST].transport
+    assert isinstance(transport, SshTransport) == ("ssh" in request.node.name)
 
 
 def numbers(first: int, last: int) -> str:

@@ -1,5 +1,7 @@
 """The fixture `house`: a reconciler of the test's own, with its directory of watchers, its state, and jobs.
 
+`house_anywhere` is the same, once on this machine and once with everything going over a real sshd.
+
 Transport and state are the real ones of this machine. Jobs are either real local processes (`submit`), or lines in a
 list whose outputs are files that the test writes (`Jobs`), so that a test can end, requeue and forget them at will.
 """
@@ -312,3 +314,13 @@ class House:
 def house(tmp_path: Path) -> House:
     """A reconciler without watchers and jobs."""
     return House(tmp_path)
+
+
+@pytest.fixture(params=["here", pytest.param("over ssh", marks=pytest.mark.ssh)])
+def house_anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+    """A reconciler without watchers and jobs, by each way to its only host."""
+    if request.param == "here":
+        return House(tmp_path)
+    way = request.getfixturevalue("sshd").settings().model_dump(mode="json", exclude_none=True)
+    local = {"type": "local", "directory": str(tmp_path / "jobs"), "kill_grace": 1}
+    return House(tmp_path, hosts={"localhost": {"transport": way, "scheduler": local}})
