@@ -21,17 +21,18 @@ KINDS = [
     pytest.param("local"),
     pytest.param("local-over-ssh", marks=pytest.mark.ssh),
     pytest.param("slurm", marks=pytest.mark.slurm),
+    pytest.param("slurm-over-ssh", marks=[pytest.mark.slurm, pytest.mark.ssh]),
 ]
 
 
 @pytest.fixture(params=KINDS)
 async def scheduler(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Scheduler]:
     """A scheduler without jobs."""
-    way = "ssh" if request.param == "local-over-ssh" else "local"
-    if request.param == "slurm":
-        request.getfixturevalue("slurm")
-    async with MAKERS[way](request) as transport:
-        if request.param == "slurm":
+    kind, _, way = request.param.partition("-over-")
+    if kind == "slurm":
+        request.getfixturevalue("far_slurm" if way else "slurm")
+    async with MAKERS[way or "local"](request) as transport:
+        if kind == "slurm":
             yield SlurmScheduler(LOCALHOST, transport)
         else:
             section = LocalSchedulerSpec(directory=str(tmp_path / "jobs"), kill_grace=1)
