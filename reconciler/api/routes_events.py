@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import NotThereError, documented
@@ -25,7 +24,8 @@ from reconciler.api.shapes import HostText, JobIdText
 from reconciler.api.shaping import clean, event_shape, finite, moment, stats_shape
 from reconciler.events import EventType
 from reconciler.model import MetricPoint, OutcomeKind
-from reconciler.protocols import EventFilter
+from reconciler.protocols import EventFilter, StateReading
+from reconciler.protocols.questions import MetricTotals
 
 #: What the table of events held in the system this API comes from.
 ACTIONS = tuple(EventType.of_outcome(kind).value for kind in OutcomeKind)
@@ -83,45 +83,45 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
     ) -> MetricList:
         """List the metrics of a job, each with its last value and range."""
         key = desk.job(job_id, hostname).now.key
-        points = await desk.reading.ask(lambda state: state.metrics(key))
-        summaries = list(_summaries(points))
+        totals = await desk.reading.ask(lambda state: state.metric_totals(key))
+        summaries = [
+            MetricSummary(
+                name=clean(each.name), count=each.count, last=finite(each.last), low=each.low, high=each.high,
+                last_at=moment(each.last_at),
+            )
+            for each in totals
+        ]  # fmt: skip
         return MetricList(job_id=job_id, metrics=summaries, count=len(summaries))
 
-    @router.get("/metrics/{job_id}/{name:path}", tags=["metrics"])
+    @router.get("/metrics/{job_id}/{name:path}", tags=["metrics"], response_model=MetricShape)
     async def points_of_metric(
         job_id: Annotated[JobIdText, Path()],
         name: MetricName,
         hostname: Annotated[HostText | None, Query()] = None,
         since: Annotated[datetime | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=20_000, description="the newest so many")] = 2000,
-    ) -> MetricShape:
+    ) -> Response:
         """Return the points of one metric, by time."""
         key = desk.job(job_id, hostname).now.key
-        found = await desk.reading.ask(lambda state: state.metrics(key, name))
-        if not found:
+
+        def look_up(state: StateReading) -> tuple[tuple[MetricTotals, ...], tuple[MetricPoint, ...]]:
+            totals = state.metric_totals(key, name)
+            return totals, state.metrics(key, name, since=_epoch(since) or 0.0, newest=limit) if totals else ()
+
+        totals, found = await desk.reading.ask(look_up)
+        if not totals:
             raise NotThereError(f"job {job_id} has no metric {name!r}", remedy=f"`GET /api/metrics/{job_id}`")
-        begin = _epoch(since) or 0.0
-        points = [_point(point) for point in found if point.at >= begin]
-        return MetricShape(
-            job_id=job_id, hostname=key.host, name=name, points=points[-limit:], count=len(points[-limit:]),
-            total=len(found),
-        )  # fmt: skip
+        points = [_point(point) for point in found]
+        shape = MetricShape(
+            job_id=job_id, hostname=key.host, name=name, points=points, count=len(points), total=totals[0].count
+        )
+        return Response(shape.model_dump_json(), media_type="application/json")  # a tenth of the usual way's time
 
 
 def _point(point: MetricPoint) -> PointShape:
     return PointShape(
         at=moment(point.at), value=finite(point.value), step=finite(point.step), watcher_id=point.watcher_id
     )
-
-
-def _summaries(points: Sequence[MetricPoint]) -> Iterator[MetricSummary]:
-    for name in sorted({point.name for point in points}):
-        those = [point for point in points if point.name == name]
-        values = [point.value for point in those if finite(point.value) is not None]
-        yield MetricSummary(
-            name=name, count=len(those), last=finite(those[-1].value), low=min(values, default=None),
-            high=max(values, default=None), last_at=moment(those[-1].at),
-        )  # fmt: skip
 
 
 def _epoch(at: datetime | None) -> float | None:

@@ -35,6 +35,7 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
+from reconciler.protocols.questions import MetricTotals
 
 _UNREACHABLE = "unreachable:"
 
@@ -131,7 +132,9 @@ class RemoteState:
         """Return the seq of the newest event."""
         return next((row["id"] for row in self._client.events(all=True)), 0)
 
-    def metrics(self, job: JobKey, name: str | None = None) -> tuple[MetricPoint, ...]:
+    def metrics(
+        self, job: JobKey, name: str | None = None, *, since: float = 0.0, newest: int | None = None
+    ) -> tuple[MetricPoint, ...]:
         """Return the points of a job's metrics."""
         try:
             names = [name] if name else [row["name"] for row in self._client.metrics(job.id, hostname=job.host)]
@@ -142,7 +145,20 @@ class RemoteState:
             MetricPoint(WatcherId(row["watcher_id"]), job, each, _number(row["value"]), _at(row["at"]), row["step"])
             for each, row in rows
         ]
-        return tuple(sorted(points, key=lambda point: point.at))
+        points = sorted((each for each in points if each.at >= since), key=lambda point: point.at)
+        return tuple(points if newest is None else points[max(0, len(points) - newest) :])
+
+    def metric_totals(self, job: JobKey, name: str | None = None) -> tuple[MetricTotals, ...]:
+        """Return what is stored of a job's metrics."""
+        try:
+            rows = self._client.metrics(job.id, hostname=job.host)
+        except UsageError:
+            return ()
+        return tuple(
+            MetricTotals(row["name"], row["count"], row["low"], row["high"], row["last"], _at(row["last_at"]))
+            for row in rows
+            if name in (None, row["name"])
+        )
 
     def _points(self, job: JobKey, name: str) -> list[dict[str, Any]]:
         return self._client.metrics(job.id, name, hostname=job.host, limit=20_000)

@@ -71,6 +71,21 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricTotals:
+    """All points of one metric of one job: how many, the last one, and the range of those that are finite numbers.
+
+    None: there is no such number.
+    """
+
+    name: str
+    count: int
+    low: float | None
+    high: float | None
+    last: float | None
+    last_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class KnownJob:
     """A job as the state remembers it: as it was first seen (binding is decided on that), and as it is now.
 

@@ -8,7 +8,14 @@ from typing import Protocol, TypeVar
 from reconciler.events import Event
 from reconciler.model import JobKey, MetricPoint, PendingAction, Request, StoredSpec, Watcher, WatcherId
 from reconciler.protocols.batches import Batch, Committed
-from reconciler.protocols.questions import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
+from reconciler.protocols.questions import (
+    EventFilter,
+    KnownJob,
+    MetricTotals,
+    Statistics,
+    WatcherFilter,
+    WatcherPage,
+)
 
 T = TypeVar("T")
 
@@ -75,8 +82,14 @@ class StateReading(Protocol):
         """Return the seq of the newest event, 0 where there is none."""
         ...
 
-    def metrics(self, job: JobKey, name: str | None = None) -> tuple[MetricPoint, ...]:
-        """Return the points of a job's metrics in the order they were stored."""
+    def metrics(
+        self, job: JobKey, name: str | None = None, *, since: float = 0.0, newest: int | None = None
+    ) -> tuple[MetricPoint, ...]:
+        """Return the points of a job's metrics by time: those at `since` and later, of them the `newest` so many."""
+        ...
+
+    def metric_totals(self, job: JobKey, name: str | None = None) -> tuple[MetricTotals, ...]:
+        """Return what is stored of each of a job's metrics, or of one of them, by name."""
         ...
 
     def measured(self, most: int = 10_000) -> Mapping[JobKey, tuple[str, ...]]:

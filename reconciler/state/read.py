@@ -6,13 +6,14 @@ simply not there.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, select, tuple_
 from sqlalchemy import text as sql_text
 
 from reconciler.events import Event
@@ -32,6 +33,7 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
+from reconciler.protocols.questions import MetricTotals
 from reconciler.state import connection as db
 from reconciler.state.history import LAST_SEQ, select_events
 from reconciler.state.listing import page_of, statistics_of
@@ -69,7 +71,13 @@ _WATCHER_COLUMNS = [column for column in _WATCHERS.c if column.name not in _SHOW
 _LIVE = [state.value for state in WatcherState if state.live]
 _OPEN = _ACTIONS.c.status != sql_text(f"'{ActionStatus.DONE.value}'")  # literally so, for the partial index to be used
 _LARGEST_ID = 2**63 - 1
+_LARGEST_NUMBER = sys.float_info.max
 _CHUNK = 10_000  # parameters in one statement; SQLite takes 32,766
+
+
+def _of_metric(job: JobKey, name: str | None) -> list[ColumnElement[bool]]:
+    wanted = [_METRICS.c.hostname == job.host, _METRICS.c.job_id == job.id]
+    return wanted if name is None else [*wanted, _METRICS.c.name == name]
 
 
 class StateReader:
@@ -193,13 +201,33 @@ class StateReader:
         with self._reading() as connection:
             return int(connection.execute(LAST_SEQ).scalar() or 0)
 
-    def metrics(self, job: JobKey, name: str | None = None) -> tuple[MetricPoint, ...]:
-        """Return the points of a job, all or of one metric, by time."""
-        query = select(_METRICS).where(_METRICS.c.hostname == job.host, _METRICS.c.job_id == job.id)
-        if name is not None:
-            query = query.where(_METRICS.c.name == name)
+    def metrics(
+        self, job: JobKey, name: str | None = None, *, since: float = 0.0, newest: int | None = None
+    ) -> tuple[MetricPoint, ...]:
+        """Return the points of a job, all or of one metric, by time: the newest so many since then."""
+        order = (_METRICS.c.at, _METRICS.c.id)
+        query = select(_METRICS).where(*_of_metric(job, name))
+        if since > 0:
+            query = query.where(_METRICS.c.at >= since)
         with self._reading() as connection:
-            return tuple(map(metric_from, connection.execute(query.order_by(_METRICS.c.at, _METRICS.c.id))))
+            if newest is None:
+                return tuple(map(metric_from, connection.execute(query.order_by(*order))))
+            rows = connection.execute(query.order_by(*(column.desc() for column in order)).limit(newest)).all()
+            return tuple(map(metric_from, reversed(rows)))
+
+    def metric_totals(self, job: JobKey, name: str | None = None) -> tuple[MetricTotals, ...]:
+        """Return counts and ranges of a job's metrics, by name."""
+        value, moment = _METRICS.c.value, (_METRICS.c.at, _METRICS.c.id)
+        finite = case((value.between(-_LARGEST_NUMBER, _LARGEST_NUMBER), value))
+        query = select(_METRICS.c.name, func.count(), func.min(finite), func.max(finite))
+        found = []
+        with self._reading() as connection:
+            rows = connection.execute(query.where(*_of_metric(job, name)).group_by(_METRICS.c.name)).all()
+            for each, count, low, high in rows:
+                newest = select(value, _METRICS.c.at).where(*_of_metric(job, each))
+                last, at = connection.execute(newest.order_by(*(column.desc() for column in moment)).limit(1)).one()
+                found.append(MetricTotals(each, count, low, high, last, at))
+        return tuple(found)
 
     def measured(self, most: int = 10_000) -> Mapping[JobKey, tuple[str, ...]]:
         """Return the names of metrics by job: one step in the index for each, however many points there are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -35,6 +36,7 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import Advance, Batch, EventFilter
+from reconciler.protocols.questions import MetricTotals
 from reconciler.state.read import StateReader
 from reconciler.state.write import StateWriter
 
@@ -93,6 +95,15 @@ def test_metrics_come_by_time_of_one_job(state: StateWriter) -> None:
     assert [point.value for point in state.metrics(KEY)] == [1.0, 2.0, 3.0]
     assert [point.value for point in state.metrics(KEY, "loss")] == [1.0, 3.0]
     assert state.metrics(JobKey(HostName("nowhere"), JobId("1"))) == ()
+    assert [point.value for point in state.metrics(KEY, since=NOW + 2)] == [2.0, 3.0]
+    assert [point.value for point in state.metrics(KEY, newest=2)] == [2.0, 3.0]
+    assert [point.value for point in state.metrics(KEY, "loss", newest=1)] == [3.0]
+    assert state.metric_totals(KEY) == (
+        MetricTotals("accuracy", 1, 2.0, 2.0, 2.0, NOW + 2),
+        MetricTotals("loss", 2, 1.0, 3.0, 3.0, NOW + 3),
+    )
+    assert [each.count for each in state.metric_totals(OTHER, "loss")] == [1]
+    assert state.metric_totals(KEY, "nothing") == ()
     assert state.measured() == {KEY: ("accuracy", "loss"), OTHER: ("loss",)}
     assert state.measured(most=2) == {KEY: ("accuracy", "loss")}
 
@@ -185,6 +196,14 @@ def test_a_filter_gives_what_going_through_all_events_gives(
     assert list(history.events(wanted)) == (limited if wanted.limit else [])
 
 
+def test_ranges_of_metrics_leave_out_what_is_no_number(state: StateWriter) -> None:
+    (one,) = state.commit(Batch(create=(a_watcher(),))).created
+    values = (math.inf, 1.0, -math.inf, 2.0, math.nan)
+    points = tuple(a_point(one, value, NOW + at) for at, value in enumerate(values))
+    state.commit(Batch(advances=(Advance(one, one, points),)))
+    assert state.metric_totals(KEY) == (MetricTotals("loss", 5, 1.0, 2.0, None, NOW + 4),)
+
+
 ASKED: dict[str, Callable[[StateReader], object]] = {
     "live watchers": lambda state: state.watchers(live=True),
     "watchers of a job": lambda state: state.watchers(job=KEY),
@@ -196,6 +215,8 @@ ASKED: dict[str, Callable[[StateReader], object]] = {
     "starts": lambda state: state.recent_starts(WatcherId(1), 0.0),
     "metrics": lambda state: state.metrics(KEY, "loss"),
     "measured": lambda state: state.measured(),
+    "newest metrics": lambda state: state.metrics(KEY, "loss", since=NOW, newest=5),
+    "metric totals": lambda state: state.metric_totals(KEY),
     "requests": lambda state: state.requests(),
     "parsed": lambda state: state.parsed(["a", "b"]),
     "events after": lambda state: state.events(EventFilter(after_seq=5)),
