@@ -12,6 +12,10 @@ import { exact } from "../parts/scale.js";
 import { visible } from "../parts/visible.js";
 
 /** @typedef {import("../types").MetricSummary} Summary */
+/** @typedef {import("../parts/metric-points.js").Axis} Axis */
+
+/** @type {[Axis, string, string][]} */
+const AXES = [["step", "Steps", "Over the steps that were stored with the values"], ["time", "Time", "Over the time at which they were read"], ["order", "Order", "One after the other"]];
 
 const EVERY = 15_000;
 /** Metrics that are drawn before somebody chose. */
@@ -59,12 +63,13 @@ class MetricsPage {
     this.list = h("ul", { class: "metric-list", "aria-label": "Metrics" });
     this.plots = h("div", { class: "stack plots" });
     this.together = this.#toggle("Together", "All in one chart", "together");
-    this.time = this.#toggle("Over time", "Over time instead of steps", "time");
+    this.axes = h("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, AXES.map(([axis, name, title]) =>
+      h("button", { type: "button", title, dataset: { axis }, "aria-pressed": "false", onClick: () => this.#turn(axis) }, name)));
     this.log = this.#toggle("Log", "A logarithmic scale", "log");
     this.all = h("button", { type: "button", class: "button", disabled: true, onClick: () => this.#zoomed(null) }, "Show all");
     this.rows = h("details", { class: "panel metric-table" }, h("summary", null, "Values as a table"));
     this.rows.addEventListener("toggle", () => this.#table());
-    this.bar = h("div", { class: "row wrap" }, this.together, this.time, this.log, this.all, h("button", { type: "button", class: "button right", onClick: () => this.#download() }, icon("download"), "CSV"));
+    this.bar = h("div", { class: "row wrap" }, this.axes, this.together, this.log, this.all, h("button", { type: "button", class: "button right", onClick: () => this.#download() }, icon("download"), "CSV"));
     this.body = h("div", { class: "metrics-body" }, h("aside", { class: "panel metric-choice" }, h("h2", { class: "small" }, "Metrics"), this.list), h("div", { class: "stack" }, this.bar, this.plots, this.rows));
     this.element = h("div", null, this.body);
     ctx.signal.addEventListener("abort", () => this.#charts.forEach((each) => each.stop()));
@@ -105,15 +110,12 @@ class MetricsPage {
     if (!this.body.isConnected) replace(this.element, this.body);
     this.#choice();
     const chosen = this.chosen;
-    const stepped = chosen.every((each) => each.stepped);
-    const time = !stepped || this.#on("time");
-    this.time.disabled = !stepped;
-    this.time.setAttribute("aria-pressed", String(time));
+    const axis = this.#axis(chosen);
     const names = this.#found.map((each) => each.name);
-    const series = chosen.map((each) => ({ name: visible(each.name), color: names.indexOf(each.name), points: each.series(time) }));
+    const series = chosen.map((each) => ({ name: visible(each.name), color: names.indexOf(each.name), points: each.series(axis) }));
     const groups = this.#on("together") ? [series] : series.map((each) => [each]);
-    const shape = JSON.stringify([groups.map((group) => group.map((each) => each.name)), time, this.#on("log")]);
-    if (shape !== this.#drawn) this.#plot(groups, time);
+    const shape = JSON.stringify([groups.map((group) => group.map((each) => each.name)), axis, this.#on("log")]);
+    if (shape !== this.#drawn) this.#plot(groups, axis);
     this.#drawn = shape;
     this.#charts.forEach((chart, at) => chart.set(groups[at]));
     this.#table();
@@ -121,16 +123,39 @@ class MetricsPage {
 
   /**
    * @param {{name: string, color: number, points: any[]}[][]} groups
-   * @param {boolean} time
+   * @param {Axis} axis
    */
-  #plot(groups, time) {
+  #plot(groups, axis) {
     for (const each of this.#charts) each.stop();
     this.#zoomed(null);
     this.#charts = groups.filter((group) => group.length).map((group) => new Chart({
-      label: `${group.map((each) => cut(each.name, 60)[0]).join(", ")} over ${time ? "time" : "steps"}`, time, log: this.#on("log"), height: groups.length > 1 ? 220 : 380, zoomed: (range) => this.#zoomed(range),
+      label: `${group.map((each) => cut(each.name, 60)[0]).join(", ")} over ${axis === "time" ? "time" : axis === "step" ? "steps" : "their order"}`, axis, log: this.#on("log"), height: groups.length > 1 ? 220 : 380, zoomed: (range) => this.#zoomed(range),
     }));
     const none = h("p", { class: "muted" }, "Choose a metric.");
     replace(this.plots, this.#charts.length ? this.#charts.map((chart, at) => h("section", { class: "panel" }, h("h2", { class: "small" }, ...names(groups[at])), chart.element)) : none);
+  }
+
+  /**
+   * What the address asks for where that can be; else steps where all have some, else time, unless that crowds them.
+   * @param {MetricPoints[]} chosen
+   * @returns {Axis}
+   */
+  #axis(chosen) {
+    const stepped = chosen.length > 0 && chosen.every((each) => each.stepped);
+    const asked = this.ctx.query.get("x");
+    const best = stepped ? "step" : chosen.some((each) => each.crowded) ? "order" : "time";
+    const axis = asked === "time" || asked === "order" || (asked === "step" && stepped) ? asked : best;
+    for (const button of this.axes.querySelectorAll("button")) {
+      button.setAttribute("aria-pressed", String(button.dataset["axis"] === axis));
+      button.disabled = button.dataset["axis"] === "step" && !stepped;
+    }
+    return axis;
+  }
+
+  /** @param {Axis} axis */
+  #turn(axis) {
+    this.ctx.setQuery({ x: axis });
+    this.#draw();
   }
 
   /** @param {import("../parts/scale.js").Range | null} range */

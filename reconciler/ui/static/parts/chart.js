@@ -9,13 +9,15 @@ import { exact, extent, nearest, thinned } from "./scale.js";
 /** @typedef {import("./scale.js").Range} Range */
 /**
  * @typedef {{name: string, color: number, points: Point[]}} Series points ascending by x; null is a gap; color: 0 to 7
- * @typedef {{label: string, time: boolean, log?: boolean, height?: number, zoomed: (range: Range | null) => void}} Options
+ * @typedef {{label: string, axis: import("./metric-points.js").Axis, log?: boolean, height?: number, zoomed: (range: Range | null) => void}} Options
  */
 
 const LEFT = 62;
 const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 26;
+/** @type {Record<string, (x: number) => string>} */
+const AXES = { time: (x) => new Date(x).toLocaleString("en-GB"), step: (x) => `Step ${exact(x)}`, order: (x) => `Value ${exact(x)}` };
 /** Px that a pointer must be drawn to mean a zoom. */
 const DRAWN = 6;
 
@@ -121,7 +123,7 @@ export class Chart {
     const clip = `clip-${clips++}`;
     replace(this.#picture,
       svg("clipPath", { id: clip }, svg("rect", { x: LEFT, y: 0, width: width - LEFT - RIGHT, height: height - BOTTOM + 2 })),
-      axes(box, { range: this.#x, toPx: toX, time: this.options.time }, scale),
+      axes(box, { range: this.#x, toPx: toX, time: this.options.axis === "time" }, scale),
       svg("g", { "clip-path": `url(#${clip})` }, shown.map((each) => line(each, toX, scale))),
       this.#marks);
     this.#point(this.#cursor);
@@ -138,7 +140,7 @@ export class Chart {
     replace(this.#marks,
       where === null ? null : svg("line", { class: "cursor", x1: this.#toPx(where), x2: this.#toPx(where), y1: TOP, y2: this.height - BOTTOM }),
       seen.map(({ each, point }) => dot(each.color, this.#toPx(point.x), point.y, this.#scale)));
-    const head = where === null ? "Newest" : this.options.time ? new Date(where).toLocaleString("en-GB") : `Step ${exact(where)}`;
+    const head = where === null ? "Newest" : AXES[this.options.axis](where);
     replace(this.#readout, h("span", { class: "nowrap" }, `${head}: `), parts.flatMap(({ each, at }) => [
       h("span", { class: `key series-${each.color % 8}` }, h("span", { class: "swatch", "aria-hidden": "true" }), foreign(cut(each.name, 40)[0]), " ", h("strong", null, each.points[at].y === null ? "no number" : exact(/** @type {number} */ (each.points[at].y)))), " "]));
   }

@@ -4,6 +4,7 @@ import { get } from "../lib/api.js";
 
 /** @typedef {import("../types").Point} Stored */
 /** @typedef {{host: string, id: string}} Of */
+/** @typedef {"step" | "time" | "order"} Axis */
 
 /** As many as the server gives of one metric. */
 const MOST = 20_000;
@@ -39,13 +40,19 @@ export class MetricPoints {
     return this.points.length > 0 && this.points.every((each) => each.step !== null);
   }
 
+  /** Whether most points share their time with others: what is read in one look is stored at one time. */
+  get crowded() {
+    return this.points.length > 2 && new Set(this.points.map((each) => each.at)).size * 2 < this.points.length;
+  }
+
   /**
-   * The points over steps or over time, ascending. A step that was stored twice shows its newest value.
-   * @param {boolean} time
+   * The points over steps, over time, or one after the other; ascending. A step stored twice shows its newest value.
+   * @param {Axis} axis
    * @returns {import("./scale.js").Point[]}
    */
-  series(time) {
-    if (time) return this.points.map((each) => ({ x: Date.parse(each.at), y: each.value }));
+  series(axis) {
+    if (axis === "time") return this.points.map((each) => ({ x: Date.parse(each.at), y: each.value }));
+    if (axis === "order") return this.points.map((each, at) => ({ x: this.total - this.points.length + at + 1, y: each.value }));
     /** @type {Map<number, number | null>} */
     const steps = new Map();
     for (const each of this.points) steps.set(/** @type {number} */ (each.step), each.value);

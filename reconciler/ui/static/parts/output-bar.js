@@ -147,7 +147,7 @@ export class Bar {
    * @param {1 | -1} direction
    */
   #step(label, direction) {
-    const picture = h("span", { class: direction < 0 ? "turned" : "" }, icon("down"));
+    const picture = h("span", { class: direction < 0 ? "upwards" : "" }, icon("down"));
     return h("button", { type: "button", class: "button icon-only", "aria-label": label, title: label, disabled: true, onClick: () => this.wishes.step(direction) }, picture);
   }
 }

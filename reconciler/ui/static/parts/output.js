@@ -160,15 +160,11 @@ export class OutputView {
   }
 
   #told() {
-    const { sight, rows } = this.#lines;
+    const { rows } = this.#lines;
     this.#bar.tell(this.#lines, this.ended());
     this.#list.frame.classList.toggle("empty", rows.length === 0);
-    if (sight === "read" && rows.length > 0) {
-      if (this.#notice.querySelector(".state")) replace(this.#notice);
-      return;
-    }
-    if (rows.length > 0) return;
-    replace(this.#notice, nothing(this.#lines, this.ended()));
+    if (rows.length === 0) replace(this.#notice, nothing(this.#lines, this.ended()));
+    else if (this.#notice.querySelector(".state")) replace(this.#notice);
   }
 
   /**

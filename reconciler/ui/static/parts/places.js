@@ -25,3 +25,14 @@ export const place = {
     return h("code", { title: revision }, revision.slice(0, 12) || "none");
   },
 };
+
+/**
+ * Text for people in which `code` stands between backticks.
+ * @param {string} text
+ * @returns {Node[]}
+ */
+export function coded(text) {
+  const parts = text.split("`");
+  if (parts.length % 2 === 0) return [foreign(visible(text))];
+  return parts.map((part, at) => (at % 2 ? h("code", null, foreign(visible(part))) : foreign(visible(part))));
+}

@@ -1,8 +1,8 @@
 // @ts-check
 // What is wrong in files: the place, the line itself with a caret under it, and what to do.
-import { foreign, h } from "../lib/dom.js";
+import { h } from "../lib/dom.js";
 import { number } from "../lib/format.js";
-import { place } from "./places.js";
+import { coded, place } from "./places.js";
 import { visible } from "./visible.js";
 
 /** @typedef {import("../views").Problem} Problem */
@@ -26,9 +26,9 @@ function card(problem) {
   const bad = problem.severity === "error";
   return h("article", { class: `card problem ${bad ? "bad" : "warn"}` },
     h("p", { class: "row wrap" }, h("span", { class: `chip ${bad ? "bad" : "warn"}` }, `${problem.severity}: ${problem.code}`), place.file(problem.file, problem.line, problem.column)),
-    h("p", { class: "strong" }, foreign(visible(problem.message))),
+    h("p", { class: "strong" }, ...coded(problem.message)),
     problem.excerpt ? excerpt(problem) : null,
-    problem.remedy ? h("p", null, h("span", { class: "muted" }, "What to do: "), foreign(visible(problem.remedy))) : null);
+    problem.remedy ? h("p", null, h("span", { class: "muted" }, "What to do: "), ...coded(problem.remedy)) : null);
 }
 
 /** @param {Problem} problem */
