@@ -112,10 +112,23 @@ class LimitsSettings(Section):
     action_timeout: Duration = Field(120.0, description="run_command and what other actions run")
 
 
+class DigestSettings(Section):
+    """Notifications to one channel (or to the same people) that come close together."""
+
+    threshold: int = Field(
+        5, ge=1, le=10_000, description="so many go one by one in a `window`; more go as one message"
+    )
+    window: Duration = Field(60.0, ge=1, le=86_400, description="a channel gets one such message in so long")
+    gather: Duration = Field(0.5, ge=0, le=60, description="a notification waits until no other came for so long")
+
+
 class EngineSettings(Section):
     """How often the loop looks. Jobs are listed once per host and `discovery_interval`."""
 
     discovery_interval: Duration = Field(30.0, ge=1)
+    max_stretch: float = Field(
+        10.0, ge=1, le=1000, description="times discovery_interval, at most, while a scheduler is slow or silent"
+    )
     source_interval: Duration = Field(10.0, ge=0.1, description="polling of sources; a change notice wakes it sooner")
     health_interval: Duration = Field(30.0, ge=1)
     stall_after: Duration = Field(300.0, description="a task without a sign of life for so long is restarted")
@@ -182,6 +195,7 @@ class Settings(Section):
     events: EventsSettings = EventsSettings()
     policy: PolicySettings = PolicySettings()
     limits: LimitsSettings = LimitsSettings()
+    digest: DigestSettings = DigestSettings()
     engine: EngineSettings = EngineSettings()
     api: ApiSettings = ApiSettings()
     client: ClientSettings = ClientSettings()

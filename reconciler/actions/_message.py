@@ -52,15 +52,20 @@ async def body(
 
     `escape` is applied to everything that does not come from the watcher's author; `block` sets the last lines off.
     """
-    template = context.template.get("message")
-    text = render(str(template), _escaped(context.values, escape)) if template else escape(summary(context))
-    parts = [text[:BODY_CHARACTERS]]
+    text = own_text(context, escape)
+    parts = [(escape(summary(context)) if text is None else text)[:BODY_CHARACTERS]]
     if context.repeat:
         parts.append(REPEAT)
     if params.tail_lines and context.tail is not None:
         lines = await context.tail(params.tail_lines)
         parts.append(block(escape(lines[-BODY_CHARACTERS:])))
     return "\n\n".join(parts)
+
+
+def own_text(context: ActionContext, escape: Callable[[str], str] = str) -> str | None:
+    """Return what the watcher's author says, with escaped captures; None where nothing is said."""
+    template = context.template.get("message")
+    return render(str(template), _escaped(context.values, escape)) if template else None
 
 
 def _escaped(values: Mapping[str, Any], escape: Callable[[str], str]) -> dict[str, str | None]:

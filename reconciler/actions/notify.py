@@ -8,18 +8,23 @@ addresses are secrets.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from reconciler.actions._digest import Item, listed
 from reconciler.actions._message import MessageParams, body, one_line
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import AppriseChannel, ChannelName, Channels, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
-from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, Together
 from reconciler.registry import Plugin
 from reconciler.spec.watcher import ActionSpec
+
+#: From the least to the most urgent.
+_LEVELS = ("success", "info", "warning", "failure")
+_DIGEST_CHARACTERS = 20_000  # or what the service takes, where that is less
 
 
 class NotifyParams(MessageParams):
@@ -48,20 +53,42 @@ class Notify:
     async def run(self, context: ActionContext) -> str:
         """Send. Raises TemporaryActionError where Apprise says that it failed, or does not say in time."""
         params = read(NotifyParams, context.params)
-        name, channel = pick(self._channels, AppriseChannel, params.channel, "apprise")
-        sender = _sender(name, [reveal(url, f"address of {name}") for url in channel.urls])
-        text = await body(context, params)
-        try:
-            async with asyncio.timeout(channel.timeout):
-                sent = await sender.async_notify(body=text, title=one_line(params.title), notify_type=params.level)
-        except TimeoutError:
-            raise TemporaryActionError(f"{name} did not answer within {channel.timeout:g} s") from None
-        if not sent:
-            raise TemporaryActionError(f"{name} did not take the message")
+        name, channel = self._channel(params)
+        sender = _sender(name, channel)
+        await _send(name, channel, sender, await body(context, params), params.title, params.level)
         return f"sent to {name}"
 
+    def address(self, context: ActionContext) -> str:
+        """Return the name of the channel. Raises PermanentActionError."""
+        return self._channel(read(NotifyParams, context.params))[0]
 
-def _sender(name: str, addresses: list[str]) -> Any:
+    async def run_together(self, contexts: Sequence[ActionContext]) -> Together:
+        """Send one message for several, all of one channel, as urgent as the most urgent. Raises as `run`."""
+        every = [read(NotifyParams, context.params) for context in contexts]
+        name, channel = self._channel(every[0])
+        sender = _sender(name, channel)
+        items = [Item(context, params, one_line(params.title)) for context, params in zip(contexts, every, strict=True)]
+        message = await listed(items, min(_DIGEST_CHARACTERS, *(server.body_maxlen for server in sender)))
+        level = max((params.level for params in every[: message.taken]), key=_LEVELS.index)
+        await _send(name, channel, sender, message.text, message.title, level)
+        return Together(message.taken, f"sent to {name}, {message.taken} notifications as one message")
+
+    def _channel(self, params: NotifyParams) -> tuple[str, AppriseChannel]:
+        return pick(self._channels, AppriseChannel, params.channel, "apprise")
+
+
+async def _send(name: str, channel: AppriseChannel, sender: Any, text: str, title: str, level: str) -> None:
+    try:
+        async with asyncio.timeout(channel.timeout):
+            sent = await sender.async_notify(body=text, title=one_line(title), notify_type=level)
+    except TimeoutError:
+        raise TemporaryActionError(f"{name} did not answer within {channel.timeout:g} s") from None
+    if not sent:
+        raise TemporaryActionError(f"{name} did not take the message")
+
+
+def _sender(name: str, channel: AppriseChannel) -> Any:
+    addresses = [reveal(url, f"address of {name}") for url in channel.urls]
     try:
         # An extra, and slow to import.
         import apprise
@@ -93,6 +120,6 @@ PLUGIN = Plugin(
     "notify",
     NotifySpec,
     make,
-    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True),
+    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True, digest=True),
     check=check,
 )

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from reconciler.actions._digest import Item, listed
 from reconciler.actions._lineage import digest
 from reconciler.actions._message import REPEAT, MessageParams, body, one_line
 from reconciler.actions._rendered import read
@@ -29,17 +30,19 @@ from reconciler.actions.channels import (
     reveal,
 )
 from reconciler.errors import HostUnreachableError, PermanentActionError, TemporaryActionError
-from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, Together
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
 from reconciler.spec.watcher import ActionSpec
 
+_DIGEST_CHARACTERS = 100_000
 
-def _listed(value: object) -> object:
+
+def _as_list(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-Addresses = Annotated[tuple[Address, ...], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
+Addresses = Annotated[tuple[Address, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 
 
 class SmtpSettings(Section):
@@ -93,11 +96,33 @@ class NotifyEmail:
         to = self._recipients(params, context.job.user)
         subject = one_line(f"{REPEAT if context.repeat else ''} {params.subject}")
         text = await body(context, params)
+        await self._send(context, to, subject, text, context.mark)
+        return f"sent to {', '.join(to)}"
+
+    def address(self, context: ActionContext) -> str:
+        """Return the recipients, and the host where it is its `mail` that takes it. Raises PermanentActionError."""
+        to = self._recipients(read(NotifyEmailParams, context.params), context.job.user)
+        host = "" if self._settings.smtp is not None else f"{context.job.host}: "
+        return host + ", ".join(sorted(to))
+
+    async def run_together(self, contexts: Sequence[ActionContext]) -> Together:
+        """Send one message for several, all to the same people. Raises as `run`."""
+        every = [read(NotifyEmailParams, context.params) for context in contexts]
+        items = [
+            Item(context, params, one_line(params.subject)) for context, params in zip(contexts, every, strict=True)
+        ]
+        message = await listed(items, _DIGEST_CHARACTERS)
+        to = self._recipients(every[0], contexts[0].job.user)
+        again = REPEAT if any(context.repeat for context in contexts[: message.taken]) else ""
+        mark = " ".join(context.mark for context in contexts[: message.taken])
+        await self._send(contexts[0], to, one_line(f"{again} {message.title}"), message.text, mark)
+        return Together(message.taken, f"sent to {', '.join(to)}, {message.taken} notifications as one message")
+
+    async def _send(self, context: ActionContext, to: Sequence[str], subject: str, text: str, mark: str) -> None:
         if self._settings.smtp is None:
             await _mail(context, to, subject, text)
         else:
-            await _smtp(self._settings.smtp, self._message(to, subject, text, context.mark))
-        return f"sent to {', '.join(to)}"
+            await _smtp(self._settings.smtp, self._message(to, subject, text, mark))
 
     def _recipients(self, params: NotifyEmailParams, user: str) -> tuple[str, ...]:
         return recipients(params, self._settings, self._channels) or read(NotifyEmailParams, {"to": user}).to
@@ -207,6 +232,6 @@ PLUGIN = Plugin(
     NotifyEmailSpec,
     make,
     settings=NotifyEmailSettings,
-    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True),
+    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True, digest=True),
     check=check,
 )

@@ -7,21 +7,23 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from reconciler.actions._digest import Item, listed
 from reconciler.actions._message import MessageParams, body
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
-from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, Together
 from reconciler.registry import Plugin
 from reconciler.spec.watcher import ActionSpec
 
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST_WAIT = 3600.0
+_DIGEST_CHARACTERS = 35_000  # Slack cuts a text at 40,000
 
 
 class NotifySlackParams(MessageParams):
@@ -52,6 +54,24 @@ class NotifySlack:
         text = await body(context, params, escape=_escape, block=_block)
         await _post(name, reveal(channel.webhook, f"webhook of {name}"), text, channel.timeout)
         return f"posted to {name}"
+
+    def address(self, context: ActionContext) -> str:
+        """Return the name of the channel. Raises PermanentActionError."""
+        params = read(NotifySlackParams, context.params)
+        return pick(self._channels, SlackChannel, params.channel, "slack")[0]
+
+    async def run_together(self, contexts: Sequence[ActionContext]) -> Together:
+        """Post one message for several, all of one channel. Raises as `run`."""
+        items = [Item(each, read(NotifySlackParams, each.params), _escape(_about(each))) for each in contexts]
+        name = self.address(contexts[0])
+        channel = pick(self._channels, SlackChannel, name, "slack")[1]
+        message = await listed(items, _DIGEST_CHARACTERS, escape=_escape, block=_block)
+        await _post(name, reveal(channel.webhook, f"webhook of {name}"), message.text, channel.timeout)
+        return Together(message.taken, f"posted to {name}, {message.taken} notifications as one message")
+
+
+def _about(context: ActionContext) -> str:
+    return f"{context.watcher.name}: job {context.job.id} ({context.job.name}) on {context.job.host}"
 
 
 def _escape(text: str) -> str:
@@ -105,6 +125,6 @@ PLUGIN = Plugin(
     "notify_slack",
     NotifySlackSpec,
     make,
-    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True),
+    traits=ActionTraits(limit=Limit.DEFER, after_crash=AfterCrash.RERUN_MARKED, retry=True, digest=True),
     check=check,
 )

@@ -1,36 +1,27 @@
-"""Runs pending actions of one watcher, in the order they were triggered, and keeps their ledger.
+"""Runs pending actions of one watcher, in the order they were triggered.
 
-This is the one place where an action's exceptions become an Outcome. It decides nothing about matches; the worker calls
-`drain` after every commit that left something pending.
+It decides nothing about matches; the worker calls `drain` after every commit that left something pending. `ledger`
+writes what comes of it, `retrying` makes an Outcome of an exception, `courier` brings notifications together.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 
+from reconciler.engine.courier import Courier, Letter, Reply
 from reconciler.engine.jobtask import JobTask
+from reconciler.engine.ledger import Ended, Ledger
 from reconciler.engine.parts import Host, Parts
-from reconciler.engine.retrying import failed, unanswered
-from reconciler.errors import (
-    ConditionError,
-    PermanentActionError,
-    StateError,
-    TemporaryActionError,
-    UnavailableError,
-)
-from reconciler.events import Event
-from reconciler.logic.advance import apply_state_action, count_failure, trigger_values
+from reconciler.engine.retrying import attempted
+from reconciler.errors import ConditionError, PermanentActionError
+from reconciler.logic.advance import apply_state_action, trigger_values
 from reconciler.logic.compiled import CompiledAction
 from reconciler.logic.substitution import render_params
-from reconciler.logic.telling import action_event
 from reconciler.model import (
     ActionId,
-    HoldKind,
-    MetricPoint,
     Outcome,
     OutcomeKind,
     PendingAction,
@@ -38,15 +29,11 @@ from reconciler.model import (
     WatcherId,
     WatcherState,
 )
-from reconciler.protocols import ActionChange, ActionContext, Advance, Limit, StateReading
+from reconciler.protocols import ActionContext, Digested, Limit, StateReading
 from reconciler.spec.watcher import Mode
-
-log = logging.getLogger(__name__)
 
 #: Actions that are refused where two jobs write one file.
 NEEDS_OWN_OUTPUT = frozenset({"cancel_job", "resubmit"})
-#: Attempts at recording what became of an action, and the wait (seconds) between two.
-RECORD_TRIES, RECORD_WAIT = 5, 2.0
 #: The window (seconds) of the limit of actions a minute.
 WINDOW = 60.0
 
@@ -59,49 +46,70 @@ class _Verdict:
     wait_until: float | None = None
 
 
+@dataclass(slots=True)
+class _Walk:
+    """One walk through a watcher's queue. `waiting`: until when (group, index) is put off. `dropped`: by the limit.
+
+    `met`: actions that went, or wait, with an earlier one. `alone`: those that the courier gave back to be sent by
+    themselves. `gate`: held while actions run, where so many may run at once.
+    """
+
+    gate: asyncio.Semaphore | None
+    waiting: dict[tuple[int, int], float] = field(default_factory=dict)
+    dropped: list[PendingAction] = field(default_factory=list)
+    met: set[ActionId] = field(default_factory=set)
+    alone: set[ActionId] = field(default_factory=set)
+
+
 class Dispatcher:
     """Dispatches the pending actions of the watchers of one job task."""
 
-    def __init__(self, parts: Parts, host: Host, task: JobTask, identity: str) -> None:
+    def __init__(self, parts: Parts, host: Host, task: JobTask, courier: Courier, identity: str) -> None:
         self._parts, self._host, self._task, self._identity = parts, host, task, identity
+        self._courier = courier
+        self._ledger = Ledger(parts, task)
         self._recent: dict[WatcherId, list[float]] = {}
         self._turns: dict[WatcherId, asyncio.Lock] = {}
-        self._running: dict[WatcherId, ActionId] = {}
+        self._running: dict[WatcherId, frozenset[ActionId]] = {}
 
-    async def drain(self, watcher_id: WatcherId) -> None:
+    async def drain(self, watcher_id: WatcherId, gate: asyncio.Semaphore | None = None) -> None:
         """Run every action of this watcher that may run now; what must wait keeps its place in the queue.
 
-        Callers take turns, so that no action is run by two of them.
+        Callers take turns, so that no action is run by two of them. `gate`: bounds how many watchers' actions run at
+        once.
         """
-        async with self._turns.setdefault(watcher_id, asyncio.Lock()):
-            await self._drain(watcher_id)
+        async with self._turns.setdefault(watcher_id, asyncio.Lock()), _through(gate):
+            await self._drain(watcher_id, _Walk(gate))
 
     def waiting(self, watcher_id: WatcherId) -> tuple[PendingAction, ...]:
         """Return the actions of a watcher that have not begun."""
-        running = self._running.get(watcher_id)
-        return tuple(action for action in self._task.pending.get(watcher_id, ()) if action.id != running)
+        running = self._running.get(watcher_id, frozenset())
+        return tuple(action for action in self._task.pending.get(watcher_id, ()) if action.id not in running)
 
-    async def _drain(self, watcher_id: WatcherId) -> None:
-        dropped: list[PendingAction] = []
-        waiting: dict[tuple[int, int], float] = {}
+    async def _drain(self, watcher_id: WatcherId, walk: _Walk) -> None:
         for action in list(self._task.pending.get(watcher_id, ())):
             if watcher_id not in self._task.watchers:
                 break
-            verdict = await self._verdict(action, waiting)
-            wait = verdict.wait_until
-            if wait is not None and wait != action.not_before:
-                self._requeue(replace(action, not_before=wait))
-            elif verdict.outcome is None and wait is None:
-                wait = await self._run(action)
-            if wait is not None:
-                waiting[action.group, action.index] = wait
-            elif verdict.outcome is None:
-                continue
-            elif verdict.outcome.kind is OutcomeKind.RATE_LIMITED:
-                dropped.append(action)
-            else:
-                await self._finish(action, verdict.outcome)
-        await self._drop(watcher_id, dropped)
+            if action.id not in walk.met:
+                await self._step(action, walk)
+        await self._ledger.drop(watcher_id, walk.dropped)
+
+    async def _step(self, action: PendingAction, walk: _Walk) -> None:
+        """Deal with one action of the queue."""
+        verdict = await self._verdict(action, walk.waiting)
+        wait = verdict.wait_until
+        if wait is not None and wait != action.not_before:
+            self._ledger.requeue(replace(action, not_before=wait))
+        elif verdict.outcome is None and wait is None:
+            wait = await self._run(action, walk)
+        if wait is not None:
+            walk.waiting[action.group, action.index] = wait
+        elif verdict.outcome is None:
+            return
+        elif verdict.outcome.kind is OutcomeKind.RATE_LIMITED:
+            walk.dropped.append(action)
+        else:
+            await self._ledger.finish(action.watcher_id, [(action, verdict.outcome)])
 
     # --- deciding ---
 
@@ -191,7 +199,7 @@ class Dispatcher:
 
     # --- doing ---
 
-    async def _run(self, action: PendingAction) -> float | None:
+    async def _run(self, action: PendingAction, walk: _Walk) -> float | None:
         """Run it; return when it is tried again, None where that is over."""
         compiled = self._compiled(action)
         assert compiled is not None  # noqa: S101 - `_verdict` has seen it
@@ -199,44 +207,38 @@ class Dispatcher:
             await self._run_in_state(action, compiled)
         elif self._observes(action):
             params = render_params(action.params, self._values(action))
-            await self._finish(action, Outcome(OutcomeKind.WOULD_RUN, f"would have run with {dict(params)}"))
+            outcome = Outcome(OutcomeKind.WOULD_RUN, f"would have run with {dict(params)}")
+            await self._ledger.finish(action.watcher_id, [(action, outcome)])
+        elif (address := self._address(action, compiled)) and action.id not in walk.alone:
+            return await self._post(action, compiled, address, walk)
         else:
-            watcher = self._task.watchers[action.watcher_id]
-            self._running[action.watcher_id] = action.id
-            try:
-                started = await self._begin(action, compiled)
-                return await self._end(started, watcher, await self._outcome(started, compiled))
-            finally:
-                del self._running[action.watcher_id]
+            return await self._run_outside(action, compiled)
         return None
 
-    async def _begin(self, action: PendingAction, compiled: CompiledAction) -> PendingAction:
-        now = self._parts.clock.now()
-        action = replace(action, attempts=action.attempts + 1)
-        change = ActionChange(action.id, now, started=True, attempts=action.attempts)
-        async with self._task.lock:
-            await self._task.write([], actions=(change,))
-        if compiled.kind.traits.limit is not Limit.NONE:
-            self._recent.setdefault(action.watcher_id, []).append(now)
-        return action
-
-    async def _outcome(self, action: PendingAction, compiled: CompiledAction) -> Outcome:
-        """Run an outside action; the one place where its exceptions become an Outcome."""
-        traits = compiled.kind.traits
+    async def _run_outside(self, action: PendingAction, compiled: CompiledAction) -> float | None:
+        watcher = self._task.watchers[action.watcher_id]
+        self._running[action.watcher_id] = frozenset({action.id})
         try:
-            result = await self._parts.actions[action.type].run(self._context(action))
-        except TemporaryActionError as error:
-            return failed(action, traits, error.message, error.delay)
-        except UnavailableError as error:
-            return unanswered(action, traits, error.message)
-        except TimeoutError as error:
-            return failed(action, traits, str(error) or "timed out")
-        except PermanentActionError as error:
-            return Outcome(OutcomeKind.REFUSED if error.refused else OutcomeKind.FAILED, error.message)
-        except Exception as error:  # a plugin's bug must not stop the other watchers
-            log.exception("action %s of %s", action.type, action.watcher_id)
-            return Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")
-        return Outcome(OutcomeKind.SUCCEEDED, result)
+            started = await self._ledger.begin(action)
+            self._note_start(action.watcher_id, compiled)
+            came = await attempted(
+                self._parts.actions[action.type].run(self._context(started)), [started], compiled.kind.traits
+            )
+            outcome = Outcome(OutcomeKind.SUCCEEDED, came) if isinstance(came, str) else came[0]
+            return await self._end(watcher, [(started, outcome)])
+        finally:
+            del self._running[action.watcher_id]
+
+    def _note_start(self, watcher_id: WatcherId, compiled: CompiledAction) -> None:
+        if compiled.kind.traits.limit is not Limit.NONE:
+            self._recent.setdefault(watcher_id, []).append(self._parts.clock.now())
+
+    async def _end(self, watcher: Watcher, ended: Sequence[Ended]) -> float | None:
+        """Record what came of it; return when the first of them is tried again, if it is."""
+        before = self._parts.clock.now()
+        await self._ledger.end(watcher, ended)
+        retry = ended[0][1].retry_after
+        return None if retry is None else before + retry
 
     def _context(self, action: PendingAction) -> ActionContext:
         values = self._values(action)
@@ -263,112 +265,113 @@ class Dispatcher:
         try:
             after, metrics, result = apply_state_action(compiled, watcher, action.trigger, self._values(action))
         except PermanentActionError as error:
-            await self._finish(action, Outcome(OutcomeKind.FAILED, error.message))
+            await self._ledger.finish(watcher.id, [(action, Outcome(OutcomeKind.FAILED, error.message))])
             return
-        await self._finish(action, Outcome(OutcomeKind.SUCCEEDED, result), effect=(after, metrics))
+        done = Outcome(OutcomeKind.SUCCEEDED, result)
+        await self._ledger.finish(watcher.id, [(action, done)], effect=(after, metrics))
 
-    # --- recording ---
+    # --- bringing together ---
 
-    async def _end(self, action: PendingAction, watcher: Watcher, outcome: Outcome) -> float | None:
-        """Record what became of an action that ran; its watcher may have been stopped meanwhile.
+    def _address(self, action: PendingAction, compiled: CompiledAction) -> str:
+        """Return where it goes, where others may go with it; empty: it goes alone."""
+        plugin = self._parts.actions[action.type]
+        if not compiled.kind.traits.digest or not isinstance(plugin, Digested):
+            return ""
+        try:
+            return plugin.address(self._context(action))
+        except PermanentActionError:
+            return ""  # running it says why
 
-        It is done: where the record cannot be written, writing is tried again, never the action. What stays unwritten
-        stays begun, and the next process tells it as interrupted.
-        """
-        for left in reversed(range(RECORD_TRIES)):
-            try:
-                return await self._recorded(action, watcher, outcome)
-            except StateError as error:
-                self._forget(action)
-                log.error("the outcome of %s cannot be recorded: %s", action.type, error.message)
-                if not left:
-                    raise
-                await self._parts.clock.sleep(RECORD_WAIT)
-        return None
+    async def _post(self, action: PendingAction, compiled: CompiledAction, address: str, walk: _Walk) -> float | None:
+        """Hand it to the courier, with what else of this watcher may go to the same address now; return as `_run`."""
+        watcher = self._task.watchers[action.watcher_id]
+        actions = [action, *await self._companions(action, address, walk)]
+        self._running[watcher.id] = frozenset(each.id for each in actions)
+        try:
+            begun = [replace(each, attempts=each.attempts + 1) for each in actions]
+            letters = [Letter(each, self._context(each)) for each in begun]
+            async with _outside(walk.gate):
+                replies = await self._courier.post(address, letters, compiled.kind.traits)
+            await self._take(watcher, actions, replies, compiled, walk)
+        finally:
+            del self._running[watcher.id]
+        if action.id in walk.alone and watcher.id in self._task.watchers:
+            return await self._run_outside(action, compiled)
+        return walk.waiting.get((action.group, action.index))
 
-    async def _recorded(self, action: PendingAction, watcher: Watcher, outcome: Outcome) -> float | None:
-        if action.watcher_id in self._task.watchers:
-            return await self._finish(action, outcome)
-        now = self._parts.clock.now()
-        change = ActionChange(action.id, now, outcome=replace(outcome, retry_after=None), attempts=action.attempts)
-        async with self._task.lock:
-            await self._task.write([], (self._event(watcher, action, outcome, now),), actions=(change,))
-        return None
-
-    async def _finish(
+    async def _take(
         self,
-        action: PendingAction,
-        outcome: Outcome,
-        effect: tuple[Watcher, tuple[MetricPoint, ...]] | None = None,
-    ) -> float | None:
-        """Write the outcome, its event, and what it means for the watcher, in one transaction; return as `_run`."""
+        watcher: Watcher,
+        actions: Sequence[PendingAction],
+        replies: Mapping[ActionId, Reply],
+        compiled: CompiledAction,
+        walk: _Walk,
+    ) -> None:
+        """Record what the courier answered."""
         now = self._parts.clock.now()
-        async with self._task.lock:
-            before = self._task.watchers[action.watcher_id]
-            after = before
-            metrics: tuple[MetricPoint, ...] = ()
-            if effect is not None:
-                own = [each for each in effect[0].holds if each.kind is HoldKind.SELF]
-                others = [each for each in before.holds if each.kind is not HoldKind.SELF]  # a person's may be new
-                after = replace(before, holds=(*others, *own), variables={**before.variables, **effect[0].variables})
-                metrics = effect[1]
-            events: tuple[Event, ...] = (self._event(after, action, outcome, now),)
-            after, more = self._counted(after, outcome, now)
-            change = self._change(action, outcome, now)
-            advance = Advance(before, after, metrics=metrics, events=(*events, *more))
-            self._forget(action)
-            if outcome.retry_after is not None:
-                self._requeue(replace(action, not_before=change.not_before))
-            try:
-                await self._task.write([advance], actions=(change,))
-            except BaseException:  # also a cancellation: what was not written stays in the queue
-                self._requeue(action)
-                raise
-        return change.not_before
+        gone = watcher.id not in self._task.watchers
+        ended: list[Ended] = []
+        for action in actions:
+            reply = replies[action.id]
+            wait = reply.wait_until
+            if reply.outcome is not None:
+                ended.append((replace(action, attempts=action.attempts + 1), reply.outcome))
+                wait = now + reply.outcome.retry_after if reply.outcome.retry_after is not None else None
+            elif gone:
+                ended.append((action, Outcome(OutcomeKind.SKIPPED, "the watcher was stopped")))
+            elif wait is None:
+                walk.alone.add(action.id)
+                continue
+            else:
+                self._ledger.requeue(replace(action, not_before=wait))
+            walk.met.add(action.id)
+            if wait is not None:
+                walk.waiting[action.group, action.index] = wait
+        if any(reply.outcome is not None for reply in replies.values()):
+            self._note_start(watcher.id, compiled)
+        if ended:
+            await self._ledger.end(watcher, ended)
 
-    def _event(self, watcher: Watcher, action: PendingAction, outcome: Outcome, now: float) -> Event:
-        data: dict[str, Any] = {"attempt": action.attempts} if action.attempts > 1 else {}
-        if outcome.retry_after is not None:
-            data["retry_in"] = outcome.retry_after
-        event = action_event(watcher, action.trigger, action.type, action.index, outcome.kind, outcome.result, data)
-        return replace(event, at=now)
-
-    def _counted(self, watcher: Watcher, outcome: Outcome, now: float) -> tuple[Watcher, tuple[Event, ...]]:
-        if outcome.kind in (OutcomeKind.FAILED, OutcomeKind.REFUSED) and not outcome.unanswered:
-            return count_failure(self._task.compiled[watcher.id], watcher, outcome.result, now)
-        return (replace(watcher, failures=0), ()) if outcome.success else (watcher, ())
-
-    @staticmethod
-    def _change(action: PendingAction, outcome: Outcome, now: float) -> ActionChange:
-        if outcome.retry_after is not None:
-            return ActionChange(action.id, now, not_before=now + outcome.retry_after, attempts=action.attempts)
-        return ActionChange(action.id, now, outcome=outcome, attempts=action.attempts)
-
-    async def _drop(self, watcher_id: WatcherId, dropped: list[PendingAction]) -> None:
-        """What the limit took is told in one event with a count."""
-        if not dropped or watcher_id not in self._task.watchers:
-            return  # where the watcher was stopped meanwhile, what it had waiting was skipped with it
+    async def _companions(self, action: PendingAction, address: str, walk: _Walk) -> list[PendingAction]:
+        """Return what else of this watcher goes to the same address now, and before which nothing of its list runs."""
+        found: list[PendingAction] = []
+        groups = {action.group}
         now = self._parts.clock.now()
-        outcome = Outcome(OutcomeKind.RATE_LIMITED, f"{len(dropped)} actions over the limit a minute were dropped")
-        async with self._task.lock:
-            watcher = self._task.watchers[watcher_id]
-            event = action_event(
-                watcher, dropped[0].trigger, dropped[0].type, dropped[0].index, outcome.kind, outcome.result,
-                {"count": len(dropped)},
-            )  # fmt: skip
-            changes = tuple(ActionChange(action.id, now, outcome=outcome) for action in dropped)
-            await self._task.write([], (replace(event, at=now),), actions=changes)
-            gone = {action.id for action in dropped}
-            queue = self._task.pending.get(watcher_id, [])
-            self._task.pending[watcher_id] = [action for action in queue if action.id not in gone]
+        for other in list(self._task.pending.get(action.watcher_id, ())):
+            if other.group in groups or other.id in walk.met or (other.not_before or 0.0) > now:
+                continue
+            groups.add(other.group)
+            compiled = self._compiled(other)
+            if other.type != action.type or compiled is None or other.id in walk.alone:
+                continue
+            verdict = await self._verdict(other, walk.waiting)
+            if verdict == _Verdict() and self._address(other, compiled) == address:
+                found.append(other)
+        return found
 
-    def _forget(self, action: PendingAction) -> None:
-        queue = self._task.pending.get(action.watcher_id, [])
-        self._task.pending[action.watcher_id] = [other for other in queue if other.id != action.id]
 
-    def _requeue(self, action: PendingAction) -> None:
-        queue = [other for other in self._task.pending.get(action.watcher_id, ()) if other.id != action.id]
-        self._task.pending[action.watcher_id] = sorted([*queue, action], key=lambda a: (a.group, a.index))
+@asynccontextmanager
+async def _through(gate: asyncio.Semaphore | None) -> AsyncIterator[None]:
+    """Hold a place at the gate, where there is one."""
+    if gate is not None:
+        await gate.acquire()
+    try:
+        yield
+    finally:
+        if gate is not None:
+            gate.release()
+
+
+@asynccontextmanager
+async def _outside(gate: asyncio.Semaphore | None) -> AsyncIterator[None]:
+    """Leave one's place at the gate to others meanwhile."""
+    if gate is not None:
+        gate.release()
+    try:
+        yield
+    finally:
+        if gate is not None:
+            await gate.acquire()
 
 
 def manual_refusal(watcher: Watcher) -> str:

@@ -30,6 +30,7 @@ from reconciler.model import (
 from reconciler.protocols import ActionChange, Batch, KnownJob, StateReading, StateWriting
 
 if TYPE_CHECKING:
+    from reconciler.engine.courier import Courier
     from reconciler.engine.dispatch import Dispatcher
     from reconciler.engine.jobtask import JobTask
     from reconciler.logic.compiled import ActionKind, CompiledSpec
@@ -86,6 +87,7 @@ class Fleet:
         self.tasks: dict[JobKey, JobTask] = {}
         self.dispatchers: dict[JobKey, Dispatcher] = {}
         self._compiled: dict[str, CompiledSpec] = {}
+        self._courier: Courier | None = None
 
     def compiled(self, spec: WatcherSpec, digest: str) -> CompiledSpec:
         """Return the spec ready to run; one that cannot be compiled is an obstacle, not an error."""
@@ -107,11 +109,13 @@ class Fleet:
         if host is None:
             return None
         if key not in self.tasks:
-            from reconciler.engine.dispatch import Dispatcher  # both save start-up time where no job has a watcher
+            from reconciler.engine.courier import Courier  # all save start-up time where no job has a watcher
+            from reconciler.engine.dispatch import Dispatcher
             from reconciler.engine.jobtask import JobTask
 
             self.tasks[key] = JobTask(self._parts, host, known.now)
-            self.dispatchers[key] = Dispatcher(self._parts, host, self.tasks[key], self._identity)
+            self._courier = self._courier or Courier(self._parts)
+            self.dispatchers[key] = Dispatcher(self._parts, host, self.tasks[key], self._courier, self._identity)
         return self.tasks[key]
 
     def put(self, watcher: Watcher, known: KnownJob, spec: WatcherSpec, digest: str = "") -> JobTask | None:

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 #: An ended job whose output becomes stable within so many seconds is waited for; otherwise the next pass completes it.
 PATIENCE = 5.0
-#: Jobs of one host whose actions run at the same time.
+#: Watchers of one host whose actions run at the same time.
 AT_ONCE = 16
 #: Bytes that one look at a host may bring, and those that each stream may bring in any case.
 LOOK_BUDGET, LEAST = 64 * 1024 * 1024, 64 * 1024
@@ -81,10 +81,9 @@ class Once:
         """One tick and its actions; return whether to look again."""
         async with gate:
             result = await task.tick(seen)
-            blocked = task.blocked
-            dispatcher = self._controller.fleet.dispatchers[task.job.key]
-            for watcher_id in list(task.pending):
-                await dispatcher.drain(watcher_id)
+        blocked = task.blocked
+        dispatcher = self._controller.fleet.dispatchers[task.job.key]
+        await _all_of(dispatcher.drain(watcher_id, gate) for watcher_id in list(task.pending))
         if result.finished and not any(task.pending.values()):
             await self._controller.finished(task.job.key)
             return False

@@ -1,12 +1,21 @@
-"""Whether, and when, an action that did not succeed is tried again. The dispatcher asks; nothing here waits.
+"""From what an action raised to an Outcome, and whether and when it is tried again: the one place where that is told.
 
-What may have been done all the same (its type is not `retry`) is never tried again.
+The dispatcher and the courier call it. What may have been done all the same (its type is not `retry`) is never tried
+again.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from reconciler.errors import PermanentActionError, TemporaryActionError, UnavailableError
 from reconciler.model import Outcome, OutcomeKind, PendingAction
 from reconciler.protocols import ActionTraits
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: Attempts at an action that fails, and the wait (seconds) after the first, doubled each time.
 MAX_ATTEMPTS, FIRST_RETRY = 6, 5.0
@@ -28,3 +37,28 @@ def unanswered(action: PendingAction, traits: ActionTraits, message: str) -> Out
         return Outcome(OutcomeKind.FAILED, message)
     wait = min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(action.attempts - 1, 10))
     return Outcome(OutcomeKind.FAILED, message, retry_after=wait, unanswered=True)
+
+
+async def attempted(
+    work: Awaitable[T], actions: Sequence[PendingAction], traits: ActionTraits
+) -> T | tuple[Outcome, ...]:
+    """Return what the work returns, or one Outcome for each of the actions that it was done for."""
+    try:
+        return await work
+    except Exception as error:  # noqa: BLE001 - a plugin's bug must not stop the other watchers
+        return tuple(_outcome(error, action, traits) for action in actions)
+
+
+def _outcome(error: Exception, action: PendingAction, traits: ActionTraits) -> Outcome:
+    match error:
+        case TemporaryActionError():
+            return failed(action, traits, error.message, error.delay)
+        case UnavailableError():
+            return unanswered(action, traits, error.message)
+        case TimeoutError():
+            return failed(action, traits, str(error) or "timed out")
+        case PermanentActionError():
+            return Outcome(OutcomeKind.REFUSED if error.refused else OutcomeKind.FAILED, error.message)
+        case _:
+            log.error("action %s of watcher %s", action.type, action.watcher_id, exc_info=error)
+            return Outcome(OutcomeKind.FAILED, f"{type(error).__name__}: {error}")

@@ -10,10 +10,12 @@ from reconciler.protocols.actions import (
     ActionContext,
     ActionTraits,
     AfterCrash,
+    Digested,
     Limit,
     OutsideAction,
     StateAction,
     StateEffect,
+    Together,
 )
 from reconciler.protocols.batches import ActionChange, Advance, Batch, Committed
 from reconciler.protocols.questions import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
@@ -35,6 +37,7 @@ __all__ = [
     "Clock",
     "Committed",
     "Completed",
+    "Digested",
     "EventFilter",
     "Glimpse",
     "KnownJob",
@@ -53,6 +56,7 @@ __all__ = [
     "StateWriting",
     "Statistics",
     "Submission",
+    "Together",
     "Transport",
     "Want",
     "WatcherFilter",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from reconciler.model import Hold, Job, MetricPoint, Trigger, Watcher
 from reconciler.protocols.schedulers import Scheduler
@@ -32,12 +32,17 @@ class AfterCrash(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionTraits:
-    """How the engine treats an action type. `outside`: it has an effect outside the state."""
+    """How the engine treats an action type.
+
+    `outside`: it has an effect outside the state. `digest`: what goes to one address at once may go as one message; the
+    action is a `Digested`.
+    """
 
     outside: bool = True
     limit: Limit = Limit.DEFER
     after_crash: AfterCrash = AfterCrash.REPORT
     retry: bool = False
+    digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +92,28 @@ class OutsideAction(Protocol):
     async def run(self, context: ActionContext) -> str:
         """Do it and return what was done, for people. Raises TemporaryActionError, PermanentActionError,
         UnavailableError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What one message came to: it stands for the first `taken` of those offered. `result` is text for people."""
+
+    taken: int
+    result: str
+
+
+@runtime_checkable
+class Digested(OutsideAction, Protocol):
+    """An action whose messages to one address can go as one."""
+
+    def address(self, context: ActionContext) -> str:
+        """Return where it goes to, in a word that is the same for all that may share a message, and no secret.
+
+        Raises PermanentActionError.
+        """
+        ...
+
+    async def run_together(self, contexts: Sequence[ActionContext]) -> Together:
+        """Send one message of bounded length that lists these, at least the first. Raises as `run`."""
         ...

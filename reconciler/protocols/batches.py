@@ -33,7 +33,10 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class ActionChange:
-    """A step in the ledger: begun (`outcome` None), or ended with an outcome, or put off until `not_before`."""
+    """A step in the ledger: begun (`outcome` None), or ended with an outcome, or put off until `not_before`.
+
+    `counted`: a start that the limit of actions a minute counts.
+    """
 
     id: ActionId
     at: float
@@ -41,6 +44,7 @@ class ActionChange:
     outcome: Outcome | None = None
     not_before: float | None = None
     attempts: int | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,7 @@ def _put_pending(connection: Connection, pending: Sequence[PendingAction]) -> tu
 
 def _step_actions(many: _Many, changes: Sequence[ActionChange]) -> None:
     many(sql.UPDATE_ACTION, map(_step, changes))
-    many(sql.NOTE_START, ({"row": each.id, "begun": each.at} for each in changes if each.started))
+    many(sql.NOTE_START, ({"row": each.id, "begun": each.at} for each in changes if each.started and each.counted))
 
 
 def _step(change: ActionChange) -> Row:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from parts.acting import a_context
-from test_notify_slack import Webhook, webhook  # noqa: F401 - a fixture
+from parts.receivers import Webhook
 
 from reconciler.actions.channels import read_channels
 from reconciler.actions.notify import NotifyParams, check, make
@@ -27,7 +27,7 @@ def apprise_address(hook: Webhook) -> str:
     return hook.address.replace("http://", "json://")
 
 
-async def test_a_message_arrives(this_machine: LocalTransport, webhook: Webhook) -> None:  # noqa: F811
+async def test_a_message_arrives(this_machine: LocalTransport, webhook: Webhook) -> None:
     context = a_context(
         {"title": "$x\nand ${JOB_ID}", "message": "loss $x", "level": "failure"}, {"x": "5.73"}, transport=this_machine
     )
@@ -38,7 +38,7 @@ async def test_a_message_arrives(this_machine: LocalTransport, webhook: Webhook)
 
 async def test_a_failure_is_worth_another_try_and_shows_no_address(
     this_machine: LocalTransport,
-    webhook: Webhook,  # noqa: F811
+    webhook: Webhook,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from parts.acting import a_context, a_job
 from parts.presence import program
+from parts.receivers import Postbox, serving
 from pydantic import ValidationError
 
 from reconciler.actions.channels import read_channels
@@ -26,48 +23,6 @@ from reconciler.errors import PermanentActionError, TemporaryActionError
 from reconciler.transports.local import LocalTransport
 
 PASSWORD = "correct horse"
-
-
-@dataclass
-class Postbox:
-    """What a mail server got, and what it answers next to DATA."""
-
-    port: int = 0
-    got: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
-    refused: tuple[str, ...] = ()
-
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if address in self.refused:
-            return "550 no such person"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        answer = self.answers.pop(0) if self.answers else "250 OK"
-        if answer.startswith("250"):
-            assert isinstance(envelope.content, bytes)
-            message = message_from_bytes(envelope.content, policy=policy.default)
-            assert isinstance(message, EmailMessage)
-            self.got.append((list(envelope.rcpt_tos), message))
-        return answer
-
-
-def serving(box: Postbox, **options: Any) -> Iterator[Postbox]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        box.port = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=box.port, **options)
-    controller.start()
-    yield box
-    controller.stop()
-
-
-@pytest.fixture
-def postbox() -> Iterator[Postbox]:
-    """A real SMTP server without TLS."""
-    yield from serving(Postbox())
 
 
 @pytest.fixture

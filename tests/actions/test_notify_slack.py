@@ -2,64 +2,19 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import logging
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from parts.acting import a_context
+from parts.receivers import SECRET, Webhook
 
 from reconciler.actions.channels import SlackChannel, read_channels
 from reconciler.actions.notify_slack import PLUGIN, NotifySlackParams, check, make
 from reconciler.errors import ConfigurationError, PermanentActionError, TemporaryActionError
 from reconciler.protocols import AfterCrash, Limit
 from reconciler.transports.local import LocalTransport
-
-SECRET = "T000-B000-XXXXXXXX"
-
-
-@dataclass
-class Webhook:
-    """What a listener got, and what it answers next."""
-
-    address: str = ""
-    got: list[tuple[str, Any]] = field(default_factory=list)
-    answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    """A real HTTP server on a loopback port that takes what Slack takes."""
-    hook = Webhook()
-
-    class Listener(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            hook.got.append((self.path, json.loads(body)))
-            status, headers, text = hook.answers.pop(0) if hook.answers else (200, {}, b"ok")
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Listener)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    hook.address = f"http://127.0.0.1:{server.server_port}/services/{SECRET}"
-    yield hook
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def channels(webhook: Webhook, **more: Any) -> dict[str, Any]:
