@@ -27,7 +27,7 @@ const menu = /** @type {HTMLButtonElement} */ (document.getElementById("menu"));
 export function drawShell(session, navigate) {
   document.documentElement.dataset["scope"] = session.scope;
   replace(nav, h("ul", null, LINKS.map(([module, url, name, picture]) =>
-    h("li", null, h("a", { href: url, class: "nav-link", dataset: { module } }, icon(picture), h("span", null, name))))));
+    h("li", null, h("a", { href: url, class: "nav-link", dataset: { module } }, icon(picture), h("span", null, name))))), account(session, navigate));
   const fresh = session.scope === "read" ? null
     : h("a", { href: "/new", class: "button primary new-link" }, icon("plus"), h("span", null, "New watcher"));
   replace(tools, connection(), fresh, themeButton(), account(session, navigate));

@@ -118,7 +118,15 @@ class Watchers {
 
   /** @param {import("../types").WatcherEvent} event */
   #happened(event) {
-    if (event.watcher_id !== null && !event.type.startsWith("reconciler.watcher.stopped")) this.touch([event.watcher_id]);
+    if (event.watcher_id === null || event.type.startsWith("reconciler.watcher.stopped")) return;
+    const known = this.#byId.get(event.watcher_id);
+    if (known && event.type.startsWith("reconciler.watcher.triggered")) {
+      const trigger_count = event.data["trigger_count"] ?? known.trigger_count;
+      const variables = { ...known.variables, ...event.captured_vars };
+      this.take({ ...known, trigger_count, variables, last_trigger: event.timestamp, last_check: event.timestamp });
+    } else if (!known || !event.type.startsWith("reconciler.action.succeeded") || known.last_error) {
+      this.touch([event.watcher_id]);
+    }
   }
 
   async #read() {
@@ -160,8 +168,10 @@ class Watchers {
 
   /** @param {Watcher} watcher */
   #put(watcher) {
+    const known = this.#byId.has(watcher.id);
     this.#byId.set(watcher.id, watcher);
-    this.#sorted = null;
+    if (!known || !this.#sorted) this.#sorted = null;
+    else this.#sorted[place(this.#sorted, watcher.id)] = watcher;
   }
 
   #tell() {
@@ -170,6 +180,22 @@ class Watchers {
       for (const subscriber of [...this.#subscribers]) subscriber();
     });
   }
+}
+
+/**
+ * Where an id stands in a list by falling ids, by halving.
+ * @param {Watcher[]} sorted
+ * @param {number} id
+ */
+function place(sorted, id) {
+  let low = 0;
+  let high = sorted.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle].id > id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 export const watchers = new Watchers();

@@ -7,7 +7,7 @@
  * @property {(index: number, before: HTMLElement | null) => HTMLElement} render the row; may return `before`, changed or not
  * @property {(index: number) => string | number} [key] what the row is about; the row stays in the document under it
  * @property {number} [rowHeight] px of every row; without it rows are measured, and `estimate` is taken until then
- * @property {number} [estimate] px
+ * @property {number | ((index: number) => number)} [estimate] px
  * @property {number} [gap] px between rows
  * @property {number} [overscan] px that are drawn beyond the view
  * @property {string} [role] of the list; rows get the role `listitem` where it is `list`
@@ -59,6 +59,8 @@ class List {
     this.scroller.addEventListener("scroll", this.wake, { passive: true });
     window.addEventListener("resize", this.wake);
     this.sizes = new ResizeObserver((entries) => this.#measured(entries));
+    this.around = new ResizeObserver(this.wake); // what stands above it may grow and shrink
+    this.around.observe(document.body);
     this.refresh();
   }
 
@@ -81,6 +83,7 @@ class List {
     this.scroller.removeEventListener("scroll", this.wake);
     window.removeEventListener("resize", this.wake);
     this.sizes.disconnect();
+    this.around.disconnect();
     this.canvas.remove();
   }
 
@@ -94,12 +97,18 @@ class List {
     return this.options.key ? this.options.key(index) : index;
   }
 
+  /** @param {number} index */
+  #estimate(index) {
+    const { estimate = 80 } = this.options;
+    return typeof estimate === "number" ? estimate : estimate(index);
+  }
+
   #lay() {
-    const { rowHeight, estimate = 80 } = this.options;
+    const { rowHeight } = this.options;
     const count = this.options.count();
     this.#starts = new Float64Array(count + 1);
     for (let i = 0; i < count; i++) {
-      const height = rowHeight ?? this.#heights.get(this.#key(i)) ?? estimate;
+      const height = rowHeight ?? this.#heights.get(this.#key(i)) ?? this.#estimate(i);
       this.#starts[i + 1] = this.#starts[i] + height + this.#gap;
     }
     this.canvas.style.setProperty("height", `${Math.max(0, this.#starts[count] - this.#gap)}px`);
@@ -225,11 +234,11 @@ class List {
       const key = this.#keys.get(entry.target);
       const height = /** @type {HTMLElement} */ (entry.target).offsetHeight;
       if (key === undefined || height === 0) continue;
-      const known = this.#heights.get(key) ?? this.options.estimate ?? 80;
-      if (Math.abs(height - known) < 0.5) continue;
-      this.#heights.set(key, height);
-      changed = true;
       const index = Number(/** @type {HTMLElement} */ (entry.target).dataset["index"]);
+      const known = this.#heights.get(key) ?? this.#estimate(index);
+      this.#heights.set(key, height);
+      if (Math.abs(height - known) < 0.5) continue;
+      changed = true;
       if (this.#starts[index] + known < top) moved += height - known;
     }
     if (!changed) return;
