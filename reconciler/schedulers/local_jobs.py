@@ -20,8 +20,6 @@ from reconciler.schedulers.slurm_times import limit_seconds
 
 #: Seconds after its launch in which a supervisor must have written who it is; without that the job is lost.
 _STARTING = 60.0
-#: What coreutils' `timeout` ends with: after TERM, after KILL.
-_TIMED_OUT = frozenset({124, 137})
 
 
 class JobRecord(BaseModel):
@@ -135,7 +133,7 @@ def _job(job_id: JobId, record: JobRecord, facts: Mapping[str, str], host: HostN
 def _state(record: JobRecord, facts: Mapping[str, str], now: float) -> JobState:
     over = facts["exit"].split()
     if over:
-        return _end_state(record, facts, int(over[0]), float(over[1]))
+        return _end_state(facts, int(over[0]))
     if facts["alive"]:
         return JobState.RUNNING
     if "launched" not in facts:
@@ -146,14 +144,11 @@ def _state(record: JobRecord, facts: Mapping[str, str], now: float) -> JobState:
     return JobState.UNKNOWN
 
 
-def _end_state(record: JobRecord, facts: Mapping[str, str], status: int, ended: float) -> JobState:
+def _end_state(facts: Mapping[str, str], status: int) -> JobState:
     if facts["cancelled"]:
         return JobState.CANCELLED
+    if facts["timed-out"]:
+        return JobState.TIMEOUT
     if status == 0:
         return JobState.COMPLETED
-    payload = facts["payload"].split()
-    ran = ended - float(payload[3]) if payload else 0.0
-    # `timeout` and the program may end with the same status; only one of them needs the whole time for it.
-    if status in _TIMED_OUT and record.limit is not None and ran >= record.limit - 1:
-        return JobState.TIMEOUT
     return JobState.FAILED

@@ -3,7 +3,8 @@
 A job is a directory `<jobs>/<id>`; the files in it, each written whole by a rename:
 `job.json` what was submitted, `script`, `node` the machine it belongs to (homes are shared), `launched/` (made once,
 by whoever starts or cancels it first), `supervisor` and `payload` (process id, start in clock ticks, boot id; payload:
-and the time), `cancelled` (time), `exit` (status, time). The supervisor outlives the reconciler and the connection.
+and the time), `timed-out` and `cancelled` (time), `exit` (status, time). The supervisor outlives the reconciler and
+the connection.
 """
 
 from __future__ import annotations
@@ -45,12 +46,39 @@ RECORD = _COMMON + r'umask 077; cd -- "$1" && note job.json "$2"'
 
 # Arguments: id, name, working directory, stdout, stderr, open mode, limit in seconds or "", grace, script's arguments.
 # It runs the script in the foreground: a shell lets what it starts with `&` ignore SIGINT for ever.
-_PAYLOAD = _COMMON + r'begun $$; note payload "$$ $ticks $boot $(date +%s)"; cd -- "$1" || exit 1; shift; exec "$@"'
+_PAYLOAD = (
+    _COMMON
+    + r"""
+begun $$; note payload "$$ $ticks $boot $(date +%s)"
+unset payload watch; cd -- "$1" || exit 1; shift; exec "$@"
+"""
+)
+# Arguments: limit and grace in seconds. It is no parent of the script, as coreutils' `timeout` would be: a signal that
+# is meant for the job's process group must not meet it.
+_WATCH = (
+    _COMMON
+    + r"""
+pause=; trap 'kill "$pause" 2>/dev/null; exit 0' TERM
+rest() { sleep "$1" & pause=$!; wait "$pause"; }
+until [ -f payload ]; do [ ! -f exit ] || exit 0; rest 0.1; done
+rest "$1"
+lives payload || exit 0
+note timed-out "$(date +%s)"
+group=${line%% *}
+kill -s TERM -- "-$group"; kill -s CONT -- "-$group"
+rest "$2"
+lives payload && kill -s KILL -- "-$group"
+"""
+)
 _SUPERVISE = (
     _COMMON
     + r"""
 begun $$; note supervisor "$$ $ticks $boot"
-finish() { note exit "$1 $(date +%s)"; exit 0; }
+watching=
+finish() {
+  [ -z "$watching" ] || kill "$watching" 2>/dev/null
+  note exit "$1 $(date +%s)"; exit 0
+}
 [ ! -f cancelled ] || finish 0
 export RECONCILER_JOB_ID="$1" RECONCILER_JOB_NAME="$2"
 work=$3 out=$4 err=$5 mode=$6 limit=$7 grace=$8; shift 8
@@ -58,7 +86,7 @@ for file in "$out" "$err"; do
   ( [ "$mode" = append ] || : >"$file"; : >>"$file" ) 2>/dev/null || finish 1
 done
 set -- "$PWD/script" "$@"
-[ -z "$limit" ] || set -- timeout -k "$grace" "$limit" "$@"
+[ -z "$limit" ] || { sh -c "$watch" sh "$limit" "$grace" </dev/null >/dev/null 2>&1 & watching=$!; }
 setsid sh -c "$payload" sh "$work" "$@" </dev/null >>"$out" 2>>"$err"
 status=$?
 get payload && set -- $line && kill -s KILL -- "-$1" 2>/dev/null
@@ -71,14 +99,14 @@ LAUNCH = (
     _COMMON
     + r"""
 cd -- "$1" || exit 1
-payload=$2 supervise=$3; shift 3; export payload
+payload=$2 watch=$3 supervise=$4; shift 4; export payload watch
 mkdir launched 2>/dev/null || exit 0
 (cd launched && note at "$(date +%s)")
 if setsid -f true 2>/dev/null; then setsid -f sh -c "$supervise" sh "$@" </dev/null >/dev/null 2>&1
 else setsid sh -c "$supervise" sh "$@" </dev/null >/dev/null 2>&1 & fi
 """
 )
-LAUNCH_PROGRAMS = (_PAYLOAD, _SUPERVISE)
+LAUNCH_PROGRAMS = (_PAYLOAD, _WATCH, _SUPERVISE)
 
 #: arguments: jobs directory ("": the default), seconds since the end at most (or ""), ids (none: all). Prints pairs.
 LIST = (
@@ -100,7 +128,7 @@ show() {
   fi
   get job.json; printf 'job %s\njson %s\n' "$id" "$line"
   printf 'alive %s\nexit %s\nsupervisor %s\n' "$alive" "$over" "$supervisor"
-  for file in payload cancelled launched/at; do get "$file"; printf '%s %s\n' "$file" "$line"; done
+  for file in payload timed-out cancelled launched/at; do get "$file"; printf '%s %s\n' "$file" "$line"; done
   [ -d launched ] && echo 'launched yes'
 }
 printf 'now %s\n' "$now"

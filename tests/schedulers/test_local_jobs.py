@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -106,7 +107,44 @@ async def test_after_its_time_limit_a_job_is_a_timeout(scheduler: LocalScheduler
     assert 1 <= job.ended - job.started <= 5
 
 
-async def test_a_program_that_ends_with_timeouts_own_status_has_failed(scheduler: LocalScheduler) -> None:
+@pytest.mark.parametrize("limit", [{}, {"time": "10"}])
+async def test_a_checkpoint_signal_reaches_the_script_and_ends_no_job(
+    scheduler: LocalScheduler, tmp_path: Path, limit: dict[str, str]
+) -> None:
+    script = f"#!/bin/sh\ntrap 'echo saved; exit 7' USR1\ntouch {tmp_path}/ready\nwhile :; do sleep 0.05; done\n"
+    job_id = await submitted(scheduler, script.encode(), **limit)
+    await eventually((tmp_path / "ready").exists, 30)
+    assert "USR1" in await scheduler.signal(await look(scheduler, job_id), "USR1")
+    job = await job_in(scheduler, job_id, JobState.FAILED)
+    assert job.exit_code == 7
+    assert job.stdout is not None
+    assert Path(job.stdout).read_text().endswith("saved\n")  # before it the shell may tell how its `sleep` ended
+
+
+async def test_at_its_time_limit_a_script_may_still_clean_up(scheduler: LocalScheduler) -> None:
+    script = b"#!/bin/sh\ntrap 'echo saved; exit 0' TERM\nwhile :; do sleep 0.05; done\n"
+    job = await job_in(scheduler, await submitted(scheduler, script, time="0:01"), JobState.TIMEOUT)
+    assert job.stdout is not None
+    assert Path(job.stdout).read_text().endswith("saved\n")
+
+
+async def test_nothing_stays_behind_to_watch_the_limit_of_a_job_that_has_ended(
+    scheduler: LocalScheduler, directory: Path
+) -> None:
+    await job_in(scheduler, await submitted(scheduler, b"#!/bin/sh\nexit 0\n", time="7:11:17"), JobState.COMPLETED)
+    await eventually(lambda: [line for line in _command_lines() if "25877" in line] == [], 30)
+
+
+def _command_lines() -> list[str]:
+    """The command lines of the processes there are."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+async def test_a_program_that_ends_with_the_status_of_a_timeout_has_failed(scheduler: LocalScheduler) -> None:
     job = await job_in(scheduler, await submitted(scheduler, b"#!/bin/sh\nexit 124\n", time="10"), JobState.FAILED)
     assert job.exit_code == 124
 
