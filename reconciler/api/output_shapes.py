@@ -117,6 +117,7 @@ class HostShape(Answer):
     since: datetime | None = Field(description="since when it answers, or does not; null: not known")
     listed: datetime | None = Field(description="when its jobs were listed last")
     listing_seconds: float | None = Field(description="how long that took")
+    listing_every: float | None = Field(description="seconds between two listings now: more while it is slow or silent")
     looked: datetime | None = Field(description="when it was last looked at for outputs")
     look_seconds: float | None = Field(description="how long that round trip took")
     late_seconds: float | None = Field(description="how long after its time that look began")

@@ -54,6 +54,7 @@ def _shape(desk: Desk, host: Host, counts: Counter[tuple[str, str]]) -> HostShap
         since=maybe(listing.since),
         listed=maybe(listing.at),
         listing_seconds=finite(listing.took),
+        listing_every=finite(listing.every),
         looked=maybe(look.at if look else None),
         look_seconds=finite(look.took if look else None),
         late_seconds=finite(look.late if look else None),

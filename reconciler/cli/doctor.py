@@ -65,7 +65,7 @@ async def _findings(settings: Settings, names: tuple[str, ...]) -> list[Finding]
     hosts = {name: app.make_host(HostName(name), settings) for name in names or settings.hosts}
     far = [name for name, host in hosts.items() if not isinstance(host.transport, LocalTransport)]
     try:
-        return findings + await check_hosts(hosts, far)
+        return findings + await check_hosts(hosts, far, engine=settings.engine)
     finally:
         for host in hosts.values():
             await host.transport.close()

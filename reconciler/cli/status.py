@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, note, output_option
 from reconciler.cli.reading import state_of
+from reconciler.engine.turns import ASKED_EVERY
 from reconciler.model import Job, Watcher
 from reconciler.protocols import StateReading
 
@@ -107,9 +108,16 @@ def _remark(watcher: Watcher) -> str:
     return watcher.last_error or ("timer mode" if watcher.timer_active else "")
 
 
-def _tell(state: StateReading, unreachable: Mapping[str, str], jobs: Mapping[Any, Any]) -> None:
+def _tell_hosts(state: StateReading, unreachable: Mapping[str, str], hosts: Sequence[str]) -> None:
     for host, reason in unreachable.items():
         note(f"{host}: not reachable: {reason}; its watchers stay and will catch up")
+    for host in hosts:
+        if every := state.fact(f"{ASKED_EVERY}:{host}"):
+            note(f"{host}: its scheduler is slow or silent, and is asked for its jobs every {every} s")
+
+
+def _tell(state: StateReading, unreachable: Mapping[str, str], jobs: Mapping[Any, Any]) -> None:
+    _tell_hosts(state, unreachable, sorted({key.host for key in jobs}))
     for spec in state.specs():
         if spec.missing_since is not None:
             note(f"{spec.name}: gone from {spec.origin.file}; it stops when prune_grace is over, unless it comes back")

@@ -26,13 +26,14 @@ class Listing:
     """How the newest listing of a host went. `layer`: what does not answer, `host`, `scheduler` or `outputs`; or empty.
 
     `since`: when that began to be so (None: not known); `at`: when it was listed last, `took` (seconds) how long that
-    was, as far as this process has asked.
+    was, as far as this process has asked; `every` (seconds): how often it is asked at present.
     """
 
     since: float | None = None
     at: float | None = None
     took: float | None = None
     layer: str = ""
+    every: float | None = None
 
 
 class Answering:

@@ -18,8 +18,10 @@ from pathlib import Path
 
 from reconciler.engine.parts import Host
 from reconciler.errors import ExitCode, HostUnreachableError, ReconcilerError, UnavailableError, worst
+from reconciler.logic.pacing import Pace
 from reconciler.protocols import Sight, Want
 from reconciler.schedulers.detect import detect
+from reconciler.settings import EngineSettings
 from reconciler.state.mounts import on_network
 
 #: Seconds between two clocks from which the age of a file against its job's start may be judged wrongly.
@@ -163,14 +165,19 @@ def _channels(names: Sequence[str]) -> Finding:
 
 
 async def check_hosts(
-    hosts: Mapping[str, Host], far: Sequence[str], *, now: Callable[[], float] = time.time
+    hosts: Mapping[str, Host],
+    far: Sequence[str],
+    *,
+    now: Callable[[], float] = time.time,
+    engine: EngineSettings | None = None,
 ) -> list[Finding]:
     """Return what stands with every host, all of them at once; `far`: those that are reached over a network."""
-    found = await asyncio.gather(*(_check_host(host, name in far, now) for name, host in hosts.items()))
+    engine = engine or EngineSettings()
+    found = await asyncio.gather(*(_check_host(host, name in far, now, engine) for name, host in hosts.items()))
     return [finding for findings in found for finding in findings]
 
 
-async def _check_host(host: Host, far: bool, now: Callable[[], float]) -> list[Finding]:
+async def _check_host(host: Host, far: bool, now: Callable[[], float], engine: EngineSettings) -> list[Finding]:
     try:
         asked = now()
         done = await host.transport.run(["sh", "-c", _ASK], timeout=30)
@@ -185,7 +192,7 @@ async def _check_host(host: Host, far: bool, now: Callable[[], float]) -> list[F
     if far:
         findings.append(_interpreters(host, lines[2:4]))
         findings.append(await _looking(host))
-    findings.append(await _scheduler(host))
+    findings.append(await _scheduler(host, now, engine))
     return findings
 
 
@@ -234,19 +241,25 @@ async def _looking(host: Host) -> Finding:
     return Finding(host.name, "looks", Verdict.WARN, f"/etc/passwd: {seen.sight} {seen.reason}".strip())
 
 
-async def _scheduler(host: Host) -> Finding:
+async def _scheduler(host: Host, now: Callable[[], float], engine: EngineSettings) -> Finding:
     try:
         account = await host.scheduler.account()
+        asked = now()
         jobs = await host.scheduler.jobs(None)
+        took = now() - asked
         kind = await _kind(host)
     except HostUnreachableError as error:
         return _unreachable(host, error)
     except ReconcilerError as error:
         remedy = error.remedy or "see what `squeue` says there, and set the host's `scheduler`"
         return Finding(host.name, "scheduler", Verdict.FAIL, error.message, remedy, ExitCode.PARTIAL)
-    return Finding(
-        host.name, "scheduler", Verdict.OK, f"{kind} answers {account}: {len(jobs)} jobs that can be watched"
-    )
+    detail = f"{kind} answers {account} in {took:.1f} s: {len(jobs)} jobs that can be watched"
+    every = Pace().answered(took).interval(engine.discovery_interval, engine.max_stretch)
+    if every > engine.discovery_interval:
+        detail += f"; slow, so it is asked every {every:.0f} s"
+        remedy = "ask for a list of jobs that the site keeps, and name it as the scheduler's `listing`"
+        return Finding(host.name, "scheduler", Verdict.WARN, detail, remedy)
+    return Finding(host.name, "scheduler", Verdict.OK, detail)
 
 
 async def _kind(host: Host) -> str:

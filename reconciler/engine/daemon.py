@@ -116,7 +116,6 @@ class Daemon:
     async def _keep_going(self) -> None:
         chores = {
             "sources": (self._parts.settings.engine.source_interval, self._look_at_sources),
-            "jobs": (self._parts.settings.engine.discovery_interval, self._look_at_jobs),
             "requests": (REQUEST_INTERVAL, self._carry_out),
         }
         keeping = Housekeeping(self._parts, self._controller, self._workers, chores, self.fatal)
@@ -133,6 +132,7 @@ class Daemon:
 
     def _loops(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [("pump", self._pump.run), ("passes", self._passes)]
+        loops += [("jobs", self._controller.discovery.keep_asking)]
         loops += [(f"reader {name}", reader.run) for name, reader in self._readers.items()]
         loops += [(f"source {source.name}", self._follower(source)) for source in self._parts.sources]
         return loops
@@ -160,10 +160,6 @@ class Daemon:
             await self._pass("")
 
     async def _look_at_sources(self) -> None:
-        self._again.set()
-
-    async def _look_at_jobs(self) -> None:
-        self._list_jobs = True
         self._again.set()
 
     async def _pass(self, approve: str) -> PassReport | None:

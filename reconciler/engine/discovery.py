@@ -1,4 +1,4 @@
-"""Keeps the set of known jobs equal to what the schedulers say: one list call per host and look.
+"""Keeps the set of known jobs equal to what the schedulers say: one list call per host and turn.
 
 Not knowing is not the same as gone: a host or scheduler that does not answer changes nothing here but its own mark.
 """
@@ -11,10 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.engine.answering import Answering, Listing
 from reconciler.engine.parts import Host, Parts
+from reconciler.engine.turns import Turns
 from reconciler.errors import HostUnreachableError, UnavailableError
 from reconciler.model import HostName, Job, JobKey, JobState
 from reconciler.protocols import Batch, Committed, KnownJob, StateReading, StateWriting
 
+#: The longest sleep (seconds) between two looks at whose turn it is: the clock may run otherwise than the event loop's.
+NAP = 0.5
 #: The jobs of one host and when they were listed, or why they could not be.
 Answer = tuple[list[Job], float] | UnavailableError
 
@@ -34,9 +37,11 @@ class Discovery:
         self._parts = parts
         self.known: dict[JobKey, KnownJob] = {}
         self.answering = Answering(parts)
+        self._turns = Turns(parts)
         self._listed: dict[HostName, float | None] = {}
         self._took: dict[HostName, float] = {}
         self._asking: dict[HostName, asyncio.Task[Answer]] = {}
+        self._answered = asyncio.Event()
         #: Called when a host has answered that a look no longer waited for: `look` has its answer now.
         self.on_late: Callable[[], None] = lambda: None
 
@@ -45,6 +50,7 @@ class Discovery:
 
         def look_up(state: StateReading) -> tuple[tuple[KnownJob, ...], dict[HostName, str | None]]:
             self.answering.load(state)
+            self._turns.load(state)
             return state.jobs(), {host: state.fact(f"listed:{host}") for host in self._parts.hosts}
 
         jobs, listed = await self._parts.state.run(look_up)
@@ -58,8 +64,8 @@ class Discovery:
 
     def listing(self, host: HostName) -> Listing:
         """Return how the newest listing of a host went."""
-        answering = self.answering
-        return Listing(answering.since.get(host), self._listed.get(host), self._took.get(host), answering.layer(host))
+        known, layer = self.answering.since.get(host), self.answering.layer(host)
+        return Listing(known, self._listed.get(host), self._took.get(host), layer, self._turns.every(host))
 
     async def look(self, patience: float | None = None, *, ask: bool = True) -> Seen:
         """List the jobs of every host, all hosts at once, and record what changed.
@@ -69,8 +75,7 @@ class Discovery:
         """
         if ask:
             for host in self._parts.hosts.values():
-                if host.name not in self._asking:
-                    self._asking[host.name] = asyncio.create_task(self._ask(host), name=f"jobs of {host.name}")
+                self._start(host)
         try:
             if self._asking and ask:
                 await asyncio.wait(self._asking.values(), timeout=patience)
@@ -83,6 +88,38 @@ class Discovery:
         for task in self._asking.values():
             task.add_done_callback(self._late)
         return seen
+
+    async def keep_asking(self) -> None:
+        """Ask each host when it is its turn; `on_late` tells of each answer, `look` takes it. Ends by cancellation."""
+        while True:
+            self._answered.clear()
+            try:
+                async with asyncio.timeout(self._ask_those_due()):
+                    await self._answered.wait()
+            except TimeoutError:
+                continue
+
+    def _ask_those_due(self) -> float | None:
+        """Ask every host whose turn it is; return the seconds until the next turn. None: all are being asked."""
+        waits = []
+        for host in self._parts.hosts.values():
+            wait = self._turns.due(host.name) - self._parts.clock.monotonic()
+            task = self._asking.get(host.name)
+            if task is not None and not task.done():
+                continue
+            if wait <= 0:
+                self._start(host).add_done_callback(self._late)
+            else:
+                waits.append(wait)
+        return min(*waits, NAP) if waits else None
+
+    def _start(self, host: Host) -> asyncio.Task[Answer]:
+        """Ask a host that is not being asked."""
+        task = self._asking.get(host.name)
+        if task is None or task.done():
+            task = self._asking[host.name] = asyncio.create_task(self._ask(host), name=f"jobs of {host.name}")
+            task.add_done_callback(lambda task: self._answered.set())
+        return task
 
     async def end(self) -> None:
         """Ask no further."""
@@ -99,6 +136,9 @@ class Discovery:
         if isinstance(answer, UnavailableError):
             layer = "host" if isinstance(answer, HostUnreachableError) else "scheduler"
             seen.unreachable[host] = await self.answering.not_listed(host, layer, answer.message)
+            if pace := self._turns.to_tell(host):
+                await self._commit(Batch(facts=pace))
+                self._turns.was_told(host, pace)
         else:
             seen.changed |= await self._record(host, *answer)
 
@@ -112,12 +152,17 @@ class Discovery:
                 if key.host == host.name and not job.now.state.ended and not job.finished and key not in listed
             }  # fmt: skip
             found = await host.scheduler.lookup([key.id for key in left]) if left else {}
+        except HostUnreachableError as error:
+            self._turns.unreached(host.name)
+            return error
         except UnavailableError as error:
+            self._turns.silent(host.name)
             return error
         for key, job in left.items():
             gone = replace(job, state=JobState.UNKNOWN, raw_state="UNKNOWN", ended=now)
             listed[key] = found.get(key.id, gone)
-        self._took[host.name] = self._parts.clock.monotonic() - began
+        took = self._took[host.name] = self._parts.clock.monotonic() - began
+        self._turns.answered(host.name, took)
         return list(listed.values()), now
 
     async def _record(self, host: HostName, jobs: Iterable[Job], now: float) -> set[JobKey]:
@@ -127,9 +172,11 @@ class Discovery:
             if merged is not None:
                 changed[job.key] = merged
         facts, events = self.answering.listed(host, now)
-        facts = {f"listed:{host}": repr(now), **facts}
+        pace = self._turns.to_tell(host)
+        facts = {f"listed:{host}": repr(now), **facts, **pace}
         if changed or events or self._listed.get(host) is None or now - (self._listed[host] or 0) > 1:
             await self._commit(Batch(jobs=tuple(k.now for k in changed.values()), facts=facts, events=events))
+            self._turns.was_told(host, pace)
         self._listed[host] = now
         self.known.update(changed)
         return set(changed)

@@ -25,6 +25,7 @@ async def test_a_host_is_told_with_its_jobs_watchers_and_the_last_look(served: S
     assert host["since"] <= host["listed"] <= found["now"]
     assert (host["layer"], host["reason"], host["outputs"]) == ("", "", 1)
     assert min(host["listing_seconds"], host["look_seconds"], host["late_seconds"]) >= 0
+    assert host["listing_every"] >= 1
 
 
 @pytest.mark.parametrize(

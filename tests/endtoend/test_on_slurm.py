@@ -45,7 +45,7 @@ actions:
 
 def settings_in(home: Path, **more: Any) -> Settings:
     """Settings for SLURM on this machine, looking often."""
-    engine = {"discovery_interval": 1, "source_interval": 1, "end_grace": 0.5, **more}
+    engine = {"discovery_interval": 1, "max_stretch": 2, "source_interval": 1, "end_grace": 0.5, **more}
     return Settings.model_validate(
         {
             "hosts": {"localhost": {"scheduler": {"type": "slurm"}}},

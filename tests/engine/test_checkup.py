@@ -121,7 +121,22 @@ async def test_this_machine_as_a_host(here: LocalTransport) -> None:
     found = await host_findings(LOCALHOST, here, MemoryScheduler(me="ada"))
     assert list(found) == ["reachable", "clock", "scheduler"]
     assert {finding.verdict for finding in found.values()} == {Verdict.OK}
-    assert "answers ada: 0 jobs" in found["scheduler"].detail
+    assert found["scheduler"].detail.startswith("memory answers ada in 0.")
+    assert found["scheduler"].detail.endswith("s: 0 jobs that can be watched")
+
+
+async def test_a_scheduler_that_answers_slowly_is_a_warning_that_says_how_often_it_will_be_asked(
+    here: LocalTransport,
+) -> None:
+    times = iter(range(0, 1000, 6))  # every look at the clock is six seconds after the one before
+    found = await check_hosts(
+        {LOCALHOST: Host(LOCALHOST, here, MemoryScheduler(me="ada"))}, [], now=lambda: next(times)
+    )
+    (slow,) = [finding for finding in found if finding.check == "scheduler"]
+    assert slow.verdict is Verdict.WARN
+    assert "in 6.0 s" in slow.detail
+    assert slow.detail.endswith("asked every 120 s")
+    assert "listing" in slow.remedy
 
 
 async def test_a_scheduler_that_does_not_answer_fails_and_says_what_to_do(here: LocalTransport) -> None:

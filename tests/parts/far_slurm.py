@@ -46,7 +46,7 @@ class FarSlurm:
         """Settings that look often at the cluster, under these names; `timeout`: seconds that a call may take."""
         section = self.sshd.settings(**{"retry_at_most": 0.2, **transport}).model_dump(exclude_none=True)
         host = {"transport": section, "scheduler": {"type": "slurm", "timeout": timeout}}
-        often = {"discovery_interval": 1, "source_interval": 1, "end_grace": 0.5}
+        often = {"discovery_interval": 1, "max_stretch": 2, "source_interval": 1, "end_grace": 0.5}
         return Settings.model_validate(
             {
                 "hosts": dict.fromkeys(hosts or (HOST,), host),
