@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
 
+from reconciler.actions._arguments import known_arguments
 from reconciler.actions._lineage import Lineage, digest, lineage_of, parent_of, resubmissions, root_of
 from reconciler.actions._ours import refuse_foreign_job
 from reconciler.actions._rendered import missing, read
@@ -43,7 +44,6 @@ OPTIONS = tuple(
     )
 )
 _VALUE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
-_STANDARD_INPUT = "/dev/stdin"  # what SLURM calls the script of a job that was resubmitted with arguments
 _ARRAY_TASK = re.compile(r"\d+_(\d+)")
 
 
@@ -67,7 +67,7 @@ class ResubmitParams(SpecModel):
     max_resubmits: Annotated[int, Field(ge=0, le=1000, description="over the whole chain of jobs")] = 3
     arguments: Annotated[
         tuple[str, ...] | None,
-        Field(description="of the script; left out: those of the watched job, as its scheduler tells them"),
+        Field(description="of the script; left out: those of the watched job, where they can be told"),
     ] = None
 
     @field_validator("modifications")
@@ -157,10 +157,10 @@ class Resubmit:
                 refused=True,
                 remedy="raise max_resubmits, or find out why the job does not get on",
             )
-        lineage = Lineage(root_of(job), done + 1, parent_of(job), digest(context.mark))
         options = {**_array_of(job), **params.options()}
         script = await context.scheduler.script(job)
-        arguments = await _arguments(context) if params.arguments is None else params.arguments
+        arguments = await known_arguments(context) if params.arguments is None else params.arguments
+        lineage = Lineage(root_of(job), done + 1, parent_of(job), digest(context.mark), arguments)
         new = await context.scheduler.submit(
             Submission(script, arguments, options, job.workdir, lineage.comment(job.comment), held=True)
         )
@@ -180,19 +180,6 @@ class Resubmit:
 def _child(job: Job, others: list[Job]) -> Job | None:
     parent = parent_of(job)
     return next((o for o in others if (line := lineage_of(o)) is not None and line.parent == parent), None)
-
-
-async def _arguments(context: ActionContext) -> tuple[str, ...]:
-    """Return the arguments that the job's script got.
-
-    SLURM tells a script and its arguments as one text with blanks between: an argument with a blank in it comes apart,
-    and a script whose path has one is told by its being there.
-    """
-    path, *arguments = context.job.command.split(" ")
-    if not arguments:
-        return ()
-    known = path == _STANDARD_INPUT or (await context.transport.run(["test", "-f", path], timeout=30.0)).status == 0
-    return tuple(arguments) if known else ()
 
 
 def _array_of(job: Job) -> dict[str, str]:

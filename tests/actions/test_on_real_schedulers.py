@@ -169,3 +169,18 @@ async def test_a_script_that_had_arguments_gets_them_again(
         told = await act(resubmit, {}, job, scheduler, here, mark=f"m.{count}")
         job = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
     await eventually(lambda: (tmp_path / "log").read_text() == "args: --lr 0.1\n" * 3)
+
+
+async def test_arguments_with_blanks_stay_whole_over_a_chain(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    script = b'#!/bin/sh\nfor each; do echo "<$each>" >> log; done\necho end >> log\nwhile :; do sleep 0.1; done\n'
+    job = await started(scheduler, tmp_path, script)
+    for count, params in enumerate(({"arguments": ["a b", "", "it's $$HOME *"]}, {}, {})):
+        more = {**params, "cancel_previous": True}
+        told = await act(resubmit, more, job, scheduler, here, mark=f"m.{count}")
+        job = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
+    await eventually(lambda: (tmp_path / "log").read_text().count("end") == 4, 30)
+    assert (tmp_path / "log").read_text() == "end\n" + "<a b>\n<>\n<it's $HOME *>\nend\n" * 3
+    await scheduler.cancel(job, "")
+    await job_in(scheduler, job.id, JobState.CANCELLED)

@@ -71,12 +71,13 @@ async def test_the_arguments_of_the_old_script_are_repeated_where_they_are_known
     this_machine: LocalTransport, tmp_path: Path
 ) -> None:
     (tmp_path / "train.sh").touch()
+    (tmp_path / "my train.sh").touch()
     for command, arguments in {
         f"{tmp_path}/train.sh --lr 0.1": ("--lr", "0.1"),
         "/dev/stdin a": ("a",),
         f"{tmp_path}/train.sh": (),
         f"{tmp_path}/my train.sh": (),
-        "-f x": (),
+        f"{tmp_path}/my train.sh a b": ("a", "b"),
         "": (),
     }.items():
         scheduler = MemoryScheduler()
@@ -85,6 +86,45 @@ async def test_the_arguments_of_the_old_script_are_repeated_where_they_are_known
     scheduler = MemoryScheduler()
     await resubmit(this_machine, scheduler, {"arguments": []}, job=a_job(command=f"{tmp_path}/train.sh x"))
     assert scheduler.submissions[0].arguments == ()
+
+
+@pytest.mark.parametrize("behind", ["a  b", "a ", "a\tb", "--note x\u3000y"])
+async def test_arguments_that_cannot_be_told_apart_are_refused(
+    this_machine: LocalTransport, tmp_path: Path, behind: str
+) -> None:
+    (tmp_path / "train.sh").touch()
+    scheduler = MemoryScheduler()
+    with pytest.raises(PermanentActionError, match="which arguments") as caught:
+        await resubmit(this_machine, scheduler, {}, job=a_job(command=f"{tmp_path}/train.sh {behind}"))
+    assert caught.value.refused
+    assert "arguments: [" in caught.value.remedy
+    assert scheduler.submissions == []
+
+
+async def test_arguments_of_a_script_that_is_gone_are_refused(this_machine: LocalTransport, tmp_path: Path) -> None:
+    with pytest.raises(PermanentActionError, match="not where it was"):
+        await resubmit(this_machine, MemoryScheduler(), {}, job=a_job(command=f"{tmp_path}/gone.sh --lr 0.1"))
+
+
+async def test_a_chain_carries_arguments_with_blanks_whatever_the_scheduler_tells(this_machine: LocalTransport) -> None:
+    arguments = ("a b", "", "\u00e9\t'\"$x]", "--n=1 args=x]")
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {"arguments": [a.replace("$", "$$") for a in arguments]})
+    first = scheduler.submissions[0]
+    assert first.arguments == arguments
+    told = a_job(id=JobId("2"), command=f"/dev/stdin {' '.join(arguments)}", comment=first.comment)
+    later = MemoryScheduler()
+    await resubmit(this_machine, later, {}, job=told)
+    assert later.submissions[0].arguments == arguments
+
+
+async def test_arguments_that_are_too_long_to_carry_are_refused_not_guessed(this_machine: LocalTransport) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, {"arguments": ["x y" * 500]})
+    told = a_job(id=JobId("2"), command="/dev/stdin x yx", comment=scheduler.submissions[0].comment)
+    assert len(told.comment) < 600
+    with pytest.raises(PermanentActionError, match="too long"):
+        await resubmit(this_machine, MemoryScheduler(), {}, job=told)
 
 
 async def test_a_submission_that_fails_costs_nothing(this_machine: LocalTransport) -> None:
