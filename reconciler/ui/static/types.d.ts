@@ -10,6 +10,7 @@ export interface Flaw {
   remedy?: string;
   line?: number;
   column?: number;
+  field?: string;
 }
 
 export interface Refusal {
@@ -71,6 +72,16 @@ export interface Watcher {
   line: number;
   commit: string;
   writable: boolean;
+  /** Only what an outline tells is known of it. */
+  brief?: boolean;
+}
+
+export interface Outline {
+  columns: string[];
+  rows: any[][];
+  specs: Record<string, Partial<Watcher>>;
+  count: number;
+  total: number;
 }
 
 export interface WatcherDetail extends Watcher {
