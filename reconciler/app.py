@@ -239,21 +239,16 @@ def _outside(settings: Settings, name: str) -> OutsideAction:
 
 
 def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]:
-    """Return the sources: a layer for each directory, the writable layer, and those of the settings."""
+    """Return the sources: a layer for each directory, those of the settings, the writable layer; later ones hide files
+    of earlier ones."""
     from reconciler.sources.directory import DirectorySource
 
-    layers = [path.absolute() for path in directories(settings, named)]
-    writable = api_directory(settings)
-    if writable.is_dir():
-        layers.append(writable)
-    sources: list[Source] = [
-        DirectorySource(path, layers[number + 1 :], "api" if path == writable else "directory")
-        for number, path in enumerate(layers)
-    ]
-    if not named:
-        for number, raw in enumerate(settings.sources):
-            plugin = _chosen(settings, "sources", ("sources", number), str(raw.get("type", "")))
-            sources.append(plugin.factory(_section(settings, ("sources", number), raw, plugin.spec)))
+    sources: list[Source] = [DirectorySource(path) for path in directories(settings, named)]
+    for number, raw in enumerate(() if named else settings.sources):
+        plugin = _chosen(settings, "sources", ("sources", number), str(raw.get("type", "")))
+        sources.append(plugin.factory(_section(settings, ("sources", number), raw, plugin.spec)))
+    if (writable := api_directory(settings)).is_dir():
+        sources.append(DirectorySource(writable, "api"))
     return sources
 
 

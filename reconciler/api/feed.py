@@ -87,7 +87,8 @@ class Subscriber:
     async def wait(self, seconds: float) -> None:
         """Return when there is something to do, after `seconds` in any case."""
         try:
-            await asyncio.wait_for(self._waiting.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._waiting.wait()
         except TimeoutError:
             return
         self._waiting.clear()

@@ -69,13 +69,13 @@ async def _both(places: Sequence[tuple[Path, str]], before: str, after: str | No
     from reconciler.logic.desired import resolve
 
     try:
-        old = [await _reading(*place, before) for place in places]
-        new = [await _reading(*place, after) for place in places]
+        old = _layered([await _snapshot(*place, before) for place in places])
+        new = _layered([await _snapshot(*place, after) for place in places])
     except UnavailableError as error:
         raise ConfigurationError(error.message, remedy="name a commit that this repository has") from error
-    first = resolve(_layered(old), (), revive=app.revive, now=0.0, grace=0.0)
+    first = resolve(old, (), revive=app.revive, now=0.0, grace=0.0)
     applied = [desired.stored() for desired in first.desired.values()]
-    return first, resolve(_layered(new), applied, revive=app.revive, now=0.0, grace=0.0)
+    return first, resolve(new, applied, revive=app.revive, now=0.0, grace=0.0)
 
 
 def _place(directory: Path, repo: Path | None) -> tuple[Path, str]:
@@ -93,24 +93,28 @@ def _folder(path: Path) -> str:
     return "" if path == Path() else path.as_posix().strip("/")
 
 
-async def _reading(repository: Path, folder: str, revision: str | None) -> Reading:
+async def _snapshot(repository: Path, folder: str, revision: str | None) -> Snapshot:
     """Return what a folder holds at a revision, or now; both name files from the top of the repository."""
-    from reconciler.sources.git import git, read_commit
+    from reconciler.sources.commits import git, read_commit
 
     source = f"git:{folder}"
     if revision is None:
-        return _parsed(await _now(repository, folder, source))
+        return await _now(repository, folder, source)
     commit = (await git(repository, ("rev-parse", "--verify", f"{revision}^{{commit}}"))).decode().strip()
     snapshot = await read_commit(repository, commit, folder, source)
     # that a folder is not there is worth no word: it may be new, or gone
-    return _parsed(replace(snapshot, problems=tuple(p for p in snapshot.problems if p.severity == "error")))
+    return replace(snapshot, problems=tuple(p for p in snapshot.problems if p.severity == "error"))
 
 
-def _parsed(snapshot: Snapshot) -> Reading:
+def _layered(snapshots: Sequence[Snapshot]) -> list[Reading]:
+    """Return what the directories give, later ones replacing and masking files of earlier ones."""
     from reconciler import app
     from reconciler.engine.sourcing import reading_of
+    from reconciler.logic.layers import Layer, uncovered
 
-    return reading_of(snapshot, {file.path: app.parse_source(file) for file in snapshot.files})
+    layers = [Layer(s.source, s, s.hides | {file.name for file in s.files}) for s in snapshots]
+    left = [each.snapshot for each in uncovered(layers) if each is not None]
+    return [reading_of(each, {file.path: app.parse_source(file) for file in each.files}) for each in left]
 
 
 async def _now(repository: Path, folder: str, source: str) -> Snapshot:
@@ -125,14 +129,3 @@ async def _now(repository: Path, folder: str, source: str) -> Snapshot:
     above = f"{folder}/" if folder else ""
     files = tuple(replace(file, path=above + file.name, layer="git") for file in found.files)
     return replace(found, source=source, files=files, deliberate=True, deleted=frozenset())
-
-
-def _layered(readings: Sequence[Reading]) -> list[Reading]:
-    """Leave out of each directory the files that a later one replaces."""
-    kept: list[Reading] = []
-    above: set[str] = set()
-    for reading in reversed(readings):
-        names = {file.path: file.path.rpartition("/")[2] for file in reading.files}
-        kept.insert(0, replace(reading, files=tuple(f for f in reading.files if names[f.path] not in above)))
-        above |= set(names.values())
-    return kept

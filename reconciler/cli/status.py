@@ -118,7 +118,11 @@ def _tell_hosts(state: StateReading, unreachable: Mapping[str, str], hosts: Sequ
 
 def _tell(state: StateReading, unreachable: Mapping[str, str], jobs: Mapping[Any, Any]) -> None:
     _tell_hosts(state, unreachable, sorted({key.host for key in jobs}))
-    for spec in state.specs():
+    specs = state.specs()
+    for source in dict.fromkeys(spec.origin.source for spec in specs):
+        if late := state.fact(f"late:{source}"):
+            note(f"{source}: {late}; what is known of it stays in force")
+    for spec in specs:
         if spec.missing_since is not None:
             note(f"{spec.name}: gone from {spec.origin.file}; it stops when prune_grace is over, unless it comes back")
     shared: dict[tuple[str, str], list[str]] = {}

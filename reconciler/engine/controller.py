@@ -18,10 +18,11 @@ from reconciler.engine.scripts import Scripts
 from reconciler.engine.sourcing import Sourcing
 from reconciler.errors import ExitCode, Problem
 from reconciler.events import Event, EventType
+from reconciler.logic import meeting
 from reconciler.logic.desired import Reading, Resolution, resolve
 from reconciler.logic.plan import Plan, make_plan
 from reconciler.logic.selecting import started
-from reconciler.model import JobKey, StoredSpec, Watcher
+from reconciler.model import HostName, JobKey, StoredSpec, Watcher
 from reconciler.protocols import StateReading
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Controller:
         self._before: tuple[object, ...] = ()
         self._told: tuple[Problem, ...] | None = None
         self._stored: tuple[StoredSpec, ...] = ()
+        self._met: meeting.Met = {}
         self._watchers: tuple[Watcher, ...] = ()  # as a plan found them, while it is made
         self.plan: Plan | None = None
         self.readings: tuple[Reading, ...] = ()  # of the last pass
@@ -139,19 +141,37 @@ class Controller:
         self._watchers = ()
         parsed = {**self._sourcing.unsaved, **self._scripts.unsaved}
         events = [*self._source_events(readings, plan), *self._scripts.events]
+        facts, self._sourcing.facts = {**self._sourcing.facts, **self._meeting(plan)}, {}
         self._sourcing.unsaved, self._scripts.unsaved, self._scripts.events = {}, {}, []
-        report.applied = await self._applier.apply(plan, self.discovery.known, events=events, parsed=parsed)
+        report.applied = await self._applier.apply(
+            plan, self.discovery.known, events=events, parsed=parsed, facts=facts
+        )
         self.fleet.prune_compiled(d.digest for d in plan.resolution.desired.values())
+
+    def _meeting(self, plan: Plan) -> dict[str, str]:
+        """Return the fact of which specs have met the jobs of which hosts after this plan; nothing where it stands."""
+        withheld = {change.name for change in plan.withheld if change.after is not None}
+        circles = [word for host, word in self._circles().items() if host in self.discovery.heard]
+        met = meeting.after(self._met, plan.resolution.desired.values(), withheld, circles)
+        return {} if met == self._met else {meeting.FACT: meeting.written(met)}
+
+    def _circles(self) -> dict[HostName, str]:
+        hosts, policy = self._parts.settings.hosts, self._parts.settings.policy
+        return {
+            HostName(name): meeting.circle(name, policy.users if own.users is None else own.users)
+            for name, own in hosts.items()
+        }
 
     def _versions(self, plan: Plan) -> Versions:
         """Return every version of a spec that a watcher may be running: those in force, and those applied before."""
         return Versions(plan.resolution.desired, self._stored, self._parts.revive)
 
     async def _plan(self, readings: Sequence[Reading], approve: str) -> Plan:
-        def look_up(state: StateReading) -> tuple[tuple[StoredSpec, ...], tuple[Watcher, ...]]:
-            return state.specs(), state.watchers()
+        def look_up(state: StateReading) -> tuple[tuple[StoredSpec, ...], tuple[Watcher, ...], str | None]:
+            return state.specs(), state.watchers(), state.fact(meeting.FACT)
 
-        stored, watchers = await self._parts.state.run(look_up)
+        stored, watchers, met = await self._parts.state.run(look_up)
+        self._met = meeting.read(met)
         self._applier.remember(stored)
         self._stored, self._watchers = stored, watchers
         plan = self._make(readings, stored, watchers, approved=approve == "yes")
@@ -176,7 +196,8 @@ class Controller:
         )
         jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.settings.hosts]
         applied = {str(spec.name): spec.body for spec in stored}
-        return make_plan(resolution, jobs, watchers, policy, approved=approved, applied=applied)
+        met = meeting.pairs(self._met, self._circles())
+        return make_plan(resolution, jobs, watchers, policy, approved=approved, applied=applied, met=met)
 
     def _source_events(self, readings: Sequence[Reading], plan: Plan) -> list[Event]:
         """Tell once what was applied from which revision, and what was wrong."""
@@ -240,7 +261,7 @@ class Controller:
 
 def _content_of(readings: Sequence[Reading]) -> tuple[object, ...]:
     """Return what tells one look at all sources from another."""
-    return tuple((r.source, r.revision, r.failed, r.problems, r.deleted) for r in readings)
+    return tuple((r.source, r.revision, r.failed, r.problems, r.deleted, r.hidden) for r in readings)
 
 
 def _rejected(problem: Problem, now: float) -> Event:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from reconciler.engine.controller import Controller, PassReport
@@ -96,9 +96,14 @@ class Daemon:
     async def run(self, *, approve: str = "") -> None:
         """Run; raises LeaseLostError where another reconciler took the state over."""
         async with kept(self._parts, self.fatal):
-            await self._until_stopped(self._pass(approve))
-            if not self._stopping.is_set():
-                await self._keep_going()
+            followers = [_loop(f"source {s.name}", self._watched(self._follower(s))) for s in self._parts.sources]
+            try:
+                await asyncio.sleep(0)  # a source is followed before it is looked at, see `protocols.Source.changed`
+                await self._until_stopped(self._pass(approve))
+                if not self._stopping.is_set():
+                    await self._keep_going()
+            finally:
+                await _broken_off(followers)
         if self._error is not None:
             raise self._error
 
@@ -120,7 +125,7 @@ class Daemon:
         }
         keeping = Housekeeping(self._parts, self._controller, self._workers, chores, self.fatal)
         end_keeping = keeping.start()
-        loops = [asyncio.create_task(self._watched(run), name=name) for name, run in self._loops()]
+        loops = [_loop(name, self._watched(run)) for name, run in self._loops()]
         try:
             await self._stopping.wait()
         finally:
@@ -134,7 +139,6 @@ class Daemon:
         loops: list[tuple[str, Callable[[], Awaitable[None]]]] = [("pump", self._pump.run), ("passes", self._passes)]
         loops += [("jobs", self._controller.discovery.keep_asking)]
         loops += [(f"reader {name}", reader.run) for name, reader in self._readers.items()]
-        loops += [(f"source {source.name}", self._follower(source)) for source in self._parts.sources]
         return loops
 
     async def _watched(self, run: Callable[[], Awaitable[None]]) -> None:
@@ -229,8 +233,16 @@ class Daemon:
             self._pump.wake()
 
     async def _end(self, loops: list[asyncio.Task[None]]) -> None:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await _broken_off(loops)
         await asyncio.gather(*(worker.stop(STOP_GRACE) for worker in (*self._workers.values(), *self._leaving)))
         await self._finish_done()
+
+
+def _loop(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(work, name=name)
+
+
+async def _broken_off(loops: Sequence[asyncio.Task[None]]) -> None:
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)

@@ -42,7 +42,8 @@ class Pump:
         while True:
             flushed = await self.flush()
             try:
-                await asyncio.wait_for(self._wake.wait(), None if flushed else 5.0)
+                async with asyncio.timeout(None if flushed else 5.0):  # not `wait_for`, see `Reader`
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             self._wake.clear()

@@ -137,7 +137,9 @@ class Reader:
             return
         self._wake.clear()
         try:
-            await asyncio.wait_for(self._wake.wait(), wait)
+            # not `wait_for`: in Python 3.11 it swallows a cancellation that comes with what it waits for, and we went on
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
         except TimeoutError:
             return
 
@@ -167,10 +169,9 @@ class Reader:
         except HostUnreachableError as error:
             await self._failed(workers, error)
             return
-        self._failures = 0
-        now = self._parts.clock.now()
         if self._failures >= MARKED_AFTER:
             await self._tell(self._answering.seen(self._host.name))
+        self._failures = 0
         took = self._parts.clock.monotonic() - began
         self.last = Looked(self._parts.clock.now(), took, late, len(workers))
         if took > SLOW and _bytes(glimpses) < LITTLE:
@@ -178,6 +179,7 @@ class Reader:
         self._hand_out(workers, glimpses)
 
     def _hand_out(self, workers: Sequence[Worker], glimpses: Sequence[Mapping[StreamName, Glimpse]]) -> None:
+        now = self._parts.clock.now()
         for worker, seen in zip(workers, glimpses, strict=True):
             if self._workers.get(worker.task.job.key) is not worker:
                 continue  # nobody wants it any more

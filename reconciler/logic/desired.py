@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from reconciler.errors import Problem
+from reconciler.logic.layers import Hider
 from reconciler.logic.selecting import dangerous
 from reconciler.model import Origin, StoredSpec, WatcherName
 
@@ -97,6 +98,7 @@ class Reading:
     moving: bool = False  # failed because it is being written at this moment
     problems: tuple[Problem, ...] = ()
     deleted: frozenset[str] = frozenset()  # paths of files that a commit deleted
+    hidden: Mapping[str, Hider] = field(default_factory=dict)  # by path: files that a later source replaces or masks
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,8 @@ def _duplicate(winner: Desired, loser: Desired) -> Problem:
 
 def _alarm(reading: Reading, stored: Iterable[StoredSpec], approved: bool) -> str:
     """Say why nothing of this source may be dropped: it is gone, or empty without a commit that emptied it."""
-    count = sum(spec.origin.source == reading.source and spec.origin.file not in reading.deleted for spec in stored)
+    decided = {*reading.deleted, *reading.hidden}
+    count = sum(spec.origin.source == reading.source and spec.origin.file not in decided for spec in stored)
     if not count or reading.moving:
         return ""
     if reading.failed:
@@ -270,11 +273,18 @@ def _absent(
     yes = _decided(old, reading, approved, file_gone=file is None)
     if yes:
         return Vanished(old, True, yes)
-    return _fading(old, now, grace) if reading.files else _Kept(old, True, "its source is empty")
+    if not reading.files and not reading.hidden:
+        return _Kept(old, True, "its source is empty")
+    hider = reading.hidden.get(old.origin.file)
+    where = f"{old.origin.file} is hidden by {hider.source}" if hider else f"gone from {old.origin.file}"
+    return _fading(old, now, grace, where)
 
 
 def _decided(old: StoredSpec, reading: Reading, approved: bool, *, file_gone: bool) -> str:
     """Say which decision of a person took the spec away (empty: none that is known)."""
+    hider = reading.hidden.get(old.origin.file)
+    if hider is not None:
+        return f"hidden by {hider.source}" if hider.deliberate else "hidden, approved" if approved else ""
     if reading.deliberate:
         return f"deleted in {reading.revision[:12]}"
     if file_gone and old.origin.file in reading.deleted:
@@ -282,10 +292,10 @@ def _decided(old: StoredSpec, reading: Reading, approved: bool, *, file_gone: bo
     return "gone from its directory, approved" if approved else ""
 
 
-def _fading(old: StoredSpec, now: float, grace: float) -> Vanished | _Kept:
+def _fading(old: StoredSpec, now: float, grace: float, where: str) -> Vanished | _Kept:
     """A mere disappearance must last for the grace, and be seen twice."""
     since = old.missing_since if old.missing_since is not None else now
     if old.missing_since is None or now - since < grace:
         left = max(0.0, grace - (now - since))
-        return _Kept(replace(old, missing_since=since), True, f"gone from {old.origin.file}; stops in {left:.0f} s")
-    return Vanished(old, False, f"gone from {old.origin.file} for {now - since:.0f} s")
+        return _Kept(replace(old, missing_since=since), True, f"{where}; stops in {left:.0f} s")
+    return Vanished(old, False, f"{where} for {now - since:.0f} s")

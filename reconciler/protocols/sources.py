@@ -27,7 +27,8 @@ class Snapshot:
 
     `deliberate`: an absence is a deletion that somebody committed; otherwise it is only a disappearance.
     `problems`: files passed over, with reasons (unreadable, not UTF-8, wrong kind), severity `warning` or `error`.
-    `unreadable`: names of files that exist and could not be read: their last good version stays.
+    `hides`: names of files that it replaces or masks in the sources listed before it.
+    `stale`: why there may be something newer that cannot be had (empty: there is not); a problem should say it too.
     `revision` names the content as a whole (commit, or digest over all files).
     """
 
@@ -36,7 +37,8 @@ class Snapshot:
     revision: str
     deliberate: bool = False
     problems: tuple[Problem, ...] = ()
-    unreadable: frozenset[str] = frozenset()
+    hides: frozenset[str] = frozenset()
+    stale: str = ""
     deleted: frozenset[str] = frozenset()  # paths that a commit deleted, where the rest is no commit's content
 
 
@@ -51,7 +53,10 @@ class Source(Protocol):
         ...
 
     async def changed(self) -> None:
-        """Return when another look may be worth while (a hint; never returning is allowed)."""
+        """Return when another look may be worth while (a hint; never returning is allowed).
+
+        A daemon awaits it again and again, from before the first `snapshot`: what takes long belongs here then.
+        """
         ...
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A plain directory of YAML files as a source; several directories layer as systemd's drop-ins do.
+"""A plain directory of YAML files as a source; it says which names it hides from layers below.
 
 Content decides, never times or notices: what is hashed are the bytes that are handed on. A look that meets a directory
 in motion is void. Rules of names and kinds of files are DESIGN's; other sources share them through `ACCEPTED`.
@@ -14,7 +14,6 @@ import os
 import re
 import stat
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -64,20 +63,21 @@ class _Look:
     ignored: tuple[str, ...]
     newest: float
     deleted: frozenset[str]
+    hides: frozenset[str]
 
 
 class DirectorySource:
-    """`protocols.Source` over one directory; a file name found in one of `above` replaces or masks the file here."""
+    """`protocols.Source` over one directory. `layer`: each of its files replaces one of that name in layers below, as
+    systemd's drop-ins do; otherwise only its masks (links to /dev/null) hide something."""
 
-    def __init__(self, path: Path, above: Sequence[Path] = (), kind: str = "directory") -> None:
+    def __init__(self, path: Path, kind: str = "directory", *, layer: bool = True) -> None:
         self.path = Path(os.path.abspath(path))
         self.name = f"{kind}:{self.path}"
         self._writable = kind == "api"
-        self._above = tuple(above)
+        self._layer = layer
         self._said: set[str] = set()
         self._inotify: Inotify | None = None
         self._tree = WorkTree(self.path)
-        self._hides: dict[Path, frozenset[str]] = {}
 
     async def snapshot(self) -> Snapshot:
         """Return what is there; InMotionError while it is being written, UnavailableError where it is gone."""
@@ -92,7 +92,7 @@ class DirectorySource:
             log.info("%s: ignored, its name or kind is not one that holds watchers", self.path / name)
         self._said.update(look.ignored)
         revision = digest_of("\n".join(f"{f.name}\0{f.digest}" for f in look.files).encode())
-        return Snapshot(self.name, look.files, revision, problems=look.problems, deleted=look.deleted)
+        return Snapshot(self.name, look.files, revision, problems=look.problems, deleted=look.deleted, hides=look.hides)
 
     async def changed(self) -> None:
         """Return when inotify saw a change; where it cannot watch, never (polling is the truth)."""
@@ -120,15 +120,15 @@ class DirectorySource:
             names = sorted(os.listdir(self.path))
         except OSError as error:
             raise UnavailableError(f"{self.path}: {error.strerror or error}") from error
-        hidden = self._hidden()
         pile = _Pile(self.path, before.st_mtime)
         for name in names:
-            if not accepted(name):
-                pile.pass_over(name)
-            elif name not in hidden:
+            if accepted(name):
                 pile.take(name)
+            else:
+                pile.pass_over(name)
+        hides = frozenset(filter(accepted, names)) if self._layer else frozenset(pile.masks)
         deleted = self._deleted(set(names))
-        look = _Look(tuple(pile.files), tuple(pile.problems), tuple(pile.ignored), pile.newest, deleted)
+        look = _Look(tuple(pile.files), tuple(pile.problems), tuple(pile.ignored), pile.newest, deleted, hides)
         self._tree.refuse_motion()
         if _identity(self.path) != (before.st_dev, before.st_ino):
             raise InMotionError(f"{self.path} was exchanged for another directory")
@@ -139,15 +139,6 @@ class DirectorySource:
         in the writable layer, by a request."""
         gone = _removed(self.path / DELETED) if self._writable else self._tree.deleted()
         return frozenset(str(self.path / name) for name in gone if name not in present)
-
-    def _hidden(self) -> frozenset[str]:
-        """Return the names that layers above replace or mask; one that cannot be read hides what it hid before."""
-        for directory in self._above:
-            try:
-                self._hides[directory] = frozenset(os.listdir(directory))
-            except OSError:
-                self._hides.setdefault(directory, frozenset())
-        return frozenset().union(*self._hides.values())
 
 
 def _removed(directory: Path) -> frozenset[str]:
@@ -162,6 +153,7 @@ class _Pile:
         self.files: list[SourceFile] = []
         self.problems: list[Problem] = []
         self.ignored: list[str] = []
+        self.masks: list[str] = []
 
     def pass_over(self, name: str) -> None:
         """Note a name that holds no watchers; hidden ones, tests and folders are nobody's mistake."""
@@ -181,7 +173,9 @@ class _Pile:
             self.problems.append(_unreadable(path, error))
         else:
             self.newest = max(self.newest, modified)
-            if content is not None:
+            if content is None:
+                self.masks.append(name)
+            else:
                 self.files.append(SourceFile(name, path, content, digest_of(content), layer=self._directory))
 
 
@@ -234,7 +228,7 @@ def _changes() -> Mask:
 
 
 def _make(settings: DirectorySettings) -> DirectorySource:
-    return DirectorySource(settings.path)
+    return DirectorySource(settings.path, layer=False)
 
 
 PLUGIN = Plugin(name="directory", spec=DirectorySettings, factory=_make)

@@ -11,28 +11,22 @@ import asyncio
 import hashlib
 import os
 import re
-import signal
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from reconciler.errors import Problem, UnavailableError
-from reconciler.protocols import Snapshot, SourceFile
+from reconciler.errors import InMotionError, Problem, UnavailableError
+from reconciler.protocols import Snapshot
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
-from reconciler.sources._worktree import git_environment
-from reconciler.sources.directory import MAX_FILE_BYTES, accepted, digest_of
+from reconciler.sources.commits import git, public, read_commit
 
-#: Entries of a tree that are files: regular and executable ones. Links (120000) and submodules (160000) are not.
-_FILES = ("100644", "100755")
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/]+@[^/]+:)")
-#: Seconds that one call of git may take.
-TIMEOUT = 60.0
+#: After so many seconds without an answer to a fetch it is said that what is in force may be old.
+PATIENCE = 10.0
 
 Ref = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 
@@ -50,7 +44,11 @@ class GitSettings(Section):
 
 
 class GitSource:
-    """`protocols.Source` over one branch. `name` holds repository, branch and path, without credentials."""
+    """`protocols.Source` over one branch. `name` holds repository, branch and path, without credentials.
+
+    One pass (`snapshot` alone) fetches and waits for it. Where `changed` is awaited beside, that fetches, and
+    `snapshot` takes what is there: a server that hangs holds up no pass.
+    """
 
     def __init__(self, settings: GitSettings) -> None:
         self._settings = settings
@@ -59,26 +57,48 @@ class GitSource:
         self._asked: float | None = None
         self._unfetched = ""
         self._last: Snapshot | None = None
-        self.name = f"git:{_public(settings.git)}#{settings.branch}:{settings.path.strip('/')}"
+        self._followed = False
+        self._fetching: asyncio.Task[None] | None = None
+        self.name = f"git:{public(settings.git)}#{settings.branch}:{settings.path.strip('/')}"
 
     async def snapshot(self) -> Snapshot:
         """Return the files of the branch's newest commit that is known here; a warning says where the server did not
-        answer. Raises UnavailableError where git cannot tell."""
-        if self._remote:
-            await self._fetch()
+        answer. Raises UnavailableError where git cannot tell, InMotionError while the first fetch is under way."""
+        if self._remote and not self._followed:
+            await self._fetch_when_due()
+        elif self._remote and self._asked is None and not await self._head():
+            raise InMotionError(f"{self.name} is being fetched for the first time")
         commit = await self._commit()
         if self._last is None or self._last.revision != commit:
             if self._settings.verify_signatures:
                 await self._verify(commit)
             self._last = await read_commit(self._repository, commit, self._settings.path, self.name)
-        return replace(self._last, problems=(*self._last.problems, *self._late(commit)))
+        if not self._unfetched:
+            return self._last
+        late = f"no newer commit than {commit[:12]} can be had: {self._unfetched}"
+        remedy = "what is known stays in force; see that the server answers"
+        problem = Problem(self.name, 0, 0, "not-fetched", late, remedy, severity="warning")
+        return replace(self._last, problems=(*self._last.problems, problem), stale=late)
 
     async def changed(self) -> None:
-        """Never return: the interval is the hint."""
+        """Fetch a URL at its interval; return when that brought another commit, or the server began or ceased to
+        answer. A repository on disk is looked at by the pass: then never."""
+        self._followed = True
+        while self._remote:
+            before = (self._asked is None, self._unfetched, await self._head())
+            wait = 0.0 if self._asked is None else self._asked + self._settings.interval - time.monotonic()
+            await asyncio.sleep(max(0.0, wait) if self._fetching is None else 0)
+            await self._fetch_patiently()
+            if before != (self._asked is None, self._unfetched, await self._head()):
+                return
         await asyncio.Event().wait()
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Break off a fetch that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.gather(self._fetching, return_exceptions=True)
+            self._fetching = None
 
     async def _verify(self, commit: str) -> None:
         try:
@@ -95,22 +115,36 @@ class GitSource:
             why = self._unfetched or error.message
             raise UnavailableError(f"branch {self._settings.branch} cannot be read: {why}") from error
 
-    def _late(self, commit: str) -> tuple[Problem, ...]:
-        if not self._unfetched:
-            return ()
-        text = f"no newer commit than {commit[:12]} can be had: {self._unfetched}"
-        remedy = "what is known stays in force; see that the server answers"
-        return (Problem(self.name, 0, 0, "not-fetched", text, remedy, severity="warning"),)
+    async def _head(self) -> str:
+        """Return the commit the branch stands at, "" where there is none yet."""
+        try:
+            return await self._commit()
+        except UnavailableError:
+            return ""
 
     def _mirror(self) -> Path:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler/git"
         name = hashlib.blake2b(self._settings.git.encode(), digest_size=10).hexdigest()
         return (self._settings.cache or home) / name
 
+    async def _fetch_when_due(self) -> None:
+        if self._asked is None or time.monotonic() - self._asked >= self._settings.interval:
+            await self._fetch()
+
+    async def _fetch_patiently(self) -> None:
+        """Fetch, or go on waiting for the fetch that is under way; after a while say so and leave it running."""
+        if self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch(), name=f"fetch {self.name}")
+            await asyncio.wait([self._fetching], timeout=PATIENCE)
+        else:
+            await self._fetching
+        if self._fetching.done():
+            self._fetching = None
+        else:
+            self._unfetched = f"git fetch has had no answer for more than {PATIENCE:.0f} s"
+
     async def _fetch(self) -> None:
-        """Bring the mirror of a URL up to date, not more often than the interval says; what failed is remembered."""
-        if self._asked is not None and time.monotonic() - self._asked < self._settings.interval:
-            return
+        """Bring the mirror of a URL up to date; what failed is remembered."""
         branch = self._settings.branch
         words = ("fetch", "--quiet", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head", "--")
         try:
@@ -127,103 +161,6 @@ class GitSource:
 
     async def _git(self, *arguments: str) -> bytes:
         return await git(self._repository, arguments)
-
-
-async def read_commit(repository: Path, commit: str, folder: str, source: str) -> Snapshot:
-    """Return the files that a folder has in a commit (a full name), with its author. Raises UnavailableError."""
-    root = folder.strip("/")
-    author = (await git(repository, ("log", "-1", "--format=%an <%ae>", commit))).decode(errors="replace").strip()
-    if root and not await git(repository, ("ls-tree", "-d", "-z", "--full-tree", commit, "--", root)):
-        text = f"{source}: commit {commit[:12]} has no folder {root}"
-        remedy = "mend `path` in the settings, unless all watchers were meant to go"
-        missing = Problem(root, 0, 0, "no-such-folder", text, remedy, severity="warning")
-        return Snapshot(source, (), commit, deliberate=True, problems=(missing,))
-    tree = f"{commit}:{root}" if root else commit
-    entries = _files(await git(repository, ("ls-tree", "-z", "--long", "--full-tree", tree)))
-    taken = sorted(entry for entry in entries if entry.size < MAX_FILE_BYTES)
-    contents = await _contents(repository, [entry.blob for entry in taken])
-    above = f"{root}/" if root else ""
-    files = tuple(
-        SourceFile(entry.name, above + entry.name, content, digest_of(content), "git", commit, author)
-        for entry, content in zip(taken, contents, strict=True)
-    )
-    problems = tuple(
-        Problem(above + e.name, 0, 0, "too-large", f"has {e.size} bytes", "split it into several files")
-        for e in entries
-        if e not in taken
-    )
-    return Snapshot(source, files, commit, deliberate=True, problems=problems)
-
-
-async def _contents(repository: Path, blobs: Sequence[str]) -> list[bytes]:
-    """Return the blobs' bytes, by one process (git-cat-file(1), BATCH OUTPUT)."""
-    if not blobs:
-        return []
-    out = await git(repository, ("cat-file", "--batch"), "".join(f"{blob}\n" for blob in blobs).encode())
-    contents, at = [], 0
-    for _ in blobs:
-        head = out.index(b"\n", at)
-        size = int(out[at:head].split()[2])
-        contents.append(out[head + 1 : head + 1 + size])
-        at = head + size + 2
-    return contents
-
-
-class _Entry(NamedTuple):
-    name: str
-    blob: str
-    size: int
-
-
-def _files(listed: bytes) -> list[_Entry]:
-    """Return the entries of `git ls-tree -z --long` that hold watchers."""
-    found = []
-    for entry in filter(None, listed.decode(errors="surrogateescape").split("\0")):
-        meta, _, name = entry.partition("\t")
-        mode, _, blob, size = meta.split()
-        if mode in _FILES and accepted(name):
-            found.append(_Entry(name, blob, int(size)))
-    return found
-
-
-async def git(repository: Path, arguments: Sequence[str], given: bytes | None = None) -> bytes:
-    """Run git on a repository, `given` as its input, and return what it printed.
-
-    Raises UnavailableError with git's own words.
-    """
-    where = [] if arguments[0] == "init" else ["-C", str(repository)]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *where, *arguments, env=git_environment(), start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-    except OSError as error:
-        raise UnavailableError(f"git cannot be run: {error.strerror}", remedy="install git") from error
-    try:
-        out, complaint = await asyncio.wait_for(process.communicate(given), TIMEOUT)
-    except TimeoutError as error:
-        raise UnavailableError(f"git {arguments[0]} gave no answer within {TIMEOUT:.0f} s") from error
-    finally:
-        if process.returncode is None:  # also where we are cancelled: its helpers must not outlive it
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode != 0:
-        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or process.returncode}")
-    return out
-
-
-def _complaint(printed: bytes) -> str:
-    """Return the line of git's complaint that says what is wrong, without credentials."""
-    lines = printed.decode(errors="replace").strip().splitlines()
-    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
-    return _public((fatal or lines or [""])[0])
-
-
-def _public(text: str) -> str:
-    """Return the text without what may be a credential in a URL: user and password, and the query."""
-    return re.sub(r"(://[^\s?']*)\?[^\s']*", r"\1", re.sub(r"(://)[^/@\s]+@", r"\1", text))
 
 
 PLUGIN = Plugin(name="git", spec=GitSettings, factory=GitSource)

@@ -103,6 +103,25 @@ async def test_a_repository_that_cannot_be_read_stops_nothing_and_says_so(
     assert live(house) == ["a"]
     assert report.plan is not None
     assert "cannot be read" in report.plan.alarms[0]
+    assert "what is known of it stays in force" in (await asyncio.to_thread(house.run, "status")).stderr
+
+
+async def test_status_says_that_what_a_server_gave_is_old_until_it_answers_again(
+    repository: Repository, tmp_path: Path
+) -> None:
+    where = {"type": "git", "git": repository.path.as_uri(), "cache": str(tmp_path / "cache"), "interval": 0}
+    house = House(tmp_path / "house", sources=[where])
+    house.with_jobs().add()
+    commit = repository.commit({"a.yaml": a_file("a")})
+    await once(house)
+    repository.path.rename(tmp_path / "elsewhere")
+    await once(house)
+    said = await asyncio.to_thread(house.run, "status")
+    assert f"no newer commit than {commit[:12]} can be had" in said.stderr
+    assert live(house) == ["a"]
+    (tmp_path / "elsewhere").rename(repository.path)
+    await once(house)
+    assert "no newer commit" not in (await asyncio.to_thread(house.run, "status")).stderr
 
 
 async def test_two_branches_on_one_state_leave_each_other_alone(

@@ -210,9 +210,9 @@ class House:
             return await engine.once.run(approve=approve)
 
     @asynccontextmanager
-    async def daemon(self) -> AsyncIterator[app.Engine]:
+    async def daemon(self, named: Sequence[Path] | None = None) -> AsyncIterator[app.Engine]:
         """A daemon that runs while the block does, and is stopped in order."""
-        async with self.engine() as engine:
+        async with self.engine(named) as engine:
             running = asyncio.create_task(engine.daemon.run())
             try:
                 yield engine

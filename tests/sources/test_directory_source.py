@@ -93,28 +93,14 @@ async def test_a_directory_that_is_not_there_is_unavailable(place: Path) -> None
 # --- layers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_file_of_the_same_name_above_replaces_and_a_link_to_nothing_masks(place: Path, tmp_path: Path) -> None:
-    above = tmp_path / "above"
-    above.mkdir()
-    put(place, a="low", b="low", c="low")
-    put(above, a="high", d="high")
-    (above / "b.yaml").symlink_to("/dev/null")
-    low, high = DirectorySource(place, [above]), DirectorySource(above)
-    assert names(await low.snapshot()) == ["c.yaml"]
-    assert names(await high.snapshot()) == ["a.yaml", "d.yaml"]
-    (above / "b.yaml").unlink()
-    assert names(await low.snapshot()) == ["b.yaml", "c.yaml"]
-
-
-async def test_a_layer_above_that_vanished_lets_loose_nothing_that_it_masked(place: Path, tmp_path: Path) -> None:
-    above = tmp_path / "above"
-    above.mkdir()
-    put(place, a="low", b="low")
-    (above / "b.yaml").symlink_to("/dev/null")
-    low = DirectorySource(place, [above])
-    assert names(await low.snapshot()) == ["a.yaml"]
-    above.rename(tmp_path / "unmounted")
-    assert names(await low.snapshot()) == ["a.yaml"]
+async def test_a_layer_hides_all_its_names_and_a_further_directory_its_masks_alone(place: Path) -> None:
+    put(place, a="x", b="x")
+    (place / "c.yaml").symlink_to("/dev/null")
+    (place / "notes.txt").write_text("x")
+    layer, further = DirectorySource(place), DirectorySource(place, layer=False)
+    assert names(await layer.snapshot()) == names(await further.snapshot()) == ["a.yaml", "b.yaml"]
+    assert (await layer.snapshot()).hides == {"a.yaml", "b.yaml", "c.yaml"}
+    assert (await further.snapshot()).hides == {"c.yaml"}
 
 
 async def test_what_was_deleted_from_the_writable_layer_was_meant(place: Path) -> None:

@@ -185,4 +185,5 @@ def _readable(files: Sequence[str]) -> list[str]:
 async def _end(hop: asyncssh.SSHClientConnection) -> None:
     hop.abort()
     with contextlib.suppress(*FAULTS):
-        await asyncio.wait_for(hop.wait_closed(), LET_GO)
+        async with asyncio.timeout(LET_GO):
+            await hop.wait_closed()

@@ -1,0 +1,129 @@
+"""Reads commits of a git repository by git itself: which files a folder has, their bytes, and what git says.
+
+The git source and `plan --from` call it. It never writes to a repository, and it knows nothing of servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from reconciler.errors import Problem, UnavailableError
+from reconciler.protocols import Snapshot, SourceFile
+from reconciler.sources._worktree import git_environment
+from reconciler.sources.directory import MAX_FILE_BYTES, accepted, digest_of
+
+#: Entries of a tree that are files: regular and executable ones; submodules (160000) are not.
+_FILES = ("100644", "100755")
+_LINK = "120000"
+#: Where a link leads that masks a file of this name in layers below; the blob of a link is the path it leads to.
+_NOWHERE = os.devnull.encode()
+#: Seconds that one call of git may take.
+TIMEOUT = 60.0
+
+
+async def read_commit(repository: Path, commit: str, folder: str, source: str) -> Snapshot:
+    """Return the files that a folder has in a commit (a full name), with its author. Raises UnavailableError."""
+    root = folder.strip("/")
+    author = (await git(repository, ("log", "-1", "--format=%an <%ae>", commit))).decode(errors="replace").strip()
+    if root and not await git(repository, ("ls-tree", "-d", "-z", "--full-tree", commit, "--", root)):
+        text = f"{source}: commit {commit[:12]} has no folder {root}"
+        remedy = "mend `path` in the settings, unless all watchers were meant to go"
+        missing = Problem(root, 0, 0, "no-such-folder", text, remedy, severity="warning")
+        return Snapshot(source, (), commit, deliberate=True, problems=(missing,))
+    tree = f"{commit}:{root}" if root else commit
+    entries = _entries(await git(repository, ("ls-tree", "-z", "--long", "--full-tree", tree)))
+    taken = sorted(entry for entry in entries if entry.size < MAX_FILE_BYTES)
+    contents = dict(zip(taken, await _contents(repository, [entry.blob for entry in taken]), strict=True))
+    above = f"{root}/" if root else ""
+    files = tuple(
+        SourceFile(entry.name, above + entry.name, content, digest_of(content), "git", commit, author)
+        for entry, content in contents.items()
+        if not entry.link
+    )
+    problems = tuple(
+        Problem(above + e.name, 0, 0, "too-large", f"has {e.size} bytes", "split it into several files")
+        for e in entries
+        if e not in contents and not e.link
+    )
+    masks = frozenset(entry.name for entry, content in contents.items() if entry.link and content == _NOWHERE)
+    return Snapshot(source, files, commit, deliberate=True, problems=problems, hides=masks)
+
+
+async def _contents(repository: Path, blobs: Sequence[str]) -> list[bytes]:
+    """Return the blobs' bytes, by one process (git-cat-file(1), BATCH OUTPUT)."""
+    if not blobs:
+        return []
+    out = await git(repository, ("cat-file", "--batch"), "".join(f"{blob}\n" for blob in blobs).encode())
+    contents, at = [], 0
+    for _ in blobs:
+        head = out.index(b"\n", at)
+        size = int(out[at:head].split()[2])
+        contents.append(out[head + 1 : head + 1 + size])
+        at = head + size + 2
+    return contents
+
+
+class _Entry(NamedTuple):
+    name: str
+    blob: str
+    size: int
+    link: bool
+
+
+def _entries(listed: bytes) -> list[_Entry]:
+    """Return the entries of `git ls-tree -z --long` that hold watchers, or may mask some."""
+    found = []
+    for entry in filter(None, listed.decode(errors="surrogateescape").split("\0")):
+        meta, _, name = entry.partition("\t")
+        mode, _, blob, size = meta.split()
+        if (mode in _FILES or mode == _LINK) and accepted(name):
+            found.append(_Entry(name, blob, int(size), mode == _LINK))
+    return found
+
+
+async def git(repository: Path, arguments: Sequence[str], given: bytes | None = None) -> bytes:
+    """Run git on a repository, `given` as its input, and return what it printed.
+
+    Raises UnavailableError with git's own words.
+    """
+    where = [] if arguments[0] == "init" else ["-C", str(repository)]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "git", *where, *arguments, env=git_environment(), start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as error:
+        raise UnavailableError(f"git cannot be run: {error.strerror}", remedy="install git") from error
+    try:
+        async with asyncio.timeout(TIMEOUT):  # `wait_for` of Python 3.11 may swallow that we are cancelled
+            out, complaint = await process.communicate(given)
+    except TimeoutError as error:
+        raise UnavailableError(f"git {arguments[0]} gave no answer within {TIMEOUT:.0f} s") from error
+    finally:
+        if process.returncode is None:  # also where we are cancelled: its helpers must not outlive it
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode != 0:
+        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or process.returncode}")
+    return out
+
+
+def _complaint(printed: bytes) -> str:
+    """Return the line of git's complaint that says what is wrong, without credentials."""
+    lines = printed.decode(errors="replace").strip().splitlines()
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return public((fatal or lines or [""])[0])
+
+
+def public(text: str) -> str:
+    """Return the text without what may be a credential in a URL: user and password, and the query."""
+    return re.sub(r"(://[^\s?']*)\?[^\s']*", r"\1", re.sub(r"(://)[^/@\s]+@", r"\1", text))
