@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Request
+import orjson
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from reconciler.api import asking, writing
 from reconciler.api.callers import Caller
@@ -29,13 +31,16 @@ from reconciler.api.shapes import (
     WatcherDetail,
     WatcherEdit,
     WatcherList,
+    WatcherOutline,
     WatcherQuery,
     WatcherWritten,
 )
-from reconciler.api.shaping import page_shapes, spec_of, watcher_fields
+from reconciler.api.shaping import outline_fields, page_shapes, spec_of, watcher_fields
 from reconciler.model import Watcher, WatcherState
 from reconciler.protocols import StateReading, WatcherFilter
 
+#: Watchers in one outline.
+MOST_OUTLINED = 50_000
 Id = Annotated[IdNumber, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
@@ -80,6 +85,13 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
         more = str(page.watchers[-1].id) if len(page.watchers) == asked.limit and page.watchers[-1].id > 1 else None
         shapes = page_shapes(page, desk.daemon.next_look)
         return WatcherList(watchers=shapes, count=len(shapes), total=page.total, next_cursor=more)
+
+    @router.get("/watchers/outline", response_model=WatcherOutline)  # before watchers, whose numbers stand there
+    async def outline_watchers(limit: Annotated[int, Query(ge=1, le=MOST_OUTLINED)] = MOST_OUTLINED) -> Response:
+        """List very many watchers in few words: what a list of cards shows, each spec once."""
+        outline = await desk.reading.ask(lambda state: state.outline(limit))
+        text = await asyncio.to_thread(lambda: orjson.dumps(outline_fields(outline)))
+        return Response(text, media_type="application/json")
 
     @router.get("/watchers/{watcher_id}")
     async def look_at_watcher(watcher_id: Id, stopped: Annotated[bool, Query()] = False) -> WatcherDetail:

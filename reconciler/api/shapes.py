@@ -108,6 +108,37 @@ class WatcherList(Answer):
     next_cursor: str | None = Field(description="for the next page; null: this is the last")
 
 
+class SpecOutline(Answer):
+    """What all watchers of one spec have in common."""
+
+    pattern: str
+    interval_seconds: float
+    captures: list[str]
+    condition: str | None
+    actions: list[dict[str, Any]]
+    timer_mode_enabled: bool
+    timer_interval_seconds: float
+    output_type: str
+    mode: str
+    labels: dict[str, str]
+    description: str
+    source: str
+    file: str
+    line: int
+    commit: str
+    writable: bool
+
+
+class WatcherOutline(Answer):
+    """Very many watchers in few words, the newest first."""
+
+    columns: list[str] = Field(description="names of what stands in each row, in this order; as in a watcher")
+    rows: list[list[Any]]
+    specs: dict[str, SpecOutline] = Field(description="by the names of the watchers")
+    count: int
+    total: int
+
+
 class JobWatchers(Answer):
     """The watchers of one job."""
 

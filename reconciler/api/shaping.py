@@ -13,8 +13,9 @@ import orjson
 from reconciler.api.reports import ActionCounts, BusyWatcher, EventShape, JobShape, Stats
 from reconciler.api.shapes import HoldShape, WatcherShape
 from reconciler.events import Event
-from reconciler.model import JobKey, StoredSpec, StreamName, Watcher, WatcherState
+from reconciler.model import JobKey, Origin, StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
+from reconciler.protocols.questions import OUTLINED, Outline
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: When a job is looked at next (seconds since the epoch); None: not before something happens.
@@ -52,29 +53,55 @@ def pattern_of(spec: Mapping[str, Any]) -> str:
     return " AND ".join(several["all"]) if "all" in several else " OR ".join(several.get("any", ()))
 
 
-def watcher_fields(watcher: Watcher, stored: StoredSpec | None, next_look: NextLook) -> dict[str, Any]:
-    """Return the fields of `WatcherShape`."""
-    spec = spec_of(stored)
-    shown = watcher.checkpoints.get(StreamName.STDOUT) or watcher.checkpoints.get(StreamName.STDERR)
-    origin = stored.origin if stored else watcher.origin
+def spec_fields(spec: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
+    """Return what a watcher shows of its spec, and where that comes from."""
     source = origin.source.partition(":")[0]
     return {
-        "id": watcher.id,
-        "job_id": watcher.job.id,
-        "hostname": watcher.job.host,
-        "name": watcher.name,
         "pattern": pattern_of(spec),
         "interval_seconds": spec.get("interval_seconds", 60),
         "captures": spec.get("captures", []),
         "condition": spec.get("condition"),
         "actions": spec.get("actions", []),
+        "timer_mode_enabled": spec.get("timer_mode_enabled", False),
+        "timer_interval_seconds": spec.get("timer_interval_seconds", 30),
+        "output_type": spec.get("output_type", "stdout"),
+        "mode": spec.get("mode", "act"),
+        "labels": spec.get("labels", {}),
+        "description": spec.get("description", ""),
+        "source": source,
+        "file": clean(origin.file),
+        "line": origin.line,
+        "commit": origin.commit,
+        "writable": source == "api",
+    }
+
+
+def outline_fields(outline: Outline) -> dict[str, Any]:
+    """Return the fields of `WatcherOutline`."""
+    return {
+        "columns": OUTLINED,
+        "rows": [tuple(clean(each) if isinstance(each, str) else each for each in row) for row in outline.rows],
+        "specs": {name: spec_fields(spec_of(stored), stored.origin) for name, stored in outline.specs.items()},
+        "count": len(outline.rows),
+        "total": outline.total,
+    }
+
+
+def watcher_fields(watcher: Watcher, stored: StoredSpec | None, next_look: NextLook) -> dict[str, Any]:
+    """Return the fields of `WatcherShape`."""
+    shown = spec_fields(spec_of(stored), stored.origin if stored else watcher.origin)
+    position = watcher.checkpoints.get(StreamName.STDOUT) or watcher.checkpoints.get(StreamName.STDERR)
+    return {
+        **shown,
+        "id": watcher.id,
+        "job_id": watcher.job.id,
+        "hostname": watcher.job.host,
+        "name": watcher.name,
         "state": watcher.state,
         "last_check": maybe(watcher.last_check),
         "next_check": maybe(next_look(watcher.job) if watcher.state is WatcherState.ACTIVE else None),
-        "last_position": shown.offset if shown else 0,
+        "last_position": position.offset if position else 0,
         "trigger_count": watcher.trigger_count,
-        "timer_mode_enabled": spec.get("timer_mode_enabled", False),
-        "timer_interval_seconds": spec.get("timer_interval_seconds", 30),
         "timer_mode_active": watcher.timer_active,
         "timer_due": maybe(watcher.memory.timer_due if watcher.timer_active else None),
         "created_at": moment(watcher.created_at),
@@ -83,19 +110,11 @@ def watcher_fields(watcher: Watcher, stored: StoredSpec | None, next_look: NextL
         "last_trigger": maybe(watcher.last_trigger),
         "last_error": clean(watcher.last_error),
         "failures": watcher.failures,
-        "output_type": spec.get("output_type", "stdout"),
-        "mode": spec.get("mode", "act"),
-        "labels": spec.get("labels", {}),
-        "description": spec.get("description", ""),
         "holds": [
             HoldShape(kind=h.kind.value, by=h.by, reason=h.reason, since=moment(h.since), until=maybe(h.until))
             for h in watcher.holds
         ],
-        "source": source,
-        "file": clean(origin.file),
-        "line": origin.line,
-        "commit": origin.commit,
-        "writable": source == "api" and watcher.phase is not WatcherState.STOPPED,
+        "writable": shown["writable"] and watcher.phase is not WatcherState.STOPPED,
     }
 
 
@@ -190,4 +209,3 @@ def job_shape(known: KnownJob, watchers: int) -> JobShape:
 
 def _paths(known: KnownJob) -> Iterable[tuple[str, str | None]]:
     return (("stdout", known.now.stdout), ("stderr", known.now.stderr), ("workdir", known.now.workdir))
-

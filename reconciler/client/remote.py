@@ -35,7 +35,7 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
-from reconciler.protocols.questions import MetricTotals
+from reconciler.protocols.questions import MetricTotals, Outline
 
 _UNREACHABLE = "unreachable:"
 
@@ -100,6 +100,10 @@ class RemoteState:
         kept = [row for row in rows if wanted.before_id is None or row["id"] < wanted.before_id][: wanted.limit]
         specs = {WatcherName(row["name"]): _spec(row) for row in kept}
         return WatcherPage(tuple(map(_watcher, kept)), specs, len(rows))
+
+    def outline(self, most: int) -> Outline:
+        """Return nothing: pages tell more."""
+        return Outline()
 
     def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
         """Return the counts that the server tells; outcomes by type are not among them."""

@@ -46,6 +46,25 @@ class WatcherFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Very many watchers in few words, by descending id: `rows` have what OUTLINED names, times as ISO text in UTC.
+
+    `specs`: those in force under their names. `total`: how many watchers there are beside tombstones.
+    """
+
+    rows: Sequence[Sequence[object]] = ()
+    specs: Mapping[WatcherName, StoredSpec] = field(default_factory=dict)
+    total: int = 0
+
+
+#: What a row of an `Outline` has, in this order.
+OUTLINED = (
+    "id", "name", "job_id", "hostname", "job_name", "state", "trigger_count", "last_check", "last_trigger",
+    "last_error", "failures", "timer_mode_active",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class WatcherPage:
     """Watchers by descending id, the specs in force under their names, and how many pass the filter on all pages."""
 

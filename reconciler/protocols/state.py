@@ -12,6 +12,7 @@ from reconciler.protocols.questions import (
     EventFilter,
     KnownJob,
     MetricTotals,
+    Outline,
     Statistics,
     WatcherFilter,
     WatcherPage,
@@ -48,6 +49,10 @@ class StateReading(Protocol):
 
     def page(self, wanted: WatcherFilter) -> WatcherPage:
         """Return one page of watchers, at a cost that does not grow with the number of those on other pages."""
+        ...
+
+    def outline(self, most: int) -> Outline:
+        """Return the newest `most` watchers in few words, at a fraction of what pages of them cost."""
         ...
 
     def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:

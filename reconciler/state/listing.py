@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Text, and_, exists, func, or_, select, text, type_coerce
 
 from reconciler.events import EventType
 from reconciler.model import OutcomeKind, StoredSpec, WatcherName, WatcherState
 from reconciler.protocols import Statistics, WatcherFilter
+from reconciler.protocols.questions import OUTLINED, Outline
+from reconciler.state.columns import Moment
 from reconciler.state.history import LAST_SEQ
 from reconciler.state.rows import spec_from
 from reconciler.state.tables import ActionRow, JobWatcher, SpecRow, WatcherEvent, table
@@ -31,6 +33,18 @@ def page_of(
     names = {row.name for row in rows}
     specs = connection.execute(select(_SPECS).where(_SPECS.c.name.in_(names))) if names else ()
     return [row.id for row in rows], {WatcherName(row.name): spec_from(row) for row in specs}, total
+
+
+def outline_of(connection: Connection, most: int) -> Outline:
+    """Return the newest watchers in few words; times stay the texts that they are."""
+    columns = (_WATCHERS.c[name] for name in OUTLINED)
+    plain = (type_coerce(each, Text) if isinstance(each.type, Moment) else each for each in columns)
+    there = _WATCHERS.c.phase != WatcherState.STOPPED.value
+    rows = connection.execute(select(*plain).where(there).order_by(_WATCHERS.c.id.desc()).limit(most)).all()
+    names = {row.name for row in rows}
+    specs = (spec_from(row) for row in connection.execute(select(_SPECS)) if row.name in names)
+    total = connection.execute(select(func.count()).select_from(_WATCHERS).where(there)).scalar_one()
+    return Outline([tuple(row) for row in rows], {spec.name: spec for spec in specs}, total)
 
 
 def _clauses(wanted: WatcherFilter) -> list[ColumnElement[bool]]:

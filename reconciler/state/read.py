@@ -33,10 +33,10 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
-from reconciler.protocols.questions import MetricTotals
+from reconciler.protocols.questions import MetricTotals, Outline
 from reconciler.state import connection as db
 from reconciler.state.history import LAST_SEQ, select_events
-from reconciler.state.listing import page_of, statistics_of
+from reconciler.state.listing import outline_of, page_of, statistics_of
 from reconciler.state.migrations import IDENTITY
 from reconciler.state.rows import (
     action_from,
@@ -136,6 +136,11 @@ class StateReader:
             ids, specs, total = page_of(connection, wanted)
         found = self._watchers([_WATCHERS.c.id.in_(ids)]) if ids else ()
         return WatcherPage(found[::-1], specs, total)
+
+    def outline(self, most: int) -> Outline:
+        """Return the newest watchers in few words."""
+        with self._reading() as connection:
+            return outline_of(connection, most)
 
     def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
         """Return counts for people; of actions by events after `after_seq`."""

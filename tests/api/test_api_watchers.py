@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,30 @@ async def test_two_requests_for_one_name_at_once_make_one_watcher(job: Served) -
 
 
 # --- list and look ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_outline_shows_what_a_watcher_shows_in_fewer_words(job: Served) -> None:
+    output(job).write_text("hit\n")
+    made = await job.create("a", labels={"x": "y"}, captures=["z"], condition="z != '1'", pattern="hi(t)")
+    await job.create("b", timer_mode_enabled=True)
+    await eventually(lambda: job.house.done("b"))
+    found = await job.get("/api/watchers/outline")
+    assert (found["count"], found["total"]) == (2, 2)
+    for row in found["rows"]:
+        shown = dict(zip(found["columns"], row, strict=True))
+        whole = await job.get(f"/api/watchers/{shown['id']}")
+        spec = found["specs"][shown["name"]]
+        assert {name: whole[name] for name in spec} == spec
+        for name in ("last_check", "last_trigger"):
+            assert _moment(shown.pop(name)) == pytest.approx(_moment(whole[name]), abs=0.001)
+        assert {name: whole[name] for name in shown} == shown
+    fewer = await job.get("/api/watchers/outline", limit=1)
+    assert (fewer["count"], fewer["total"], list(fewer["specs"])) == (1, 2, ["b"])
+    assert made["id"] == found["rows"][1][0]
+
+
+def _moment(text: str | None) -> float:
+    return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
 async def test_lists_are_paged_the_newest_first(job: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from parts.state_values import BODY, KEY, NOW, ORIGIN, a_watcher, an_event
@@ -11,6 +12,7 @@ from parts.state_values import BODY, KEY, NOW, ORIGIN, a_watcher, an_event
 from reconciler.events import EventType
 from reconciler.model import HostName, JobId, JobKey, StoredSpec, WatcherId, WatcherName, WatcherState
 from reconciler.protocols import Advance, Batch, EventFilter, WatcherFilter
+from reconciler.protocols.questions import OUTLINED
 from reconciler.state.write import StateWriter
 
 OTHER = JobKey(HostName("hpc2"), JobId("77"))
@@ -80,6 +82,24 @@ def test_pages_go_on_where_the_last_one_ended_and_tell_the_whole_number(several:
     assert ([w.name for w in second.watchers], second.total) == (["a"], 3)
     assert second.specs[WatcherName("a")].body.startswith('{"labels"')
     assert several.page(WatcherFilter(before_id=2**80)).watchers == first.watchers + second.watchers
+
+
+def test_an_outline_has_all_watchers_in_few_words_and_each_spec_once(several: StateWriter) -> None:
+    outline = several.outline(10)
+    rows = [dict(zip(OUTLINED, row, strict=True)) for row in outline.rows]
+    assert ([row["name"] for row in rows], outline.total) == (["c_1%", "b", "a"], 3)
+    assert (rows[1]["state"], rows[1]["hostname"], rows[1]["job_id"]) == ("completed", "hpc2", "77")
+    assert sorted(outline.specs) == ["a", "b", "c_1%"]
+    fewer = several.outline(1)
+    assert (len(fewer.rows), fewer.total, list(fewer.specs)) == (1, 3, ["c_1%"])
+
+
+def test_times_of_an_outline_are_texts_in_utc(state: StateWriter) -> None:
+    state.commit(Batch(create=(replace(a_watcher("w"), last_check=NOW, last_trigger=None, job_name="odd \udc80"),)))
+    row = dict(zip(OUTLINED, state.outline(1).rows[0], strict=True))
+    assert datetime.fromisoformat(str(row["last_check"])).timestamp() == pytest.approx(NOW)
+    assert row["last_trigger"] is None
+    assert row["job_name"] == state.page(WatcherFilter()).watchers[0].job_name
 
 
 def test_a_page_of_very_many_costs_what_a_page_costs(state: StateWriter) -> None:

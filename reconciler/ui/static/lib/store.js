@@ -5,8 +5,6 @@ import { live } from "./live.js";
 
 /** @typedef {import("../types").Watcher} Watcher */
 
-const FIRST_PAGE = 200;
-const PAGE = 1000;
 /** Most ids in one request. */
 const MOST_IDS = 200;
 /** Ms until watchers that something happened to are read again, and between two such readings. */
@@ -71,23 +69,16 @@ class Watchers {
   /** Read the whole list again; what is shown stays until the new one is here. */
   async reload() {
     const run = ++this.#run;
+    const known = new Set(this.#byId.keys());
     this.error = null;
-    /** @type {Set<number>} */
-    const seen = new Set();
     try {
-      for (let cursor = "", limit = FIRST_PAGE, more = true; more; limit = PAGE) {
-        const page = await get("/api/watchers", { limit, cursor });
-        if (run !== this.#run) return;
-        for (const watcher of page.watchers) seen.add(watcher.id), this.#put(watcher);
-        this.total = page.total;
-        cursor = page.next_cursor;
-        more = Boolean(cursor);
-        this.#tell();
-      }
-      const newest = Math.max(0, ...seen);
-      for (const id of this.#byId.keys()) if (!seen.has(id) && id <= newest) this.#byId.delete(id);
-      if (seen.size === 0) this.#byId.clear();
+      const outline = await get("/api/watchers/outline");
+      if (run !== this.#run) return;
+      const before = this.#byId;
+      this.#byId = new Map(outlined(outline, before).map((watcher) => [watcher.id, watcher]));
+      for (const [id, watcher] of before) if (!known.has(id) && !this.#byId.has(id)) this.#byId.set(id, watcher); // it came meanwhile
       this.#sorted = null;
+      this.total = outline.total;
       this.loaded = true;
     } catch (error) {
       if (run !== this.#run || isAbort(error)) return;
@@ -181,6 +172,26 @@ class Watchers {
     });
   }
 }
+
+/**
+ * Watchers from an outline. What it does not tell is as it was, or empty; `brief` says so until they are read by themselves.
+ * @param {import("../types").Outline} outline
+ * @param {Map<number, Watcher>} before
+ * @returns {Watcher[]}
+ */
+function outlined({ columns, rows, specs }, before) {
+  return rows.map((row) => {
+    const named = Object.fromEntries(columns.map((name, at) => [name, row[at]]));
+    return { ...(before.get(named["id"]) ?? NOTHING), ...(specs[named["name"]] ?? {}), ...named, timer_mode_active: Boolean(named["timer_mode_active"]), brief: true };
+  });
+}
+
+/** @type {any} */
+const NOTHING = {
+  pattern: "", interval_seconds: 60, captures: [], condition: null, actions: [], timer_mode_enabled: false, timer_interval_seconds: 30,
+  output_type: "stdout", mode: "act", labels: {}, description: "", source: "", file: "", line: 0, commit: "", writable: false,
+  next_check: null, timer_due: null, last_position: 0, created_at: "", variables: {}, holds: [],
+};
 
 /**
  * Where an id stands in a list by falling ids, by halving.

@@ -75,7 +75,7 @@ class List {
     this.scrolled = () => this.#newest < Infinity && !this.#reading() && this.#letIn();
     window.addEventListener("scroll", this.scrolled, { passive: true });
     this.#timers[0] = window.setInterval(() => document.hidden || this.#cards.forEach((card) => card.tick()), 1000);
-    this.#timers[1] = window.setInterval(() => document.hidden || store.touch(this.#cards.keys()), REREAD);
+    this.#timers[1] = window.setInterval(() => document.hidden || store.touch(this.#inView(() => true)), REREAD);
   }
 
   stop() {
@@ -105,6 +105,7 @@ class List {
     if (active instanceof HTMLElement && active !== document.activeElement && active.isConnected) active.focus({ preventScroll: true });
     this.#forget();
     this.#said(known.length - here.length);
+    store.touch(this.#inView((watcher) => Boolean(watcher.brief)));
     this.selection.draw();
     this.overview.draw();
   }
@@ -117,6 +118,11 @@ class List {
   /** Whether somebody looks at what stands further down, which new ones at the top must not push away. */
   #reading() {
     return window.scrollY > this.frame.getBoundingClientRect().top + window.scrollY + 60;
+  }
+
+  /** @param {(watcher: Watcher) => boolean} wanted */
+  #inView(wanted) {
+    return [...this.#cards.values()].filter((card) => card.element.isConnected && wanted(card.watcher)).map((card) => card.watcher.id);
   }
 
   #letIn() {
