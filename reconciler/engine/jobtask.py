@@ -65,7 +65,8 @@ class JobTask:
 
     __slots__ = (
         "_cohorts", "_dealt", "_host", "_network", "_parts", "_placed", "_quiet_since", "_stats",
-        "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
+        "asked", "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with",
+        "watchers",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
@@ -82,6 +83,7 @@ class JobTask:
         self._stats: dict[StreamName, FileStat] = {}
         self._dealt: dict[StreamName, frozenset[WatcherId]] = {}  # who has dealt with all of what `_stats` saw
         self._quiet_since: float | None = None
+        self.asked: float | None = None  # when the newest look was asked for, where its job was known to have ended
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
         self._network: bool | None = None
@@ -170,6 +172,7 @@ class JobTask:
     def wants(self) -> dict[StreamName, Want]:
         """Return what to look at now."""
         wants = {}
+        self.asked = self._parts.clock.now() if self.job.state.ended else None
         for stream, positions in self.readers().items():
             offset = min(position.offset for position in positions.values())
             nothing_owed = not self.job.state.ended and positions.keys() <= self._dealt.get(stream, frozenset())
@@ -315,8 +318,11 @@ class JobTask:
         return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
-        """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable."""
-        if not self.job.state.ended:
+        """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable.
+
+        A look that was asked for before that says nothing of the end, however long its answer was on the way.
+        """
+        if not self.job.state.ended or self.asked is None:
             return False
         stats = {s: g.stat for s, g in glimpses.items() if g.stat is not None}
         if any(g.sight is Sight.FAILED for g in glimpses.values()):
@@ -327,7 +333,7 @@ class JobTask:
         elif any(self._stats.get(s) not in (None, stat) for s, stat in stats.items()):
             self._quiet_since = now
         due = self.settle_due()
-        return due is not None and now >= due
+        return due is not None and self.asked >= due
 
     def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:
         failed = [g.reason for g in glimpses.values() if g.sight is Sight.FAILED]

@@ -96,12 +96,11 @@ class Once:
     async def _wait_for_end(self, task: JobTask) -> bool:
         """An ended job's output must be seen stable: wait a moment for that where it is worth while."""
         due = task.settle_due()
-        if due is None or task.checked is None or task.problem:
+        if due is None or task.asked is None or task.checked is None or task.problem:
             return False
-        wait = due - task.checked  # where that was over at the look, something else is waited for: put off actions
-        if not 0 < wait <= PATIENCE:
-            return False
-        await self._parts.clock.sleep(wait + 0.01)
+        if due <= task.asked or due - task.checked > PATIENCE:
+            return False  # what is waited for is something else (put off actions), or too far away
+        await self._parts.clock.sleep(max(0.0, due - task.checked) + 0.01)
         return True
 
 

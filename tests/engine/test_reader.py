@@ -19,7 +19,7 @@ from reconciler.engine.parts import Host
 from reconciler.engine.reader import Reader
 from reconciler.engine.worker import Worker
 from reconciler.errors import HostUnreachableError
-from reconciler.model import LOCALHOST, JobState
+from reconciler.model import LOCALHOST, JobState, WatcherState
 from reconciler.protocols import Glimpse, Want
 
 
@@ -32,6 +32,8 @@ class Watched:
         self.looks: list[list[str]] = []
         self.failing = False
         self.gate: asyncio.Event | None = None
+        self.late: asyncio.Event | None = None  # holds answers back
+        self.answered = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -43,6 +45,9 @@ class Watched:
         if self.failing:
             raise HostUnreachableError("the network is down")
         seen: Sequence[Glimpse] = await self._real.look(wants)
+        self.answered += 1
+        if self.late is not None:
+            await self.late.wait()
         return seen
 
 
@@ -216,6 +221,32 @@ async def test_a_worker_that_is_busy_is_looked_at_once_it_is_not(house: House, j
             await eventually(lambda: worker.look_again)
             assert len(here.transport.looks) == before
         await eventually(lambda: house.matched() == ["hit 1", "hit 2"])
+
+
+@pytest.mark.parametrize("after", ["", "n=3\nn=4"])
+async def test_a_look_that_was_on_its_way_when_the_job_ended_is_not_the_last(
+    house: House, jobs: Jobs, after: str
+) -> None:
+    house.write("w", pattern=r"n=\d", interval_seconds=3600)
+    out = jobs.add()
+    out.write_text("n=1\nn=2" + ("\n" if after else ""))
+    async with stand(house, jobs) as here:
+        (worker,) = here.workers.values()
+        here.reader.follow(worker)
+        await eventually(lambda: "n=1" in house.matched() and not worker.busy, timeout=20)
+        gate = asyncio.Event()
+        here.transport.late = gate  # it has looked, and its answer is on the way
+        here.reader.arm(worker.task.job.key, here.parts.clock.now())
+        await eventually(lambda: len(here.transport.looks) == 2, timeout=20)
+        await eventually(lambda: here.transport.answered == 2, timeout=20)
+        with out.open("a") as file:
+            file.write(after)
+        jobs.finish()
+        worker.task.meet(jobs.listed[worker.task.job.id])
+        here.transport.late = None
+        gate.set()
+        await eventually(lambda: house.row().state is WatcherState.COMPLETED, timeout=20)
+    assert house.matched() == ["n=1", "n=2", *after.split()]
 
 
 async def test_a_job_that_is_forgotten_during_a_look_is_not_dealt_with(house: House, jobs: Jobs) -> None:
