@@ -84,6 +84,7 @@ class ProblemRow(_Row):
     value: str
     watcher: str
     severity: Literal["error", "warning"]
+    field: str = Field("", description="what is meant, as dotted path (`actions[0].params.message`)")
 
 
 class PlanDocument(_Row):

@@ -137,7 +137,7 @@ class Reader:
             return
         self._wake.clear()
         try:
-            # not `wait_for`: in Python 3.11 it swallows a cancellation that comes with what it waits for, and we went on
+            # not `wait_for`: that of Python 3.11 swallows a cancellation which comes with what is waited for
             async with asyncio.timeout(wait):
                 await self._wake.wait()
         except TimeoutError:
