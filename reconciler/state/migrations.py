@@ -18,7 +18,15 @@ from reconciler.state.tables import Fact, StateTable, table
 Step = Sequence[str]
 
 #: Statements that lead from version 1 to 2, from 2 to 3, ...
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (
+    (
+        "DROP INDEX watcher_events_watcher",
+        "DROP INDEX watcher_events_job",
+        "CREATE INDEX watcher_events_watcher_type ON watcher_events (watcher_id, type, id)",
+        "CREATE INDEX watcher_events_job_type ON watcher_events (job_id, type, id)",
+        "CREATE INDEX watcher_events_host ON watcher_events (hostname, id)",
+    ),
+)
 
 #: The version of the tables as `tables` declares them.
 VERSION = len(STEPS) + 1

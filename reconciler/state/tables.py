@@ -99,9 +99,10 @@ class WatcherEvent(StateTable, table=True):
 
     __tablename__ = "watcher_events"
     __table_args__ = (
-        Index("watcher_events_watcher", "watcher_id", "id"),
+        Index("watcher_events_watcher_type", "watcher_id", "type", "id"),
         Index("watcher_events_name", "watcher", "id"),
-        Index("watcher_events_job", "job_id", "id"),
+        Index("watcher_events_job_type", "job_id", "type", "id"),
+        Index("watcher_events_host", "hostname", "id"),
         Index("watcher_events_type", "type", "id"),
         Index("watcher_events_time", "timestamp"),
         {"sqlite_autoincrement": True},
