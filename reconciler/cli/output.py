@@ -24,7 +24,7 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TextIO, TypeVar
@@ -211,25 +211,47 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], empty: str, stream: T
     if not rows:
         print(safe(empty), file=stream)
         return
-    from rich.console import Console  # saves start-up time: only tables need it
+    titles = [c.key.replace("_", " ").upper() if c.title is None else c.title for c in columns]
+    cells = [[shown(row.get(column.key), column.form, now) for column in columns] for row in rows]
+    if not stream.isatty() and not coloured(stream):
+        stream.writelines(_plain_table([titles, *cells], [column.form is Form.NUMBER for column in columns]))
+        return
+    from rich.console import Console  # saves start-up time: only tables on a terminal need it
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        title = column.key.replace("_", " ").upper() if column.title is None else column.title
+    for title, column in zip(titles, columns, strict=True):
         table.add_column(title, justify="right" if column.form is Form.NUMBER else "left", overflow="fold")
-    for row in rows:
-        cells = [(shown(row.get(column.key), column.form, now), column.form) for column in columns]
-        table.add_row(
-            *(Text(text, style=_STATE_COLOURS.get(text, "") if form is Form.STATE else "") for text, form in cells)
-        )
-    # A pipe has no width: lines are not broken there, so that grep and awk see whole rows.
+    for line in cells:
+        styles = [
+            _STATE_COLOURS.get(text, "") if c.form is Form.STATE else "" for text, c in zip(line, columns, strict=True)
+        ]
+        table.add_row(*map(Text, line, styles))
+    # Colours that were asked for in a pipe, which has no width: lines are not broken there either.
     width = None if stream.isatty() else 10_000
     console = Console(file=stream, width=width, no_color=not coloured(stream), highlight=False, soft_wrap=False)
     with console.capture() as shot:
         console.print(table)
     stream.writelines(line.rstrip() + "\n" for line in shot.get().splitlines())
+
+
+def _plain_table(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> Iterator[str]:
+    """Yield rows in columns. A pipe has no width: nothing is broken there, so that grep and awk see whole rows."""
+    widths = [max(map(_cells, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        gaps = [" " * (width - _cells(text)) for text, width in zip(line, widths, strict=True)]
+        padded = [gap + text if r else text + gap for text, gap, r in zip(line, gaps, right, strict=True)]
+        yield "  ".join(padded).rstrip() + "\n"
+
+
+def _cells(text: str) -> int:
+    """Count the places that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # saves start-up time: few tables have wide characters
+
+    return cell_len(text)
 
 
 def shown(value: object, form: Form = Form.TEXT, now: float | None = None) -> str:

@@ -7,20 +7,19 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 import orjson
 
+from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import FORMAT_VERSION, Column, Form, emit, harmless, note, output_option, safe
 from reconciler.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.logic.compiled import CompiledSpec
-    from reconciler.logic.replay import Replayed
-    from reconciler.model import Match
+    from reconciler.logic.replay import Replay, Replayed
 
 COLUMNS = (
     Column("watcher"),
@@ -36,6 +35,7 @@ Examples:
   reconcile replay --watchers ./watchers.d slurm-4711.out
   reconcile replay --watchers loss.yaml --only "Loss tracker" *.out -o jsonl | jq .captures
   zcat old.out.gz | reconcile replay --watchers ./watchers.d -
+  reconcile replay --watchers ./watchers.d --last 30 -o markdown    over the jobs that ended last, for a pull request
 """
 #: Bytes read at a time: as many as the scanner likes best, see `logic.blocks`.
 BLOCK = 60 * 1024
@@ -46,25 +46,43 @@ VERY_LONG = 64 * 1024 * 1024
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option(
     "--watchers", required=True, type=click.Path(exists=True, path_type=Path), help="A file or directory of watchers."
 )
 @click.option("--only", multiple=True, metavar="NAME", help="Only this watcher (repeatable).")
-@output_option()
-def command(files: tuple[str, ...], watchers: Path, only: tuple[str, ...], output: str) -> None:
+@click.option(
+    "--last",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="Over the outputs of the N jobs that ended last and that the watchers are for, in place of files.",
+)
+@output_option("markdown", "github")
+@click.pass_obj
+def command(
+    options: GlobalOptions, files: tuple[str, ...], watchers: Path, only: tuple[str, ...], last: int | None, output: str
+) -> None:
     """Run watchers over finished outputs (`-`: standard input): what matches, what would be done. Nothing is done."""
-    specs = _specs(watchers, only)
+    if bool(files) == bool(last):
+        raise UsageError("name either outputs or --last N", remedy="`reconcile replay --help` has examples")
+    specs = _specs(watchers, only, every=bool(last))
     with _undisturbed():
-        _show(specs, files, output)
+        if last:
+            from reconciler.cli.replay_jobs import show, survey  # saves start-up time
+
+            show(survey(specs, options.config, last), output)
+        else:
+            _show(specs, files, output)
 
 
 def _show(specs: Sequence[CompiledSpec], files: Sequence[str], output: str) -> None:
     if output == "table":
-        rows = _summary(specs, _all(specs, files, render=False))
+        rows = _summary(specs, files)
         emit(rows, COLUMNS, output, empty="no watcher has a pattern")
         fired = sum(row["fires"] for row in rows)
         click.echo(f"would have fired {fired} times on {len(files)} output{'s' if len(files) != 1 else ''}")
+    elif output in ("markdown", "github"):
+        _show_survey(specs, files, output)
     elif output == "yaml":
         emit([row_of(f, r) for f, r in _all(specs, files, render=True)], (), output, name="matches")
     else:
@@ -75,6 +93,17 @@ def _show(specs: Sequence[CompiledSpec], files: Sequence[str], output: str) -> N
             write(between if number else b"")
             write(_line(row_of(file, found)))
         write(closing)
+
+
+def _show_survey(specs: Sequence[CompiledSpec], files: Sequence[str], output: str) -> None:
+    from reconciler.cli.replay_jobs import Survey, show  # saves start-up time
+
+    actions = {each.spec.name: [action.type for action in each.spec.actions] for each in specs}
+    rows = [
+        {**row, "matched": row["outputs"], "outputs": len(files), "actions": actions[row["watcher"]]}
+        for row in _summary(specs, files)
+    ]
+    show(Survey(rows, len(files)), output)
 
 
 #: What stands before, between and behind the objects: an array is written as it comes too, so memory stays bounded.
@@ -117,8 +146,11 @@ def row_of(file: str, found: Replayed) -> dict[str, Any]:
     }
 
 
-def _specs(watchers: Path, only: Sequence[str]) -> list[CompiledSpec]:
-    """Return the watchers of a file or directory, ready to run. Raises SpecError, UsageError."""
+def _specs(watchers: Path, only: Sequence[str], *, every: bool = False) -> list[CompiledSpec]:
+    """Return the watchers of a file or directory, ready to run; without `every`, those that have a pattern.
+
+    Raises SpecError, UsageError.
+    """
     from reconciler import app  # saves start-up time: it knows every class
     from reconciler.logic.compiled import compile_spec
     from reconciler.sources.directory import accepted
@@ -135,37 +167,46 @@ def _specs(watchers: Path, only: Sequence[str]) -> list[CompiledSpec]:
     missing = set(only) - {spec.name for spec in found}
     if missing or not found:
         raise UsageError(f"there is no watcher {', '.join(sorted(missing)) or 'here'}", remedy=f"look into {watchers}")
-    return [compile_spec(spec, "replay", kinds) for spec in found if spec.expressions()]
+    return [compile_spec(spec, "replay", kinds) for spec in found if every or spec.expressions()]
 
 
 def _all(specs: Sequence[CompiledSpec], files: Sequence[str], *, render: bool) -> Iterator[tuple[str, Replayed]]:
+    for file in files:
+        with _replaying(specs, file, render=render) as (shown, replay, blocks):
+            for block in blocks:
+                for found in replay.feed(block):
+                    yield shown, found
+            for found in replay.finish():
+                yield shown, found
+
+
+@contextmanager
+def _replaying(
+    specs: Sequence[CompiledSpec], file: str, *, render: bool
+) -> Iterator[tuple[str, Replay, Iterator[bytes]]]:
+    """Give an output's name, what replays it, and its blocks; what is to be remarked is said at the end."""
     from reconciler import app  # saves start-up time: it knows every class
     from reconciler.logic.replay import Replay
     from reconciler.spec.testfile import SampleJob
 
-    for file in files:
-        with _open(file) as stream:
-            size = _size(stream)
-            job = app.job_of(SampleJob(name=Path(file).stem))
-            replay = Replay(specs, job, render=render, long=size >= LONG)
-            shown = os.fsencode(file).decode("utf-8", "replace")
-            with _bar(shown, size) as bar:
-                for block in _blocks(stream):
-                    for found in replay.feed(block):
-                        yield shown, found
-                    if bar is not None:
-                        bar.update(len(block))
-                for found in replay.finish():
-                    yield shown, found
-        for remark in replay.remarks():
-            note(f"{shown}: {remark}")
+    shown = os.fsencode(file).decode("utf-8", "replace")
+    with _open(file) as stream:
+        size = _size(stream)
+        job = app.job_of(SampleJob(name=Path(file).stem))
+        replay = Replay(specs, job, render=render, long=size >= LONG)
+        with _bar(shown, size) as bar:
+            yield shown, replay, _blocks(stream, bar)
+    for remark in replay.remarks():
+        note(f"{shown}: {remark}")
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: BinaryIO, bar: Any) -> Iterator[bytes]:
     """Yield what is there; of a pipe as it comes, since somebody may be looking at what it brings."""
     read = getattr(stream, "read1", stream.read)
     while block := read(BLOCK):
         yield block
+        if bar is not None:
+            bar.update(len(block))
 
 
 def _size(stream: BinaryIO) -> int:
@@ -195,35 +236,22 @@ def _bar(name: str, size: int) -> Any:
     return click.progressbar(length=size, label=safe(name), file=sys.stderr, update_min_steps=4 * 1024 * 1024)
 
 
-def _summary(specs: Sequence[CompiledSpec], found: Iterator[tuple[str, Replayed]]) -> list[dict[str, Any]]:
+def _summary(specs: Sequence[CompiledSpec], files: Sequence[str]) -> list[dict[str, Any]]:
     """Return one row for each watcher, in the order of the files."""
-    tallies = {spec.spec.name: _Tally() for spec in specs}
-    for file, each in found:
-        tally = tallies[each.watcher]
-        tally.matches += 1
-        tally.fires += each.fires
-        tally.errors += isinstance(each.condition, str)
-        tally.last = each.match
-        tally.outputs.add(file)
+    from reconciler.logic.replay import Tally
+
+    tallies = {spec.spec.name: Tally() for spec in specs}
+    for file in files:
+        with _replaying(specs, file, render=False) as (_, replay, blocks):
+            replay.count(blocks, tallies)
     return [
         {
             "watcher": name,
             "matches": tally.matches,
             "fires": tally.fires,
             "errors": tally.errors,
-            "outputs": len(tally.outputs),
-            "last": tally.last.text[:80] if tally.last else "",
+            "outputs": tally.outputs,
+            "last": tally.last[:80],
         }
         for name, tally in tallies.items()
     ]
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What one watcher made of all outputs."""
-
-    matches: int = 0
-    fires: int = 0
-    errors: int = 0
-    last: Match | None = None
-    outputs: set[str] = field(default_factory=set)

@@ -6,8 +6,8 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 
 from reconciler.logic import ansi
 from reconciler.logic.tier_re2 import has_crlf
@@ -77,30 +77,29 @@ class Block:
     steps over it.
     """
 
-    __slots__ = ("__dict__", "_double", "_single", "norm", "plain", "raw")
+    __slots__ = ("__dict__", "coloured", "double", "lines", "norm", "raw")
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.norm = raw
-        self._double = False
+        self.double = False
         if b"\r" in raw:
-            self._double = has_crlf(raw)
+            self.double = has_crlf(raw)
             self.norm = raw.replace(b"\r", b"\n")
         if not self.norm.endswith(b"\n"):
             self.norm += b"\n"  # the last line of an ended stream
-        self.plain = raw.isascii() and b"\x1b" not in raw
+        self.coloured = b"\x1b" in raw
+        #: Counts the line ends between two line starts.
+        self.lines: Callable[[int, int], int] = self._lines if self.double else partial(self.norm.count, b"\n")
 
     @cached_property
     def stripped(self) -> ansi.Stripped:
         """The lines without escape sequences."""
         return ansi.strip_bytes(self.norm)
 
-    def lines(self, start: int, end: int) -> int:
-        """Count the line ends between two line starts."""
-        if self._double:
-            return self.norm.count(b"\n", start, end) - self.raw.count(b"\r\n", start, end)
-        return self.norm.count(b"\n", start, end)
+    def _lines(self, start: int, end: int) -> int:
+        return self.norm.count(b"\n", start, end) - self.raw.count(b"\r\n", start, end)
 
     def following(self, end: int) -> int:
         """Return where the line behind the one that ends at `end` starts."""
-        return end + 2 if self._double and self.raw[end : end + 2] == b"\r\n" else end + 1
+        return end + 2 if self.double and self.raw[end : end + 2] == b"\r\n" else end + 1

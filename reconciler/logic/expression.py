@@ -6,14 +6,16 @@ pattern, what it finds is what `re.finditer` with `re.ASCII` finds on the line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from reconciler.errors import ConfigurationError
 from reconciler.logic import relax, render, tier_hyperscan
 from reconciler.logic.hits import Found, LineHit, View
+from reconciler.logic.prompt import prompt
 from reconciler.logic.syntax import NEVER, Chars, Node, Parsed, Unsupported, nodes, nullable, parse
 from reconciler.logic.tier_fallback import TextFinder
 from reconciler.logic.tier_re2 import LIMIT, Finder, Gate, OverTime
@@ -60,6 +62,11 @@ class Pattern:
         #: A line that the simpler form hits is a hit: always, or if it is ASCII.
         self.trusted_ascii = exact and self.finder is not None and self.loose is not None
         self.trusted = self.trusted_ascii and not render.is_wide(loose)
+
+    @cached_property
+    def prompt(self) -> re.Pattern[str] | None:
+        """What takes captures on a short plain line; None where RE2 does that too."""
+        return None if self.finder is None else prompt(self.expression, self.parsed.tree)
 
     def find(self, hit: LineHit, limit: float = LIMIT) -> list[Found]:
         """Return every match in the line of `hit` in order; raise OverTime after about `limit` seconds."""

@@ -6,7 +6,7 @@ Watchers at one position form a cohort and share one scan; usually there is one 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.events import EventType
 from reconciler.logic.advance import WatcherTick
@@ -151,7 +151,7 @@ class _CohortFeed:
                 if member.watcher not in self._stopped and not tick.stopped:
                     met.add(member.watcher)
                     matches = self._cohort.patterns.matches(index, hit, self._look.stream)
-                    tick.matched([replace(match, pattern=index - member.first) for match in matches])
+                    tick.matched([match._replace(pattern=index - member.first) for match in matches])
             for watcher in met:
                 if self._ticks[watcher].stopped:
                     self._stopped[watcher] = scanner.position_after(hit)

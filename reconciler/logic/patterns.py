@@ -6,6 +6,7 @@ Sets are shared between all streams that have the same rules; nothing of a strea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from threading import Thread
 from reconciler.logic import echo, render, tier_hyperscan
 from reconciler.logic.expression import Pattern, PatternInfo, Tier, check, pattern_of
 from reconciler.logic.hits import Found, LineHit
+from reconciler.logic.prompt import SHORT
 from reconciler.logic.syntax import Unsupported
 from reconciler.logic.tier_re2 import LIMIT, Gate
 from reconciler.model import Match, StreamName
@@ -113,28 +115,30 @@ class PatternSet:
 
     def matches(self, index: int, hit: LineHit, stream: StreamName = StreamName.STDOUT) -> tuple[Match, ...]:
         """Return every match of pattern `index` in the line of `hit`, in order, less echoes of the pattern."""
-        names = self._names[index]
-        line = hit.line
-        finder = self.patterns[index].finder
-        if hit.found is None and hit.clear and finder is not None:
-            # The way of nearly every hit, written out: a call more for each would be felt.
-            raw, base = hit.raw, hit.offset
-            text = raw.decode("ascii")
-            made = []
-            for spans in (finder.search(raw, 0, len(raw)),) if hit.single else finder.find(raw):
-                (start, end), *inner = spans
-                if start < 0:
-                    break
-                groups = tuple([None if a < 0 else text[a:b] for a, b in inner])
-                captures = {name: groups[at] for name, at in names}
-                made.append(Match(text[start:end], line, base + start, stream, groups, captures, index))
-            return tuple(made)
+        if hit.clear and hit.found is None and len(hit.raw) <= SHORT:
+            prompt = self.patterns[index].prompt
+            if prompt is not None:
+                return self._promptly(prompt, index, hit, stream)
+        names, line = self._names[index], hit.line
         return tuple(
             [
                 Match(text, line, offset, stream, groups, {name: groups[at] for name, at in names}, index)
                 for text, offset, groups in self._known(index, hit)
             ]
         )
+
+    def _promptly(self, prompt: re.Pattern[str], index: int, hit: LineHit, stream: StreamName) -> tuple[Match, ...]:
+        """Take captures on a short plain line: the way of nearly every hit, so it is short."""
+        line, base, renamed = hit.line, hit.offset, self.rules[index].captures
+        text = hit.raw.decode("ascii")
+        made = []
+        for met in (prompt.search(text),) if hit.single else prompt.finditer(text):
+            if met is None:
+                break
+            groups = met.groups()
+            captures = {name: groups[at] for name, at in self._names[index]} if renamed else met.groupdict()
+            made.append(Match(met.group(), line, base + met.start(), stream, groups, captures, index))
+        return tuple(made)
 
     def _known(self, index: int, hit: LineHit) -> list[Found]:
         if hit.found is not None and index in hit.found:

@@ -127,7 +127,8 @@ class Gate:
                 events.append((end, self.indexes[0]))
             else:
                 line = block[block.rfind(b"\n", 0, start) + 1 : at - 1] if end > start else block[start : at - 1]
-                events.extend([(end, self.indexes[number]) for number in self._which(line)])
+                for number in self._which(line):
+                    events.append((end, self.indexes[number]))
         return events
 
     def first(self, block: bytes, start: int) -> int:
@@ -139,6 +140,8 @@ class Gate:
         found = self._lines.Match(line) if self._lines is not None else None
         if found is None or canary not in found:
             return range(canary)  # out of memory: every pattern may match, each is looked at exactly later
+        if len(found) == 2:
+            return (min(found),)  # the canary is the highest
         return sorted(number for number in found if number != canary)
 
 

@@ -204,7 +204,7 @@ def test_a_tick_leaves_what_is_too_much_to_the_next_and_never_half_a_line() -> N
 
 
 def of(member: int, text: str = "x") -> Match:
-    return replace(a_match(text), pattern=member)
+    return a_match(text)._replace(pattern=member)
 
 
 def test_all_patterns_must_have_been_seen() -> None:
@@ -238,8 +238,8 @@ def test_what_each_of_all_patterns_captured_by_name_is_there_in_the_end() -> Non
         pattern=None,
         condition="float(loss) < float(acc)",
     )
-    life.tick(replace(a_match("loss=0.3", 1, loss="0.3"), pattern=0))
-    life.tick(replace(a_match("acc=0.9", 2, acc="0.9"), pattern=1), after=60)
+    life.tick(a_match("loss=0.3", 1, loss="0.3")._replace(pattern=0))
+    life.tick(a_match("acc=0.9", 2, acc="0.9")._replace(pattern=1), after=60)
     assert life.triggers == ["match"]
     assert life.watcher.variables == {"loss": "0.3", "acc": "0.9", "1": "0.9"}
 

@@ -9,7 +9,8 @@ import pytest
 from parts.core import CANCEL, LOG, NOTIFY, STORE, a_job, a_spec, compiled
 from parts.matching import pieces_of
 
-from reconciler.logic.replay import Replay, Replayed
+from reconciler.logic.patterns import compile_set
+from reconciler.logic.replay import Replay, Replayed, Tally
 
 LOSS: dict[str, Any] = {"pattern": r"loss=(\S+)", "captures": ["loss"]}
 
@@ -172,3 +173,49 @@ def test_no_watcher_and_no_output_give_nothing() -> None:
     assert replayed(b"a\nb\n") == []
     assert replayed(b"", LOSS) == []
     assert replayed(b"loss=1\n", {"pattern": None, "trigger_on_job_end": True}) == []
+
+
+@pytest.mark.parametrize("sizes", [(), (1,), (7, 30)], ids=str)
+@pytest.mark.parametrize("hyperscan", [False, True], ids=["re2", "hyperscan"])
+def test_counting_gives_what_a_count_of_the_matches_gives(hyperscan: bool, sizes: Sequence[int]) -> None:
+    """Of plain lines, coloured ones, echoes, several matches on a line, sets of patterns, and conditions."""
+    fields: list[dict[str, Any]] = [
+        {"name": "plain", "pattern": r"loss: ([\d.]+)"},
+        {"name": "any", "patterns": {"any": ["error", r"(\d)\1"]}},
+        {"name": "all", "patterns": {"all": ["loss", "error"]}},
+        {"name": "some", "pattern": r"loss: (?P<loss>\S+)", "condition": "float(loss) > 1"},
+        {"name": "sampled", "pattern": "loss", "every_nth_line": 2},
+        {"name": "over lines", "pattern": r"error\nloss", "multiline": 2},
+        {"name": "never", "pattern": "absent"},
+    ]
+    specs = [compiled(a_spec(**{"pattern": None, **each})) for each in fields]
+    data = (
+        b"loss: 0.5 loss: 22\nerror\nloss: 3 \xc3\xa9\rloss: x\n\x1b[1mloss: 4\x1b[0m\n+ grep 'loss: ([\\d.]+)' log\n"
+        b"error error 11\n\xff loss: 2\nloss: 1"
+    )
+    if hyperscan:
+        compile_set([rule for spec in specs for rule in spec.rules]).prepare()
+    told = Replay(specs, a_job(), render=False)
+    rows = [row for piece in pieces_of(data, sizes) for row in told.feed(piece)] + list(told.finish())
+    tallies = {spec.spec.name: Tally() for spec in specs}
+    Replay(specs, a_job(), render=False).count(pieces_of(data, sizes), tallies)
+    for name, tally in tallies.items():
+        own = [row for row in rows if row.watcher == name]
+        assert tally == Tally(
+            matches=len(own),
+            fires=sum(row.fires for row in own),
+            errors=sum(isinstance(row.condition, str) for row in own),
+            outputs=int(bool(own)),
+            last=own[-1].match.text if own else "",
+        )
+    assert tallies["never"].matches == 0
+    assert tallies["plain"].matches > 4
+    assert tallies["some"].errors == 2
+
+
+def test_tallies_add_up_over_outputs() -> None:
+    specs = [compiled(a_spec(pattern="loss"))]
+    tallies = {"w": Tally()}
+    for data in (b"loss\nloss\n", b"nothing\n", b"a loss"):
+        Replay(specs, a_job(), render=False).count([data], tallies)
+    assert tallies["w"] == Tally(matches=3, fires=3, outputs=2, last="loss")
