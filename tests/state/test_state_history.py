@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from benchmarks.history import ACTIONS, fill, questions
+from parts.long_history import ACTIONS, fill, questions
 from parts.state_values import NOW, opened
 from sqlalchemy.exc import OperationalError
 
