@@ -177,14 +177,14 @@ def _markdown(rows: list[dict[str, Any]]) -> None:
     """A table for a comment on a pull request."""
     click.echo("| | change | watcher | job | where | reason |\n|---|---|---|---|---|---|")
     for row in rows:
-        cells = [_cell(str(row[key])) for key in ("symbol", "change", "watcher", "job", "where", "reason")]
+        cells = [cell(str(row[key])) for key in ("symbol", "change", "watcher", "job", "where", "reason")]
         click.echo(safe("| " + " | ".join(cells) + " |"))
     if not rows:
         click.echo("| | no changes | | | | all is as declared |")
     _tell_fields(rows, "- `{path}`: {old} → {new}", "\n**{watcher}** ({where})\n")
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return a text that neither ends its cell nor is read as HTML or as a mention of somebody."""
     for character in "\\|<>&@`*_[]":
         text = text.replace(character, f"\\{character}")
