@@ -91,7 +91,7 @@ class PolicySettings(Section):
         description="action types by kind of source (directory, git, api, script); a kind not named may use all",
     )
     max_new_bindings: int = Field(
-        100, ge=1, description="jobs at once that a dangerous action may be bound to without approval"
+        100, ge=1, description="jobs at once that a new or edited spec may bind a dangerous action to without approval"
     )
     max_stops: int = Field(20, ge=0, description="watchers that one pass may stop for vanished specs without approval")
     max_stop_percent: float = Field(50.0, ge=0, le=100, description="likewise, of those that run; from 5 on")

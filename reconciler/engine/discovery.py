@@ -38,6 +38,7 @@ class Discovery:
         self.known: dict[JobKey, KnownJob] = {}
         self.answering = Answering(parts)
         self._turns = Turns(parts)
+        self.heard: set[HostName] = set()  # hosts whose newest answer, of this process, is among `known`
         self._listed: dict[HostName, float | None] = {}
         self._took: dict[HostName, float] = {}
         self._asking: dict[HostName, asyncio.Task[Answer]] = {}
@@ -134,6 +135,7 @@ class Discovery:
 
     async def _take(self, host: HostName, answer: Answer, seen: Seen) -> None:
         if isinstance(answer, UnavailableError):
+            self.heard.discard(host)
             layer = "host" if isinstance(answer, HostUnreachableError) else "scheduler"
             seen.unreachable[host] = await self.answering.not_listed(host, layer, answer.message)
             if pace := self._turns.to_tell(host):
@@ -179,6 +181,7 @@ class Discovery:
             self._turns.was_told(host, pace)
         self._listed[host] = now
         self.known.update(changed)
+        self.heard.add(host)
         return set(changed)
 
     def _merge(self, job: Job, now: float) -> KnownJob | None:

@@ -16,6 +16,7 @@ from typing import Any
 from reconciler.errors import Problem, UnsafePlanError
 from reconciler.logic.desired import Desired, Resolution
 from reconciler.logic.fields import FieldChange, field_changes
+from reconciler.logic.meeting import Pair
 from reconciler.logic.selecting import dangerous, fits
 from reconciler.model import JobKey, Origin, Watcher, WatcherName, WatcherState
 from reconciler.protocols import KnownJob
@@ -102,11 +103,13 @@ def make_plan(
     *,
     approved: bool = False,
     applied: Mapping[str, str] = MappingProxyType({}),
+    met: Container[Pair] = frozenset(),
 ) -> Plan:
     """Return the Plan of one pass.
 
     `approved`: a person said yes, nothing is withheld. `applied`: name -> canonical JSON of each spec as it was last
-    applied, to tell which fields an edit changed.
+    applied, to tell which fields an edit changed. `met`: specs that are applied to a host's jobs already, so that what
+    comes there is no widening of them.
     """
     known = {job.now.key: job for job in jobs}
     existing, earlier = _by_name_and_job(watchers, known)
@@ -114,7 +117,7 @@ def make_plan(
     changes = [_with_fields(change, applied) for change in changes]
     if not approved:
         running = sum(watcher.phase.live for watcher in existing.values())
-        changes = _withhold(changes, policy, running, resolution.tame)
+        changes = _withhold(changes, policy, running, resolution.tame, met)
     return Plan(tuple(changes), resolution, resolution.alarms, resolution.problems)
 
 
@@ -271,14 +274,18 @@ def _stop(watcher: Watcher, origin: Origin, reason: str, deliberate: bool) -> Ch
 
 
 def _withhold(
-    changes: Sequence[Change], policy: PolicySettings, running: int, tame: Container[WatcherName]
+    changes: Sequence[Change],
+    policy: PolicySettings,
+    running: int,
+    tame: Container[WatcherName],
+    met: Container[Pair],
 ) -> list[Change]:
     """Mark what waits for approval: mass stops that nobody committed, mass bindings of dangerous actions."""
     stops = [c for c in changes if c.kind is ChangeKind.STOP and not c.deliberate]
     mass_stop = len(stops) > policy.max_stops or (
         len(stops) >= 5 and len(stops) * 100 > policy.max_stop_percent * running
     )
-    bindings = [c for c in changes if _binds_danger(c, tame)]
+    bindings = [c for c in changes if _binds_danger(c, tame, met)]
     stop_text = f"would stop {len(stops)} of {running} watchers that nobody committed to delete"
     most = policy.max_new_bindings
     bind_text = f"would bind actions that change jobs {len(bindings)} times at once (more than {most})"
@@ -287,10 +294,15 @@ def _withhold(
     return [replace(c, withheld=held[id(c)]) if id(c) in held else c for c in changes]
 
 
-def _binds_danger(change: Change, tame: Container[WatcherName]) -> bool:
-    """Tell whether the change lets a dangerous action loose on a job that had it not; an edit may do so too."""
+def _binds_danger(change: Change, tame: Container[WatcherName], met: Container[Pair]) -> bool:
+    """Tell whether a new or edited spec lets a dangerous action loose on a job that had it not.
+
+    A job that comes to a spec that is applied does not count: nobody changed what is declared.
+    """
     if change.after is None or change.static or not dangerous(change.after.spec):
         return False
     if change.fields or change.kind in (ChangeKind.UPDATE, ChangeKind.REPLACE):
         return change.name in tame
+    if (change.name, change.after.digest, change.job.host) in met:
+        return False
     return change.kind in (ChangeKind.CREATE, ChangeKind.RESUME)

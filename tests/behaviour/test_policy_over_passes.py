@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from parts.core import LOG
-from parts.house import House
+from parts.house import House, Jobs
 
+from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import JobState, WatcherState
 
 NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)", "captures": ["n"]}
@@ -140,3 +141,65 @@ async def test_events_of_a_job_are_cloud_events_a_line(house: House) -> None:
         assert event["specversion"] == "1.0"
         assert event["id"] == str(event["data"]["seq"])
         assert event["source"].startswith("/reconciler/")
+
+
+# --- many jobs at once -----------------------------------------------------------------------------------------------
+
+
+def many(jobs: Jobs, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        jobs.add(str(number)).write_text("")
+
+
+async def test_a_new_spec_that_meets_many_jobs_waits_and_one_that_is_applied_takes_what_comes(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"max_new_bindings": 10})
+    jobs = house.with_jobs()
+    many(jobs, 1, 11)
+    house.write(**NUMBER, actions=[CANCEL])
+    for _ in range(2):
+        report = await house.once()
+        assert (5 in report.codes(), house.rows()) == (True, ())
+    await house.once(approve="yes")
+    assert len(house.rows()) == 11
+    many(jobs, 12, 60)  # the array goes on: all at once, by a process of its own
+    report = await house.once()
+    assert 5 not in report.codes()
+    assert len(house.rows()) == 60
+
+
+async def test_a_spec_that_was_applied_before_there_were_jobs_takes_a_whole_array(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"max_new_bindings": 10})
+    jobs = house.with_jobs()
+    house.write(**NUMBER, actions=[CANCEL])
+    await house.once()
+    many(jobs, 1, 40)
+    report = await house.once()
+    assert (5 in report.codes(), len(house.rows())) == (False, 40)
+
+
+async def test_a_spec_that_was_applied_while_the_host_was_away_has_met_none_of_its_jobs(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"max_new_bindings": 10})
+    jobs = house.with_jobs()
+    jobs.failing = SchedulerUnavailableError("no answer")
+    house.write(**NUMBER, actions=[CANCEL])
+    await house.once()
+    jobs.failing = None
+    many(jobs, 1, 40)
+    report = await house.once()
+    assert (5 in report.codes(), house.rows()) == (True, ())
+
+
+async def test_an_edit_that_widens_an_applied_spec_waits_and_what_it_had_goes_on(tmp_path: Path) -> None:
+    house = House(tmp_path, policy={"max_new_bindings": 10})
+    jobs = house.with_jobs()
+    many(jobs, 1, 40)
+    house.write(**NUMBER, jobs={"ids": ["1"]}, actions=[CANCEL])
+    await house.once()
+    assert len(house.rows()) == 1
+    house.write(**NUMBER, actions=[CANCEL])
+    for _ in range(2):
+        report = await house.once()
+        assert (5 in report.codes(), len(house.rows())) == (True, 1)
+    (house.outputs / "localhost-1.out").write_text("n=1\n")
+    await house.once()
+    assert jobs.cancelled == ["1"]

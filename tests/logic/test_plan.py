@@ -312,6 +312,32 @@ def test_an_edit_that_makes_a_spec_dangerous_on_many_jobs_waits() -> None:
     assert planned(resolved(reading(edited), before=[dangerous]), jobs, bound).withheld == ()
 
 
+def test_jobs_that_come_to_a_spec_that_is_applied_do_not_wait() -> None:
+    spec = desired(a_spec(actions=[CANCEL]))
+    jobs = [known(a_job(f"7_{task}")) for task in range(500)]
+    same = resolved(reading(spec), before=[spec])
+    assert planned(same, jobs, met=[spec]).withheld == ()
+    assert len(planned(same, jobs).withheld) == 500  # applied, and never to this host
+    elsewhere = [known(a_job(f"7_{task}", host="other")) for task in range(500)]
+    assert len(planned(same, elsewhere, met=[spec]).withheld) == 500
+
+
+def test_an_edit_that_widens_a_spec_waits_though_the_version_before_was_applied() -> None:
+    narrow = desired(a_spec(actions=[CANCEL], jobs={"name": "train-1"}))
+    wide = desired(a_spec(actions=[CANCEL]))
+    jobs = [known(a_job(str(number))) for number in range(150)]
+    plan = planned(resolved(reading(wide), before=[narrow]), jobs, met=[narrow])
+    assert len(plan.withheld) == 150
+
+
+def test_what_waits_for_one_spec_holds_up_no_jobs_of_another() -> None:
+    settled, new = desired(a_spec("settled", actions=[CANCEL])), desired(a_spec("new", actions=[CANCEL]))
+    jobs = [known(a_job(str(number))) for number in range(101)]
+    plan = planned(resolved(reading(settled, new), before=[settled]), jobs, met=[settled])
+    assert {change.name for change in plan.withheld} == {"new"}
+    assert {change.name for change in plan.applicable} == {"settled"}
+
+
 def test_watchers_that_fire_on_request_only_are_not_counted() -> None:
     ended = [known(a_job(str(n), state=JobState.COMPLETED), finished=True) for n in range(150)]
     spec = desired(a_spec(actions=[CANCEL], jobs={"ids": [str(n) for n in range(150)]}))

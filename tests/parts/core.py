@@ -117,10 +117,12 @@ def planned(
     watchers: Sequence[Watcher] = (),
     *,
     approved: bool = False,
+    met: Iterable[Desired] = (),
     **policy: Any,
 ) -> Plan:
-    """Return the plan of one pass."""
-    return make_plan(resolution, jobs, watchers, PolicySettings(**policy), approved=approved)
+    """Return the plan of one pass. `met`: specs that are applied to the jobs of `hpc`."""
+    pairs = {(spec.name, spec.digest, HostName("hpc")) for spec in met}
+    return make_plan(resolution, jobs, watchers, PolicySettings(**policy), approved=approved, met=pairs)
 
 
 def kinds_of(changes: Iterable[Change]) -> list[tuple[str, str, str]]:
