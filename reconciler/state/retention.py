@@ -7,8 +7,22 @@ an action without an outcome, a job that has watchers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from reconciler.model import WatcherState
 from reconciler.protocols import EXPORTED_SEQ
@@ -27,6 +41,8 @@ from reconciler.state.tables import (
 
 #: Rows of one table that one call deletes at most; a call takes tenths of a second at that.
 CHUNK = 5_000
+#: Entries of the cache of parsed files that are kept, the newest: every commit of a busy repository makes some.
+MOST_PARSED = 20_000
 
 _EVENTS, _FACTS, _WATCHERS, _JOBS = table(WatcherEvent), table(Fact), table(JobWatcher), table(JobRow)
 _ACTIONS, _STARTS, _METRICS = table(ActionRow), table(ActionStart), table(MetricRow)
@@ -53,13 +69,19 @@ def sweep(connection: Connection, cutoffs: Cutoffs) -> int:
         (_METRICS, _METRICS.c.at < cutoffs.metrics),
         (_WATCHERS, and_(_WATCHERS.c.phase.in_(_OVER), _WATCHERS.c.ended_at < cutoffs.watchers, ~_UNFINISHED_BUSINESS)),
         (_JOBS, and_(_JOBS.c.last_seen < cutoffs.watchers, ~_WATCHED)),
-        (_PARSED, _PARSED.c.stored_at < cutoffs.watchers),
+        (_PARSED, or_(_PARSED.c.stored_at < cutoffs.watchers, _PARSED.c.stored_at < _too_many())),
     )
     return sum(_delete(connection, target, old) for target, old in rules)
 
 
 _UNFINISHED_BUSINESS = exists().where(_ACTIONS.c.watcher_id == _WATCHERS.c.id, text("pending_actions.status != 'done'"))
 _WATCHED = exists().where(_WATCHERS.c.hostname == _JOBS.c.hostname, _WATCHERS.c.job_id == _JOBS.c.job_id)
+
+
+def _too_many() -> ScalarSelect[Any]:
+    """Return the query for when the last of the newest MOST_PARSED files was parsed; NULL where there are fewer."""
+    newest = select(_PARSED.c.stored_at).order_by(_PARSED.c.stored_at.desc())
+    return newest.offset(MOST_PARSED - 1).limit(1).scalar_subquery()
 
 
 def _dispensable(connection: Connection) -> list[ColumnElement[bool]]:

@@ -140,6 +140,18 @@ def test_done_requests_and_the_cache_of_parsed_files_do_not_grow_for_ever(state:
     assert state.parsed(["k"]) == {}
 
 
+def test_no_more_parsed_files_are_kept_than_the_newest(
+    state: StateWriter, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MOST_PARSED", 3)
+    for number in range(5):
+        state.commit(Batch(parsed={str(number): "{}"}))
+        clock.at += 1
+    assert purge(state, watchers=365) == 2
+    assert set(state.parsed([str(number) for number in range(5)])) == {"2", "3", "4"}
+    assert purge(state, watchers=365) == 0
+
+
 def test_one_call_is_bounded(state: StateWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "CHUNK", 10)
     state.commit(Batch(events=(an_event(),) * 35))
