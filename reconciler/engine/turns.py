@@ -16,12 +16,14 @@ from reconciler.protocols import StateReading
 
 #: The fact `asked_every:HOST`: seconds between two listings while its scheduler is slow or silent, else empty.
 ASKED_EVERY = "asked_every"
+#: Not the generator of the module, which a test in another thread has seeded and watches.
+_DICE = random.Random()  # noqa: S311 - only spreads questions
 
 
 class Turns:
     """Times are of the clock's `monotonic`. `dice`: random numbers from 0 to 1."""
 
-    def __init__(self, parts: Parts, dice: Callable[[], float] = random.random) -> None:
+    def __init__(self, parts: Parts, dice: Callable[[], float] = _DICE.random) -> None:
         self._parts, self._dice = parts, dice
         self._paces: dict[HostName, Pace] = defaultdict(Pace)
         self._due: dict[HostName, float] = {}
