@@ -288,13 +288,13 @@ async def test_no_watchers_yet_says_what_to_do(window: Window) -> None:
 async def test_a_list_that_cannot_be_loaded_says_so_and_is_tried_again(busy: Served, window: Window) -> None:
     page = window.page
     body = '{"code": "internal", "detail": "the disk is full", "remedy": "make room"}'
-    await page.route("**/api/watchers?*", lambda route: route.fulfill(status=507, body=body))
+    await page.route("**/api/watchers/outline", lambda route: route.fulfill(status=507, body=body))
     await page.goto(busy.url)
     alert = page.get_by_role("main").get_by_role("alert")
     await expect(alert).to_contain_text("the disk is full")
     await expect(alert).to_contain_text("make room")
     await window.assert_accessible()
-    await page.unroute("**/api/watchers?*")
+    await page.unroute("**/api/watchers/outline")
     await alert.get_by_role("button", name="Try again").click()
     await expect(card(page, "Loss")).to_be_visible()
     window.faults.clear()
