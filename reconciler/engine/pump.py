@@ -33,8 +33,18 @@ class Pump:
 
     async def flush(self) -> bool:
         """Bring every sink up to the last committed event; return whether all took everything."""
-        results = [await self._catch_up(number, sink) for number, sink in enumerate(self._parts.sinks)]
-        self.healthy = all(results)
+        await self._place()
+        behind, failed = dict(enumerate(self._parts.sinks)), False
+        while behind:  # a page each in turn: one that is far behind, or never done, keeps nothing from the others
+            for number, sink in list(behind.items()):
+                try:
+                    if await self._page(number, sink):
+                        continue
+                except ReconcilerError as error:
+                    log.error("events are kept in the state and will be written later: %s", error.message)
+                    failed = True
+                del behind[number]
+        self.healthy = not failed
         return self.healthy
 
     async def run(self) -> None:
@@ -48,29 +58,32 @@ class Pump:
                 continue
             self._wake.clear()
 
-    async def _catch_up(self, number: int, sink: Sink) -> bool:
-        try:
-            while events := await self._next(number, sink):
-                await sink.write(events)
-                self._sent[number] = events[-1].seq
-        except ReconcilerError as error:
-            log.error("events are kept in the state and will be written later: %s", error.message)
-            return False
-        position = sink.position()
-        if position is not None and self._sent.get(number) == position:
-            await self._exported(position)
-        return True
-
-    async def _next(self, number: int, sink: Sink) -> tuple[Event, ...]:
-        if number not in self._sent:
+    async def _place(self) -> None:
+        """Note where each sink stands, at the first time: those that keep no position get what comes from now on."""
+        if self._sent or not self._parts.sinks:
+            return
+        last = await self._parts.state.run(_last)
+        for number, sink in enumerate(self._parts.sinks):
             position = sink.position()
-            self._sent[number] = position if position is not None else await self._parts.state.run(_last)
-        after = self._sent[number]
+            self._sent[number] = last if position is None else position
 
+    async def _page(self, number: int, sink: Sink) -> bool:
+        """Give a sink the next events; return False where there were none."""
+        events = await self._after(self._sent[number])
+        if events:
+            await sink.write(events)
+            self._sent[number] = events[-1].seq
+            return True
+        position = sink.position()
+        if position is not None and self._sent[number] == position:
+            await self._exported(position)
+        return False
+
+    async def _after(self, seq: int) -> tuple[Event, ...]:
         def look_up(state: StateReading) -> tuple[Event, ...]:
-            if state.last_seq() <= after:  # cheaper, and most often there is nothing new
+            if state.last_seq() <= seq:  # cheaper, and most often there is nothing new
                 return ()
-            return state.events(EventFilter(after_seq=after, limit=PAGE))
+            return state.events(EventFilter(after_seq=seq, limit=PAGE))
 
         return await self._parts.state.run(look_up)
 
