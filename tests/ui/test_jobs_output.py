@@ -172,3 +172,22 @@ async def test_a_link_to_a_byte_leads_to_its_line(served: Served, window: Window
     await window.go("/jobs/localhost/1?stream=stdout&offset=999999999")
     await expect(page.get_by_text("That place is not there (any more)")).to_be_visible()
     await in_view(page, "line 5000")
+
+
+async def test_who_follows_is_at_the_end_however_much_is_printed_at_once(served: Served, window: Window) -> None:
+    page = window.page
+    path = await printed(served, b"begin\n")
+    await window.go("/jobs/localhost/1")
+    await in_view(page, "begin")
+    for last in (MANY, 2 * MANY):  # some megabytes each
+        with path.open("a") as file:
+            file.writelines(f"{row(number)}\n" for number in range(last - MANY + 1, last + 1))
+        await in_view(page, row(last))
+        await expect(output(page).get_by_role("listitem").last).to_have_text(f"{last + 1}{row(last)}")
+    with path.open("a") as file:
+        file.write("the end, ")
+    await in_view(page, "the end,")
+    with path.open("a") as file:
+        file.write("at last\n")
+    await in_view(page, "the end, at last")
+    await expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")

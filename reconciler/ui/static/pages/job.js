@@ -34,7 +34,7 @@ export async function showJob(root, ctx, host, id) {
   /** @type {OutputView | null} */
   let view = null;
   const output = outputs(job, ctx, () => hasEnded(job) && job.finished, (shown) => void (view = shown));
-  replace(root, h("div", { class: "page-head" }, h("h1", null, `Job ${id}`, h("span", { class: "muted" }, "@", foreign(host))), links(job)), head, watched, output);
+  replace(root, h("div", { class: "page-head" }, h("h1", null, `Job ${id}`, h("span", { class: "muted" }, "@", foreign(host))), links(job, ctx.session.scope !== "read")), head, watched, output);
   const reload = async () => {
     const before = job;
     try {
@@ -50,12 +50,15 @@ export async function showJob(root, ctx, host, id) {
   void call();
 }
 
-/** @param {Job} job */
-function links(job) {
+/**
+ * @param {Job} job
+ * @param {boolean} may whether the person may write
+ */
+function links(job, may) {
   const of = `host=${encodeURIComponent(job.hostname)}&job=${encodeURIComponent(job.job_id)}`;
   return h("div", { class: "row wrap right" },
     h("a", { class: "button", href: `/metrics?${of}` }, icon("chart"), "Metrics"),
-    h("a", { class: "button", href: `/new?${of}` }, icon("plus"), "Watch this job"));
+    may ? h("a", { class: "button", href: `/new?${of}` }, icon("plus"), "Watch this job") : null);
 }
 
 /**

@@ -104,7 +104,7 @@ class MetricsPage {
 
   #draw() {
     if (this.#found.length === 0) {
-      replace(this.element, emptyState({ title: "No numbers are kept of this job", text: ["A watcher keeps them when its action is ", h("code", null, "store_metric"), "."], action: h("a", { class: "button primary", href: `/new?host=${encodeURIComponent(this.of.host)}&job=${encodeURIComponent(this.of.id)}` }, icon("plus"), "Watch this job") }));
+      replace(this.element, emptyState({ title: "No numbers are kept of this job", text: ["A watcher keeps them when its action is ", h("code", null, "store_metric"), "."], action: this.ctx.session.scope === "read" ? null : h("a", { class: "button primary", href: `/new?host=${encodeURIComponent(this.of.host)}&job=${encodeURIComponent(this.of.id)}` }, icon("plus"), "Watch this job") }));
       return;
     }
     if (!this.body.isConnected) replace(this.element, this.body);

@@ -29,7 +29,7 @@ export async function show(root, ctx) {
   const list = h("div", null, loading("The metrics are being read…"));
   const typed = debounce((/** @type {string} */ text) => {
     ctx.setQuery({ q: text.trim() });
-    draw(list, jobs, ctx.query.get("q") ?? "");
+    draw(list, jobs, ctx.query.get("q") ?? "", ctx.session.scope !== "read");
   }, 150);
   const search = h("input", { type: "search", "aria-label": "Search jobs with metrics", placeholder: "Job or metric", maxlength: "200", value: ctx.query.get("q") ?? "", onInput: (/** @type {any} */ event) => typed(event.target.value) });
   root.append(h("div", { class: "page-head" }, h("h1", null, "Metrics")), h("span", { class: "search" }, icon("search"), search), list);
@@ -38,7 +38,7 @@ export async function show(root, ctx) {
       const found = await get("/api/metrics", undefined, ctx.signal);
       if (JSON.stringify(found.jobs) === JSON.stringify(jobs) && jobs.length) return;
       jobs = found.jobs;
-      draw(list, jobs, ctx.query.get("q") ?? "");
+      draw(list, jobs, ctx.query.get("q") ?? "", ctx.session.scope !== "read");
     } catch (error) {
       if (!isAbort(error)) replace(list, errorState(error, () => void load()));
     }
@@ -51,13 +51,14 @@ export async function show(root, ctx) {
  * @param {HTMLElement} list
  * @param {MeasuredJob[]} jobs
  * @param {string} query
+ * @param {boolean} may whether the person may write
  */
-function draw(list, jobs, query) {
+function draw(list, jobs, query, may) {
   if (jobs.length === 0) {
     replace(list, emptyState({
       title: "No numbers are kept yet",
       text: ["A watcher keeps a number when its action is ", h("code", null, "store_metric"), ": a loss, a speed, a temperature. Then it is drawn here."],
-      action: h("a", { class: "button primary", href: "/new" }, icon("plus"), "New watcher"),
+      action: may ? h("a", { class: "button primary", href: "/new" }, icon("plus"), "New watcher") : null,
     }));
     return;
   }

@@ -54,6 +54,11 @@ export class Lines {
     return this.#next >= this.size || !this.rows[this.rows.length - 1]?.whole;
   }
 
+  /** Bytes that are there and not here yet. */
+  get behind() {
+    return Math.max(0, this.size - this.#next);
+  }
+
   /** The last lines, in place of what is here. */
   tail() {
     return this.#anew({});

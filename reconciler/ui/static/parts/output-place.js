@@ -1,5 +1,6 @@
 // @ts-check
-// What an address says of a place in an output, what is shown where it has nothing, and its keys.
+// What an address says of a place in an output, what is said above it or in its place, and its keys.
+import { h, replace } from "../lib/dom.js";
 import { emptyState } from "../lib/states.js";
 import { visible } from "./visible.js";
 
@@ -34,4 +35,41 @@ export function keys(frame, table) {
     event.preventDefault();
     run();
   });
+}
+
+/** What is said above an output. */
+export class Notice {
+  element = h("div", { class: "output-notice", role: "status" });
+  #text = "";
+
+  /**
+   * Say something for a while; what is bad stays.
+   * @param {string} text
+   * @param {boolean} [bad]
+   */
+  say(text, bad = false) {
+    this.#text = text;
+    this.show(h("p", { class: bad ? "notice bad" : "notice" }, text));
+    if (!bad) window.setTimeout(() => this.#text === text && this.element.textContent === text && replace(this.element), 8000);
+  }
+
+  /** What was bad is no more. */
+  well() {
+    if (this.element.querySelector(".notice.bad")) replace(this.element);
+  }
+
+  /** @param {Node} content */
+  show(content) {
+    replace(this.element, content);
+  }
+
+  /**
+   * Why there is nothing; null: there is something.
+   * @param {Node | null} why
+   */
+  state(why) {
+    const shown = this.element.querySelector(".state");
+    if (why && shown?.textContent !== why.textContent) this.show(why);
+    else if (!why && shown) replace(this.element);
+  }
 }

@@ -2,22 +2,21 @@
 // One output of a job: only the lines in view are in the document, more are read at either end, its end is followed.
 import { isAbort } from "../lib/api.js";
 import { toast } from "../lib/dialog.js";
-import { h, replace } from "../lib/dom.js";
-import { live } from "../lib/live.js";
+import { h } from "../lib/dom.js";
 import { errorState, errorText } from "../lib/states.js";
 import { Bar } from "./output-bar.js";
 import { Finder } from "./finder.js";
 import { LineList, ROW } from "./line-list.js";
 import { Lines } from "./lines.js";
-import { keys, nothing, place } from "./output-place.js";
+import { keys, Notice, nothing, place } from "./output-place.js";
+import { Pace } from "./pace.js";
 import { marker } from "./visible.js";
 import { showWhole } from "./whole-line.js";
 
 /** @typedef {import("../types").Context} Context */
 
-/** Ms between two looks for more: at first, and where nothing comes. */
-const SOON = 1000;
-const LATE = 10_000;
+/** Bytes behind the end from which whoever follows is brought to it. */
+const FAR = 1_000_000;
 /** Ms in which a scroll is a person's, who leaves the end. */
 const GESTURE = 1500;
 /** Px from an end at which more is read. */
@@ -32,10 +31,9 @@ export class OutputView {
   #finder;
   /** @type {LineList} */
   #list;
-  #notice = h("div", { class: "output-notice", role: "status" });
+  #pace;
+  #notice = new Notice();
   #following = false;
-  #wait = SOON;
-  #timer = 0;
   #reading = false;
   /** When a person last did something that may scroll. */
   #moved = 0;
@@ -51,6 +49,7 @@ export class OutputView {
     this.ended = ended;
     this.signal = signal;
     this.#lines = new Lines(of, signal);
+    this.#pace = new Pace(() => this.#poll(), { ended, of, signal });
     this.#finder = new Finder(this.#lines, () => this.#bar.found(this.#finder));
     this.#list = new LineList(this.#lines, `Output, ${of.label}`, { chosen: (row) => this.#mark(row), whole: (row) => showWhole(this.#lines, row) });
     const query = { text: ctx.query.get("q") ?? "", regex: ctx.query.get("regex") === "1", ignoreCase: ctx.query.get("case") !== "1" };
@@ -75,70 +74,70 @@ export class OutputView {
       "/": () => this.#bar.text.focus(),
     });
     for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) frame.addEventListener(kind, () => void (this.#moved = Date.now()), { passive: true });
-    this.element = h("section", { class: "output-view" }, this.#bar.element, this.#notice, frame, this.#bar.foot);
-    signal.addEventListener("abort", () => this.#stop());
+    this.element = h("section", { class: "output-view" }, this.#bar.element, this.#notice.element, frame, this.#bar.foot);
+    signal.addEventListener("abort", () => this.#list.stop());
     this.query = query.text ? query : null;
   }
 
   /** Show it, where the address says, else its end. */
   async start() {
-    const off = [live.on("event", (message) => this.#hint(message.event)), live.on("watcher_event", (message) => this.#hint(message.event))];
-    this.signal.addEventListener("abort", () => off.forEach((each) => each()));
     const { offset, line } = place(this.ctx.query);
     try {
       if (offset !== null) await this.#goTo(offset, true);
       else if (line !== null) await this.#goToLine(line);
       if (this.#lines.rows.length === 0) await this.#end(!this.ended());
     } catch (error) {
-      if (!isAbort(error)) replace(this.#notice, errorState(error, () => void this.start()));
+      if (!isAbort(error)) this.#notice.show(errorState(error, () => void this.start()));
     }
     if (this.query) this.#search(this.query);
-    this.#arm();
+    this.#pace.soon(1000);
   }
 
   /** Look for more now: the job did something, or ended. */
   look() {
-    this.#wait = SOON;
-    this.#arm(0);
-  }
-
-  /** @param {any} event */
-  #hint(event) {
-    const { id, host } = this.#lines.of;
-    if (event?.job_id !== id || event.hostname !== host) return;
-    this.#wait = SOON;
-    this.#arm(200);
-  }
-
-  /** @param {number} [wait] ms */
-  #arm(wait = this.#wait) {
-    clearTimeout(this.#timer);
-    if (this.signal.aborted || (this.ended() && wait > SOON)) return;
-    this.#timer = window.setTimeout(() => void this.#poll(), wait);
+    this.#pace.soon();
   }
 
   async #poll() {
-    if (document.hidden && !this.ended()) return this.#arm(SOON);
-    let came = 0;
-    if (this.#lines.atEnd || this.#following || this.#lines.rows.length === 0) came = await this.#more();
-    this.#wait = came ? SOON : Math.min(LATE, this.#wait * 1.5);
-    this.#arm();
+    const came = this.#lines.atEnd || this.#following || this.#lines.rows.length === 0 ? await this.#more() : 0;
+    return { came, behind: came > 0 && this.#following && this.#lines.behind > 0 };
   }
 
   /** Take what follows; returns how many lines came. */
-  async #more() {
-    if (this.#reading) return 0;
-    this.#reading = true;
-    try {
+  #more() {
+    return this.#read(async () => {
       const { came, went, renewed } = await this.#lines.after();
       if (this.signal.aborted) return 0;
-      if (renewed) this.#say("The output was written anew; this is the new one.");
+      if (this.#following && this.#lines.behind > FAR) return this.#leap();
+      if (renewed) this.#notice.say("The output was written anew; this is the new one.");
       if (came || renewed) this.#list.show(renewed ? null : -went);
       if (this.#following && came) this.#list.bottom();
       if (came) this.#finder.grown();
       return came;
+    });
+  }
+
+  #earlier() {
+    return this.#lines.atStart ? 0 : this.#read(async () => {
+      const came = await this.#lines.before();
+      if (came) this.#list.show(came);
+      return came;
+    });
+  }
+
+  /**
+   * One reading at a time; what keeps it from being done is said until one is.
+   * @param {() => Promise<number>} work
+   */
+  async #read(work) {
+    if (this.#reading) return 0;
+    this.#reading = true;
+    try {
+      const came = await work();
+      this.#notice.well();
+      return came;
     } catch (error) {
-      if (!isAbort(error)) this.#say(`${errorText(error)}; it is tried again.`, true);
+      if (!isAbort(error)) this.#notice.say(`${errorText(error)}; it is tried again.`, true);
       return 0;
     } finally {
       this.#reading = false;
@@ -146,34 +145,21 @@ export class OutputView {
     }
   }
 
-  async #earlier() {
-    if (this.#reading || this.#lines.atStart) return;
-    this.#reading = true;
-    try {
-      const came = await this.#lines.before();
-      if (came) this.#list.show(came);
-    } catch (error) {
-      if (!isAbort(error)) this.#say(errorText(error), true);
-    } finally {
-      this.#reading = false;
-    }
+  /** It prints faster than all of it can be shown: go on with its newest lines. */
+  async #leap() {
+    await this.#lines.tail();
+    if (this.signal.aborted) return 0;
+    this.#list.show(null);
+    this.#list.bottom();
+    void this.#number();
+    return this.#lines.rows.length;
   }
 
   #told() {
     const { rows } = this.#lines;
     this.#bar.tell(this.#lines, this.ended());
     this.#list.frame.classList.toggle("empty", rows.length === 0);
-    if (rows.length === 0) replace(this.#notice, nothing(this.#lines, this.ended()));
-    else if (this.#notice.querySelector(".state")) replace(this.#notice);
-  }
-
-  /**
-   * @param {string} text
-   * @param {boolean} [bad]
-   */
-  #say(text, bad = false) {
-    replace(this.#notice, h("p", { class: bad ? "notice bad" : "notice" }, text));
-    if (!bad) window.setTimeout(() => this.#notice.textContent === text && replace(this.#notice), 8000);
+    this.#notice.state(rows.length === 0 ? nothing(this.#lines, this.ended()) : null);
   }
 
   /** @param {import("./lines.js").Row} row */
@@ -191,10 +177,16 @@ export class OutputView {
     if (!this.#lines.atEnd || this.#lines.rows.length === 0) {
       await this.#lines.tail();
       this.#list.show(null);
-      void this.#lines.count().then((known) => known && !this.signal.aborted && this.#list.show(0), () => undefined);
+      void this.#number();
     }
     this.#follow(follow);
     this.#list.bottom();
+  }
+
+  /** Find out the numbers of the lines, and show them. */
+  async #number() {
+    const known = await this.#lines.count().catch(() => false);
+    if (known && !this.signal.aborted) this.#list.show(0);
   }
 
   async #start() {
@@ -210,7 +202,7 @@ export class OutputView {
   async #goToLine(line) {
     try {
       const offset = await this.#lines.offsetOf(line);
-      if (offset === null) return this.#say(`There is no line ${line} (yet).`);
+      if (offset === null) return this.#notice.say(`There is no line ${line} (yet).`);
       await this.#goTo(offset, true);
     } catch (error) {
       if (!isAbort(error)) toast(errorText(error), "bad");
@@ -226,7 +218,7 @@ export class OutputView {
     const before = this.#lines.rows;
     const at = await this.#lines.around(offset);
     if (this.signal.aborted) return;
-    if (at < 0) return this.#say("That place is not there (any more): the output was cut or written anew.");
+    if (at < 0) return this.#notice.say("That place is not there (any more): the output was cut or written anew.");
     const row = this.#lines.rows[at];
     this.#list.current = row.offset;
     this.#list.show(before === this.#lines.rows ? 0 : null);
@@ -288,11 +280,6 @@ export class OutputView {
     this.#list.wrap(!this.#list.wrapped);
     this.#bar.setWrap(this.#list.wrapped);
     if (this.#following) this.#list.bottom();
-  }
-
-  #stop() {
-    clearTimeout(this.#timer);
-    this.#list.stop();
   }
 }
 
