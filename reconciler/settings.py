@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import durationpy
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+)
 
 
 def _seconds(value: object) -> object:
@@ -138,6 +147,22 @@ class EngineSettings(Section):
     end_grace_network: Duration = Field(60.0, description="the same on network file systems")
 
 
+class MetricsSettings(Section):
+    """What is measured of the reconciler itself, for Prometheus where nothing may listen."""
+
+    textfile: Path | None = Field(
+        None, description="a .prom file in the directory that node_exporter's textfile collector reads"
+    )
+    interval: Duration = Field(30.0, ge=1, description="between two writes of a daemon; `--once` writes at its end")
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_read(cls, path: Path | None) -> Path | None:
+        if path is not None and path.suffix != ".prom":
+            raise ValueError("the collector reads only files whose names end in .prom")
+        return path
+
+
 class ApiSettings(Section):
     """`reconcile serve`: who may talk to it, and how much."""
 
@@ -197,6 +222,7 @@ class Settings(Section):
     limits: LimitsSettings = LimitsSettings()
     digest: DigestSettings = DigestSettings()
     engine: EngineSettings = EngineSettings()
+    metrics: MetricsSettings = MetricsSettings()
     api: ApiSettings = ApiSettings()
     client: ClientSettings = ClientSettings()
     actions: Mapping[str, Mapping[str, Any]] = Field(

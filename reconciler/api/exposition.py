@@ -1,23 +1,21 @@
-"""Prometheus metrics of the whole reconciler, under the names that its conventions ask for. `GET /metrics` shows them.
+"""`GET /metrics`: what `engine.measures` says, and what is of the API alone.
 
-https://prometheus.io/docs/practices/naming/. Counted here: requests; everything else is asked for when it is scraped.
+Counted here: requests; everything else is asked for when it is scraped.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter as Counts
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reconciler import __version__
 from reconciler.api.desk import Desk
-from reconciler.model import WatcherState
-from reconciler.protocols import Statistics
+from reconciler.api.feed import Feed
+from reconciler.engine.measures import Snapshot, gauge
 
 #: Seconds; a list page of ten thousand watchers should be under 0.05.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -60,64 +58,26 @@ class Meter:
             self._seconds.labels(method, route).observe(time.perf_counter() - began)
 
 
-class _Snapshot(Collector):
-    """What the engine and the state say now, as families of metrics."""
+class _WebSockets(Collector):
+    """What clients of the API are about."""
 
-    def __init__(self, desk: Desk, counted: Statistics) -> None:
-        self._desk, self._counted = desk, counted
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
 
     def collect(self) -> Iterable[Metric]:
         """Yield the families."""
-        yield InfoMetricFamily("reconciler_build", "What runs.", {"version": __version__})
-        states = {state.value: self._counted.watchers.get(state.value, 0) for state in WatcherState}
-        yield _gauges("reconciler_watchers", "Watchers by state.", "state", states)
-        actions = CounterMetricFamily(
-            "reconciler_action_outcomes",
-            "What became of actions, as far as events are kept.",
-            labels=("type", "outcome"),
-        )
-        for (type_, outcome), count in sorted(self._counted.actions.items()):
-            actions.add_metric((type_, outcome), count)
-        yield actions
-        yield from self._engine()
-        yield _gauge("reconciler_pending_actions", "Actions without an outcome.", self._counted.pending)
-        yield CounterMetricFamily("reconciler_events", "Events ever recorded.", value=self._counted.seq)
-        yield _gauge("reconciler_websocket_clients", "WebSockets that are open.", self._desk.feed.subscribers)
+        yield gauge("reconciler_websocket_clients", "WebSockets that are open.", self._feed.subscribers)
         yield CounterMetricFamily(
-            "reconciler_websocket_refetches", "Times that a slow WebSocket lost events.", value=self._desk.feed.dropped
+            "reconciler_websocket_refetches", "Times that a slow WebSocket lost events.", value=self._feed.dropped
         )
-
-    def _engine(self) -> Iterator[Metric]:
-        controller = self._desk.controller
-        jobs = Counts(known.now.state.value for known in controller.discovery.known.values())
-        yield _gauges("reconciler_jobs", "Jobs that are known, by state.", "state", jobs)
-        down = controller.unreachable()
-        up = {str(host): float(str(host) not in down) for host in self._desk.parts.hosts}
-        yield _gauges("reconciler_host_up", "1 where the host and its scheduler answered last.", "host", up)
-        plan = controller.plan
-        yield _gauge("reconciler_job_tasks", "Jobs that are being watched.", len(controller.fleet.tasks))
-        problems = sum(p.severity == "error" for p in plan.problems) if plan else 0
-        yield _gauge("reconciler_source_problems", "Errors in watcher files.", problems)
-        yield _gauge(
-            "reconciler_withheld_changes", "Changes that wait for approval.", len(plan.withheld) if plan else 0
-        )
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _gauges(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=(label,))
-    for key, value in sorted(values.items()):
-        family.add_metric((key,), value)
-    return family
 
 
 async def exposition(desk: Desk, registry: CollectorRegistry) -> bytes:
     """Return everything in Prometheus' text format. Raises StateError."""
     once = CollectorRegistry()
-    once.register(_Snapshot(desk, await desk.tally.read(desk.reading, desk.parts.clock.now())))
+    counted = await desk.tally.read(desk.reading, desk.parts.clock.now())
+    once.register(Snapshot(desk.parts, desk.controller, counted))
+    once.register(_WebSockets(desk.feed))
     return generate_latest(registry) + generate_latest(once)
 
 

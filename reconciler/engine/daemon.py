@@ -18,6 +18,7 @@ from reconciler.engine.parts import Parts
 from reconciler.engine.pump import Pump
 from reconciler.engine.reader import Looked, Reader
 from reconciler.engine.requests import Requests
+from reconciler.engine.textfile import TextFile
 from reconciler.engine.worker import Worker
 from reconciler.errors import LeaseLostError, StateError
 from reconciler.logic.plan import Plan
@@ -123,6 +124,10 @@ class Daemon:
             "sources": (self._parts.settings.engine.source_interval, self._look_at_sources),
             "requests": (REQUEST_INTERVAL, self._carry_out),
         }
+        textfile = TextFile(self._parts, self._controller)
+        if textfile.wanted:
+            chores["metrics"] = (self._parts.settings.metrics.interval, textfile.write)
+            await textfile.write()
         keeping = Housekeeping(self._parts, self._controller, self._workers, chores, self.fatal)
         end_keeping = keeping.start()
         loops = [_loop(name, self._watched(run)) for name, run in self._loops()]

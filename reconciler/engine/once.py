@@ -14,6 +14,7 @@ from reconciler.engine.parts import Host, Parts
 from reconciler.engine.pump import Pump
 from reconciler.engine.requests import Requests
 from reconciler.engine.retention import purge_when_due
+from reconciler.engine.textfile import TextFile
 from reconciler.errors import HostUnreachableError
 from reconciler.events import EventType
 from reconciler.model import StreamName
@@ -39,6 +40,7 @@ class Once:
     def __init__(self, parts: Parts, controller: Controller, pump: Pump) -> None:
         self._parts, self._controller, self._pump = parts, controller, pump
         self._requests = Requests(parts, controller, drains=False)
+        self._textfile = TextFile(parts, controller)
 
     async def run(self, *, approve: str = "") -> PassReport:
         """Return what the pass came to; failed actions of this pass are counted."""
@@ -51,6 +53,7 @@ class Once:
             report.failed_actions = await self._parts.state.run(lambda state: failures_since(state, first))
             report.events_waiting = not await self._pump.flush()
             await purge_when_due(self._parts, self._controller)
+            await self._textfile.write()
         return report
 
     async def _record_checks(self) -> None:
