@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,9 @@ from reconciler.cli.output import Column, Form, emit, output_option
 from reconciler.cli.reading import state_of
 from reconciler.events import Event, to_cloudevent
 from reconciler.protocols import EventFilter, StateReading
+
+if TYPE_CHECKING:
+    from reconciler.settings import Settings
 
 COLUMNS = (
     Column("seq", form=Form.NUMBER),
@@ -84,10 +88,40 @@ def row_of(event: Event, source: str, output: str) -> dict[str, Any]:
 
 def _follow(options: GlobalOptions, wanted: EventFilter, last: int, output: str) -> None:
     """Show what comes, from a fresh look at the state each time (a daemon may replace what we read)."""
+    from reconciler import app  # saves start-up time: it knows every class
+
+    settings = app.load_settings(options.config)
+    if settings.client.url is not None:
+        from reconciler.client.following import available  # saves start-up time: httpx
+
+        if available():
+            asyncio.run(_listen(settings, options, wanted, last, output))
     while True:
         time.sleep(_FOLLOW)
         with state_of(options) as state:
             last = _show_new(state, wanted, last, output)
+
+
+async def _listen(settings: Settings, options: GlobalOptions, wanted: EventFilter, last: int, output: str) -> None:
+    """Show what a server says as it says it; where it says that we missed too much, ask for that."""
+    from reconciler.cli.remote import follow
+    from reconciler.client.remote import event_of
+
+    with state_of(options) as state:
+        source = f"/reconciler/{state.identity()}"
+    async for message in follow(settings, wanted.job_id, last):
+        if message["type"] == "refetch":
+            with state_of(options) as state:
+                last = _show_new(state, wanted, last, output)
+        elif "event" in message:
+            event = event_of(message["event"])
+            if event.seq > last and _is_wanted(event, wanted):
+                _show(event, source, output)
+            last = max(last, event.seq)
+
+
+def _is_wanted(event: Event, wanted: EventFilter) -> bool:
+    return (not wanted.types or event.type in wanted.types) and wanted.watcher in (None, event.watcher)
 
 
 def _show_new(state: StateReading, wanted: EventFilter, last: int, output: str) -> int:
@@ -96,12 +130,16 @@ def _show_new(state: StateReading, wanted: EventFilter, last: int, output: str) 
     )
     source = f"/reconciler/{state.identity()}"
     for event in found:
-        row = row_of(event, source, output)
-        if output == "table":
-            click.echo(f"{row['seq']:>6}  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {_line(row)}")
-        else:
-            emit([row], COLUMNS, output)
+        _show(event, source, output)
     return found[-1].seq if found else last
+
+
+def _show(event: Event, source: str, output: str) -> None:
+    row = row_of(event, source, output)
+    if output == "table":
+        click.echo(f"{row['seq']:>6}  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {_line(row)}")
+    else:
+        emit([row], COLUMNS, output)
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
-from reconciler.client import Client
+from reconciler.client import Client, following
 from reconciler.errors import ConfigurationError, RefusedError
 from reconciler.model import Watcher
 from reconciler.settings import Settings
@@ -18,6 +19,20 @@ _VERBS = {"suspend": "pause", "resume": "resume", "trigger": "trigger"}
 
 def client_of(settings: Settings) -> Client:
     """Return a client of the server that the settings name. Raises ConfigurationError."""
+    return Client(*_server(settings), certificate=_certificate(settings))
+
+
+def follow(settings: Settings, job_id: str | None, since: int) -> AsyncIterator[dict[str, Any]]:
+    """Yield what the server says from now on. Raises ConfigurationError; see `client.follow`."""
+    return following.follow(*_server(settings), certificate=_certificate(settings), job_id=job_id, since=since)
+
+
+def _certificate(settings: Settings) -> Path | None:
+    return settings.client.certificate.expanduser() if settings.client.certificate else None
+
+
+def _server(settings: Settings) -> tuple[str, str]:
+    """Return URL and key."""
     told = settings.client
     if told.url is None:
         raise ConfigurationError("no server is named", remedy="set `client.url`")
@@ -29,7 +44,7 @@ def client_of(settings: Settings) -> Client:
             raise ConfigurationError(
                 f"{told.key_file} cannot be read: {error}", remedy="see `client.key_file`"
             ) from error
-    return Client(told.url, key, certificate=told.certificate.expanduser() if told.certificate else None)
+    return told.url, key
 
 
 def ask(settings: Settings, verb: str, watchers: Sequence[Watcher], body: Mapping[str, Any]) -> None:

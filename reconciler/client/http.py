@@ -44,7 +44,7 @@ class Client:
     ) -> None:
         self.url = url
         path = url.removeprefix("unix://") if url.startswith("unix://") else None
-        verify = _trusting(certificate) if url.startswith("https") else False
+        verify = trusting(certificate) if url.startswith("https") else False
         self._http = httpx.Client(
             base_url="http://localhost" if path else url,
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -218,7 +218,8 @@ def _error(status: int, said: Mapping[str, Any]) -> ReconcilerError:
     return kind(detail, remedy=str(said.get("remedy", "")))
 
 
-def _trusting(certificate: str | PathLike[str] | None) -> ssl.SSLContext:
+def trusting(certificate: str | PathLike[str] | None) -> ssl.SSLContext:
+    """Return what trusts a self-signed certificate beside the usual ones. Raises ConfigurationError."""
     context = ssl.create_default_context()
     if certificate is not None:
         try:

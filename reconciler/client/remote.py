@@ -124,13 +124,13 @@ class RemoteState:
         }  # fmt: skip
         narrowed = {key: value for key, value in query.items() if value is not None}
         if not wanted.newest:
-            return tuple(map(_event, self._client.events_after(wanted.after_seq, limit=wanted.limit, **narrowed)))
+            return tuple(map(event_of, self._client.events_after(wanted.after_seq, limit=wanted.limit, **narrowed)))
         rows: list[dict[str, Any]] = []
         for row in self._client.events(**narrowed):
             if len(rows) >= wanted.limit or row["id"] <= wanted.after_seq:
                 break
             rows.append(row)
-        return tuple(_event(row) for row in reversed(rows))
+        return tuple(event_of(row) for row in reversed(rows))
 
     def last_seq(self) -> int:
         """Return the seq of the newest event."""
@@ -256,7 +256,8 @@ def _known(row: Mapping[str, Any]) -> KnownJob:
     return KnownJob(job, job, 0.0, row["finished"])
 
 
-def _event(row: Mapping[str, Any]) -> Event:
+def event_of(row: Mapping[str, Any]) -> Event:
+    """Return an event as the API tells it."""
     return Event(
         type=EventType(row["type"]),
         at=_at(row["timestamp"]),

@@ -95,7 +95,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    house: House, *, secure: bool = False, hosts: tuple[str, ...] = (), **face: Any
+    house: House, *, secure: bool = False, hosts: tuple[str, ...] = (), port: int = 0, **face: Any
 ) -> AsyncIterator[Served]:
     """A daemon with its face, until the block ends."""
     api = house.settings.api
@@ -106,7 +106,7 @@ async def serving(
         application = await stack.enter_async_context(
             app.face(engine, house.settings, feed, hosts=names, secure=secure, **face)
         )
-        bound = listening.bind_port("127.0.0.1", 0)
+        bound = listening.bind_port("127.0.0.1", port)
         identity = self_signed(house.home / "tls", ["localhost"]) if secure else None
         server = listening.make_server(application, identity=identity, sockets=api.subscribers)
         running = asyncio.create_task(listening.run_beside(engine.daemon, server, bound, feed))
