@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from parts.core import LOG, STORE
@@ -68,7 +69,7 @@ def kind_of(statement: str) -> str:
 
 
 @asynccontextmanager
-async def ticking(house: House, watchers: int, **fields: object) -> AsyncIterator[Ticking]:
+async def ticking(house: House, watchers: int, **fields: Any) -> AsyncIterator[Ticking]:
     out = house.with_jobs().add("1")
     out.write_text("the first line\n")
     for number in range(watchers):
