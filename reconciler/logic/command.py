@@ -17,7 +17,7 @@ from itertools import takewhile
 
 from reconciler.logic import substitution
 from reconciler.logic.command_find import arrange_find, arrange_wandb
-from reconciler.logic.command_interpreters import CLOSED, NEVER, arrange_interpreter
+from reconciler.logic.command_interpreters import NEVER, arrange_interpreter, takes_code
 from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Simple, Word
 from reconciler.logic.command_paths import judge_path, normal
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
@@ -187,8 +187,8 @@ class _Judge:
         others = [c for c in commands if c not in grants and c.words[0].literal not in _BESIDE]
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
             yield "in a line with a command that runs code, captured values may only go to it, echo, logger and date"
-        if any(c.words[0].literal in CLOSED for c in grants) and _captures(commands, self._lookup):
-            yield "a line with such a program may hold no captured value"
+        if any(takes_code([word.literal for word in c.words]) for c in grants) and _captures(commands, self._lookup):
+            yield "a line with a program that runs what it is given may hold no captured value"
 
 
 def _captures(commands: Sequence[Simple], lookup: Lookup) -> bool:

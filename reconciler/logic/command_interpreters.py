@@ -7,16 +7,16 @@ to a program that the author named, never the program, its code, its module or a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Container, Iterator, Sequence
 
 from reconciler.logic.command_paths import shown
 from reconciler.logic.command_tools import JudgePath, names
 from reconciler.logic.command_words import Argument, CommandRefusedError, Seen, Subject, Use
 
-#: Modules that run what they read or are given as arguments.
-_RUNNING_MODULES = names(
-    "code codeop pdb bdb timeit trace cProfile profile runpy pip uv ensurepip venv asyncio doctest idlelib IPython"
-    " ipykernel jupyter unittest pytest torch accelerate deepspeed"
+#: Modules that run, import or unpickle what they read or are given as arguments: every one of Python's own may.
+_RUNNING_MODULES = sys.stdlib_module_names | names(
+    "asynchat asyncore distutils imp lib2to3 smtpd pip uv IPython ipykernel jupyter pytest torch accelerate deepspeed"
 )
 #: Programs for which there is no argument that is only data.
 CLOSED = names(
@@ -38,6 +38,37 @@ _UV_FLAGS = names(
 _UV_VALUED = names(
     "--with --with-requirements --with-editable --from --python -p --extra --group --only-group --package"
 )
+
+
+def takes_code(words: Sequence[str | None]) -> bool:
+    """Tell whether a command (None: a word that is not written out) may run what it is given as argument or input."""
+    name, *rest = words
+    if name == "uv" and rest and rest[0] == "run":
+        name, rest = "uv run", rest[1:]
+    if name in ("uv run", "uvx"):
+        name, *rest = _behind_options(rest, _UV_VALUED, ("-m", "--module")) or [None]
+        if name in ("-m", "--module"):
+            return _running(rest)
+        if name is None or not (_PYTHON.fullmatch(name) or name.endswith(".py")):
+            return True
+    if name is None or not _PYTHON.fullmatch(name):
+        return name in CLOSED
+    behind = _behind_options(rest, ("-X", "-W"), ("-c", "-m"))
+    return bool(behind) and behind[0] == "-m" and _running(behind[1:])
+
+
+def _behind_options(
+    words: Sequence[str | None], valued: Container[str | None], until: Container[str | None]
+) -> list[str | None]:
+    """Return what stands behind a program's own options; those `valued` take the next word too."""
+    rest = list(words)
+    while rest and (rest[0] or "").startswith("-") and rest[0] not in until:
+        del rest[: 2 if rest[0] in valued else 1]
+    return rest
+
+
+def _running(module: Sequence[str | None]) -> bool:
+    return not module or module[0] is None or module[0].split(".")[0] in _RUNNING_MODULES
 
 
 def arrange_interpreter(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
