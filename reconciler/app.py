@@ -342,9 +342,9 @@ async def face(
     from reconciler.api.application import follow_states, make_app
     from reconciler.api.audit import AuditLog
     from reconciler.api.desk import Desk, Tools
-    from reconciler.api.dropins import Dropins
     from reconciler.api.keys import Keyring
     from reconciler.api.reading import Reading
+    from reconciler.engine.dropins import Dropins
     from reconciler.logic.lint import warnings
 
     def forbidden(located: LocatedSpec, path: str, source: str) -> Sequence[Problem]:

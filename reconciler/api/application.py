@@ -18,7 +18,6 @@ from starlette.types import ASGIApp
 
 from reconciler import __version__
 from reconciler.api import (
-    expiry,
     routes_authoring,
     routes_events,
     routes_hosts,
@@ -90,14 +89,10 @@ def follow_states(feed: Feed, controller: Controller) -> None:
 def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(desk.audit.run(), name="audit"),
-            asyncio.create_task(expiry.watch(desk), name="expiry"),
-        ]
+        auditing = asyncio.create_task(desk.audit.run(), name="audit")
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        auditing.cancel()
+        await asyncio.gather(auditing, return_exceptions=True)
 
     api = FastAPI(
         title="reconcile", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.api.audit import AuditLog
-from reconciler.api.dropins import Dropins
 from reconciler.api.feed import Feed
 from reconciler.api.keys import Keyring
 from reconciler.api.limits import Limits
@@ -19,6 +18,7 @@ from reconciler.api.refusals import ConflictError, NotThereError, RequestRefused
 from reconciler.api.tally import Tally
 from reconciler.engine.controller import Controller
 from reconciler.engine.daemon import Daemon
+from reconciler.engine.dropins import Dropins
 from reconciler.engine.parts import Parts
 from reconciler.errors import Problem
 from reconciler.logic.desired import Desired

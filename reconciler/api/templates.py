@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from reconciler.api.desk import Desk
-from reconciler.api.dropins import Dropins
 from reconciler.api.template_text import Labelled, take_apart
+from reconciler.engine.dropins import Dropins
 from reconciler.errors import Problem
 from reconciler.sources.directory import MAX_FILE_BYTES, DirectorySource, accepted
 from reconciler.spec.load import Loaded, LocatedSpec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import click
 
@@ -21,20 +20,16 @@ Examples:
 def command(options: GlobalOptions) -> None:
     """Ask the schedulers what became of every watched job, complete watchers whose job is gone, and apply retention."""
     live, gone = asyncio.run(_clean(options))
-    click.echo(f"{live} watchers still have work; {gone} rows were older than their retention and went")
+    click.echo(f"{live} watchers still have work; {gone} rows and files were older than their retention and went")
 
 
 async def _clean(options: GlobalOptions) -> tuple[int, int]:
     from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.engine.retention import purge
 
     settings = app.load_settings(options.config)
-    kept = settings.state
     async with app.engine(settings, None) as engine:
         await engine.once.run()
         live = await engine.parts.state.run(lambda state: len(state.watchers(live=True)))
-        gone = await engine.parts.state.run(
-            lambda state: state.purge(
-                time.time(), events=kept.retain_events, metrics=kept.retain_metrics, watchers=kept.retain_watchers
-            )
-        )
+        gone = await purge(engine.parts, engine.controller)
     return live, gone

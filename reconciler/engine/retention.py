@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from reconciler.engine.controller import Controller
+from reconciler.engine.expiry import expire
 from reconciler.engine.parts import Parts
 from reconciler.protocols import Batch, KnownJob, StateReading, StateWriting
 
@@ -15,7 +16,7 @@ PURGED_AT = "purged_at"
 
 
 async def purge(parts: Parts, controller: Controller) -> int:
-    """Delete everything that is past its retention, piece by piece; return how many rows went."""
+    """Delete everything that is past its retention, piece by piece; return how many rows and files went."""
     kept, now = parts.settings.state, parts.clock.now()
 
     def work(state: StateWriting) -> int:
@@ -31,7 +32,7 @@ async def purge(parts: Parts, controller: Controller) -> int:
     controller.discovery.forget({job.now.key: job for job in await parts.state.run(finish)})
     if total:
         log.info("%d rows were older than their retention", total)
-    return total
+    return total + len(await expire(parts, controller))
 
 
 async def purge_when_due(parts: Parts, controller: Controller) -> None:

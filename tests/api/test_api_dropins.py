@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api import dropins
-from reconciler.api.dropins import Dropins
+from reconciler.engine import dropins
+from reconciler.engine.dropins import Dropins
 from reconciler.errors import StateError
 from reconciler.sources.directory import DELETED, accepted
 

@@ -13,8 +13,8 @@ import pytest
 from parts.served import LOG, Served
 from parts.waiting import eventually
 
-from reconciler.api.dropins import DELETED
 from reconciler.api.keys import Scope
+from reconciler.engine.dropins import DELETED
 from reconciler.model import JobId
 
 CANCEL = {"type": "cancel_job", "params": {"reason": "by test"}}

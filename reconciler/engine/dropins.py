@@ -1,7 +1,7 @@
 """The files of the writable layer (`api.d` beside the state), one watcher each: written whole, deleted on purpose.
 
 What is deleted moves into `.deleted`: that tells the source that it was meant, over a crash too, and keeps a copy.
-Blocking; routes call it in a thread.
+Blocking; routes of the API and `expiry` call it in a thread.
 """
 
 from __future__ import annotations
