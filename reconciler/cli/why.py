@@ -97,7 +97,7 @@ def _active(state: StateReading, watcher: Watcher, known: KnownJob | None) -> li
     place = ", ".join(f"{stream}: {p.line} lines, {p.offset} bytes" for stream, p in watcher.checkpoints.items())
     found = [f"it has read {place}" if place else f"there is no output yet ({known.now.stdout or 'path unknown'})"]
     if watcher.memory.condition_failures:
-        found.append(f"its condition could not be told {watcher.memory.condition_failures} times")
+        found.append(f"its condition or pattern could not be told {watcher.memory.condition_failures} times")
     if until is not None and until > now:
         found.append(f"it triggered and is in its cooldown for another {duration(until - now)}")
     if not watcher.trigger_count:

@@ -69,7 +69,7 @@ class WatcherTick:
         self._metrics: list[MetricPoint] = []
         self._pending: list[PendingAction] = []
         self._events: list[Event] = []
-        self._failures: list[str] = []
+        self._failures: list[tuple[str, str]] = []  # what could not be told, and why
         for hold in set(watcher.holds) - set(self.after.holds):
             self._event(
                 EventType.WATCHER_RESUMED, result=f"the suspension by {hold.by} has run out", data={"kind": hold.kind}
@@ -108,6 +108,11 @@ class WatcherTick:
                 continue
             if self._trigger(TriggerKind.MATCH, match):
                 self._after_match(match)
+
+    def gave_up(self, line: int, kept: int = 0) -> None:
+        """A pattern ran out of time on a line, or had more than the `kept` matches on it."""
+        what = f"only the first {kept} matches were kept" if kept else "it ran out of time"
+        self._failures.append(("pattern", f"{what} on line {line}"))
 
     def grew(self) -> None:
         """A stream has new bytes: silence begins anew."""
@@ -253,21 +258,23 @@ class WatcherTick:
         try:
             return condition.holds(trigger_values(trigger, self._job, self.after))
         except ConditionError as error:
-            self._failures.append(error.message)
+            self._failures.append(("condition", error.message))
             return False
 
     def _condition_failed(self) -> None:
-        """Count the evaluations of this tick that could not be made; tell of the first, and at each power of ten.
+        """Count what conditions and patterns could not tell in this tick; tell of the first, and at each power of ten.
 
         A condition that no line fits would otherwise tell of itself in every tick.
         """
-        count, first = len(self._failures), self._failures[0]
+        count, (kind, first) = len(self._failures), self._failures[0]
         before = self.after.memory.condition_failures
         total = before + count
         self._remember(condition_failures=total)
-        self.after = replace(self.after, last_error=f"condition: {first}")
+        self.after = replace(self.after, last_error=f"{kind}: {first}")
         if not before or len(str(total)) > len(str(before)):
-            self._event(EventType.CONDITION_FAILED, result=first, success=False, data={"count": count, "total": total})
+            data = {"count": count, "total": total}
+            told = first if kind == "condition" else f"{kind}: {first}"
+            self._event(EventType.CONDITION_FAILED, result=told, success=False, data=data)
 
     def _outcome(self, action: CompiledAction, trigger: Trigger, kind: OutcomeKind, result: str) -> None:
         self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))

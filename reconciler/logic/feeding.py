@@ -5,8 +5,9 @@ Watchers at one position form a cohort and share one scan; usually there is one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import thread_time
 
 from reconciler.events import EventType
 from reconciler.logic.advance import WatcherTick
@@ -19,6 +20,10 @@ from reconciler.protocols import Glimpse, Sight
 
 #: Bytes before a position that a look brings along, for the fingerprint.
 CONTEXT = 64
+#: Bytes that are dealt with before the clock is looked at, and seconds of processor time that one look at one stream
+# may take: what is left then is for the next look, at once, so that no pattern and no burst holds up other jobs.
+SLICE = 256 * 1024
+BUDGET = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,8 @@ def cohorts(positions: Mapping[WatcherId, Position], compiled: Mapping[WatcherId
 class Feeding:
     """What stays the same for one look at one stream.
 
-    `final`: the job has ended and the size is stable, so an unterminated last line is a line.
+    `final`: the job has ended and the size is stable, so an unterminated last line is a line. `clock` counts the
+    processor time of which `BUDGET` may be used.
     """
 
     stream: StreamName
@@ -87,6 +93,7 @@ class Feeding:
     final: bool
     line_bytes: int
     path: str
+    clock: Callable[[], float] = thread_time
 
 
 def feed(group: Sequence[Cohort], ticks: Mapping[WatcherId, WatcherTick], look: Feeding) -> StreamResult:
@@ -114,17 +121,31 @@ class _CohortFeed:
     def run(self) -> None:
         followed = follow(self._cohort.position, self._look.glimpse, started=self._look.started, ended=self._look.ended)
         self._note_break(followed.verdict)
-        scanner = StreamScanner(self._cohort.patterns, followed.position, self._look.line_bytes)
-        if followed.data:
-            self._result.grew = True
-            self._deliver(scanner.feed(followed.data), scanner)
-        if followed.again or self._unread(followed):
+        look = self._look
+        scanner = StreamScanner(
+            self._cohort.patterns, followed.position, look.line_bytes, budget=BUDGET, clock=look.clock
+        )
+        broke_off = self._slices(followed.data, scanner)
+        if broke_off or followed.again or self._unread(followed):
             self._result.more, self._result.settled = True, False
-        elif self._look.final and followed.verdict is not Verdict.WAIT:
+        elif look.final and followed.verdict is not Verdict.WAIT:
             self._deliver(scanner.finish(), scanner)
         for cut in scanner.cuts:
             self._note(EventType.STREAM_LINE_CUT, line=cut.line, offset=cut.offset)
         self._place(scanner.position)
+
+    def _slices(self, data: bytes, scanner: StreamScanner) -> bool:
+        """Deal with new bytes until all are dealt with or the time is used up; tell whether some are left."""
+        begun, position = self._look.clock(), scanner.position
+        for at in range(0, len(data), SLICE):
+            self._result.grew = True
+            self._deliver(scanner.feed(data[at : at + SLICE]), scanner)
+            left = at + SLICE < len(data)
+            if scanner.exhausted:
+                return True
+            if left and self._look.clock() - begun > BUDGET and scanner.position.offset > position.offset:
+                return True
+        return False
 
     def _unread(self, followed: Followed) -> bool:
         """Tell whether the file holds more than this look brought."""
@@ -155,6 +176,12 @@ class _CohortFeed:
             for watcher in met:
                 if self._ticks[watcher].stopped:
                     self._stopped[watcher] = scanner.position_after(hit)
+        for over in scanner.overruns:
+            member = self._owner[over.pattern]
+            stopped = self._stopped.get(member.watcher)
+            if stopped is None or over.line <= stopped.line:
+                self._ticks[member.watcher].gave_up(over.line, over.kept)
+        scanner.overruns.clear()
 
     def _note_break(self, verdict: Verdict) -> None:
         if verdict is Verdict.TRUNCATED:

@@ -80,11 +80,13 @@ class Window:
         region = _Region(self._held, block, offset, self._limit)
         hits: dict[int, dict[int, list[Found]]] = {}
         for index in self._patterns.multi:
+            limit = LIMIT
             for line in self._candidates(index, region):
                 try:
-                    found = self._found(index, region, line)
+                    found = self._found(index, region, line, limit)
                 except OverTime:
                     overran.append((index, line - region.old))
+                    limit /= 2  # many such lines hold up no one
                     continue
                 if found:
                     hits.setdefault(line, {})[index] = found
@@ -112,14 +114,13 @@ class Window:
             if not at:
                 return
 
-    def _found(self, index: int, region: _Region, line: int) -> list[Found]:
+    def _found(self, index: int, region: _Region, line: int, left: float) -> list[Found]:
         """Walk the window line by line, as the stream did, and return what is found with its last one."""
         pattern = self._patterns.patterns[index]
         first = region.first(line, self._patterns.rules[index].multiline)
         views = [region.view(number, strip=not pattern.wants_escape) for number in range(first, line + 1)]
         data, text, consumed = b"", "", 0
         found: list[Found] = []
-        left = LIMIT
         for number, view in enumerate(views):
             data, text = (data + b"\n" + view.encoded, text + "\n" + view.text) if number else (view.encoded, view.text)
             begun = thread_time()

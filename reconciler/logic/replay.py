@@ -113,7 +113,7 @@ class Replay:
 
     def _count(self, hits: Iterable[LineHit], tallies: Mapping[str, Tally]) -> None:
         """Count; of a match that is alone on its line nobody asks more than that it is there, until it is the last."""
-        owner, rest = self._owner, []
+        owner, rest = self._owner, list[Replayed]()
         for hit in hits:
             alone = hit.single and hit.clear and hit.found is None
             for index in hit.patterns:

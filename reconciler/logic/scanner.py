@@ -6,7 +6,10 @@ pieces, what comes out is the same. Nothing is read here and nothing kept beyond
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from time import thread_time
 
 from reconciler.logic.blocks import BLOCK_BYTES, Block, behind, first_end, last_end, pieces
 from reconciler.logic.hits import Found, LineHit
@@ -22,6 +25,8 @@ _CARRIAGE_RETURN = 0x0D
 #: A pattern that ran out of time on so many lines of one `feed` is left out for the rest of it; each time it gets
 # half the time.
 MAX_OVERRUNS = 8
+#: Seconds that a search gets at least, however little is left of the budget.
+LEAST = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,21 @@ class StreamScanner:
 
     Lines end at `\\n`, `\\r\\n` or a lone `\\r`. A line of more than `line_bytes` bytes is matched on its first
     `line_bytes` bytes; the rest of it is skipped. `cuts` and `overruns` grow until whoever reads them clears them.
+
+    `budget`: seconds of processor time for the searches of one `feed` that are not known to be fast. Where they are
+    used up it stops behind the line that it is at, and `exhausted` is true: the bytes behind `position` are to be fed
+    again.
     """
 
-    def __init__(self, patterns: PatternSet, position: Position, line_bytes: int = LINE_BYTES) -> None:
+    def __init__(
+        self,
+        patterns: PatternSet,
+        position: Position,
+        line_bytes: int = LINE_BYTES,
+        *,
+        budget: float = math.inf,
+        clock: Callable[[], float] = thread_time,
+    ) -> None:
         self.patterns = patterns
         self.cuts: list[Cut] = []
         self.overruns: list[Overrun] = []
@@ -69,11 +86,18 @@ class StreamScanner:
         self._window = Window(patterns, position.window, line_bytes)
         self._windows = [(0, position.window)]
         self._slow: dict[int, int] = {}
+        self._budget, self._clock, self._spent = budget, clock, 0.0
+        self._stop = -1  # where in `_done` it stopped
 
     @property
     def position(self) -> Position:
         """The checkpoint behind everything that was dealt with; an unfinished line is not."""
         return self._at(len(self._done), self._line)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last `feed` stopped before its end, its time being used up."""
+        return self._stop >= 0
 
     def position_after(self, hit: LineHit) -> Position:
         """Return the checkpoint right behind the line of a hit that the last `feed` or `finish` returned."""
@@ -117,6 +141,8 @@ class StreamScanner:
         done = b"".join((carry, memoryview(data)[:stop])) if carry and stop else data[:stop]
         rest = data[stop:] if stop else carry + data
         hits = self._scan(done, start, len(done)) if len(done) > start else []
+        if self.exhausted:
+            done, rest = done[: self._stop], b""
         if not rest:
             self._carriage = self._carriage or (len(done) > start and done[-1] == _CARRIAGE_RETURN)
         elif len(rest) > self._line_bytes:
@@ -146,6 +172,7 @@ class StreamScanner:
         if self.patterns.multi:
             self._windows = [(0, self._window.held)]
         self._slow.clear()
+        self._spent, self._stop = 0.0, -1
 
     def _skip(self, buffer: bytes) -> int:
         """Return where the first new line starts.
@@ -171,6 +198,11 @@ class StreamScanner:
             return hits
         for first, last, long in pieces(buffer, start, stop, self._line_bytes):
             (self._long if long else self._piece)(buffer, first, last, hits)
+            if self.exhausted:
+                break
+            if self._spent >= self._budget and last < stop:
+                self._stop = last
+                break
         return hits
 
     def _long(self, buffer: bytes, start: int, stop: int, hits: list[LineHit]) -> None:
@@ -245,6 +277,9 @@ class StreamScanner:
             hit = LineHit(number, offset + start, line, indexes, offset + at, plain, False, single)
             if self._holds(hit):
                 hits.append(hit)
+            if self._spent >= self._budget and at < len(raw) and not self.patterns.multi:
+                self._stop = offset - self._done_at + at
+                return hits
         if hits and hits[-1].end > offset + len(raw):
             hits[-1].end = offset + len(raw)  # the last line of an ended stream has no end
         self._line += lines(at, len(block.norm))
@@ -290,7 +325,11 @@ class StreamScanner:
         slow = self._slow.get(index, 0)
         if slow >= MAX_OVERRUNS:
             raise OverTime
-        return self.patterns.find(index, hit, LIMIT / (1 << slow))
+        begun = self._clock()
+        try:
+            return self.patterns.find(index, hit, max(LEAST, min(LIMIT / (1 << slow), self._budget - self._spent)))
+        finally:
+            self._spent += self._clock() - begun
 
 
 def is_plain(line: bytes) -> bool:

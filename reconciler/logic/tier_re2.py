@@ -22,7 +22,7 @@ SET_MEMORY = 64 << 20
 #: A search over one line that takes more processor time than this and LIMIT_PER_MATCH for each match found is stopped
 # (seconds).
 LIMIT = 0.02
-LIMIT_PER_MATCH = 4e-6
+LIMIT_PER_MATCH = 2e-6
 #: Bytes of a line up to which no search can take that long, so that nobody looks at the clock.
 SAFE_LENGTH = 4096
 _CHECK_EVERY = 16

@@ -149,7 +149,7 @@ async def test_why_a_condition_could_not_be_told(house: House, jobs: Jobs) -> No
     jobs.add("1").write_text("n=x\nn=y\n")
     await house.once()
     assert "last error: condition: " in why(house, "w")
-    assert "its condition could not be told 2 times" in why(house, "w")
+    assert "its condition or pattern could not be told 2 times" in why(house, "w")
 
 
 async def test_why_it_is_held(house: House, jobs: Jobs) -> None:

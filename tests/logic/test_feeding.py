@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import pytest
 from parts.core import CANCEL, NOW, PAUSE, a_job, a_match, a_spec, a_watcher, compiled, desired
 
-from reconciler.events import EventType
+from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
-from reconciler.logic.feeding import CONTEXT, Feeding, StreamResult, cohorts, feed
+from reconciler.logic.feeding import BUDGET, CONTEXT, SLICE, Feeding, StreamResult, cohorts, feed
 from reconciler.model import HEAD_BYTES, FileStat, Job, JobState, Position, StreamName, Watcher, WatcherId
 from reconciler.protocols import Glimpse, Sight
 
@@ -50,6 +51,7 @@ class Stream:
         self.watchers: dict[WatcherId, Watcher] = {}
         self.positions: dict[WatcherId, Position] = {}
         self.texts: dict[int, list[str]] = {}
+        self.events: list[Event] = []
         self.cohorts = 0
         for number, fields in enumerate(specs, 1):
             spec = a_spec(f"w{number}", **fields)
@@ -57,7 +59,14 @@ class Stream:
             self.watchers[watcher.id], self.compiled[watcher.id] = watcher, compiled(spec)
             self.positions[watcher.id], self.texts[number] = Position(), []
 
-    def look(self, *, final: bool = False, limit: int = LIMIT, line_bytes: int = 65536) -> StreamResult:
+    def look(
+        self,
+        *,
+        final: bool = False,
+        limit: int = LIMIT,
+        line_bytes: int = 65536,
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> StreamResult:
         """One look from the least position, given to all watchers that read on."""
         reading = {i: p for i, p in self.positions.items() if self._reads(i)}
         ticks = {i: WatcherTick(self.compiled[i], self.watchers[i], self.job, NOW) for i in self.watchers}
@@ -65,7 +74,7 @@ class Stream:
         group = cohorts(reading, self.compiled)
         self.cohorts = len(group)
         ended = self.job.state.ended
-        look = Feeding(StreamName.STDOUT, glimpse, self.job.started, ended, final, line_bytes, "/out")
+        look = Feeding(StreamName.STDOUT, glimpse, self.job.started, ended, final, line_bytes, "/out", clock)
         result = feed(group, ticks, look)
         self.positions.update(result.positions)
         for watcher_id, tick in ticks.items():
@@ -80,6 +89,7 @@ class Stream:
         advance = tick.advance()
         if advance is not None:
             self.watchers[watcher_id] = advance.after
+            self.events += advance.events
             triggered = [e for e in advance.events if e.type is EventType.WATCHER_TRIGGERED]
             self.texts[int(watcher_id)] += [str(event.matched_text) for event in triggered]
 
@@ -266,3 +276,45 @@ def test_a_line_that_is_too_long_is_cut_and_said() -> None:
     assert stream.texts[1] == ["n=1", "n=3"]
     cuts = [data for kind, data in notes if kind is EventType.STREAM_LINE_CUT]
     assert [(cut["line"], cut["offset"]) for cut in cuts] == [(1, 0)]
+
+
+def test_a_burst_that_uses_up_its_time_goes_on_with_the_next_look_and_loses_nothing() -> None:
+    """The clock says that every slice took as long as a look may: each look deals with one slice."""
+    content = b"".join(b"n=%d %s\n" % (n, b"-" * 1000) for n in range(1000))
+    stream = Stream(NUMBER, file=File(content))
+    ticking = count(step=2 * BUDGET)
+    looks = 1
+    while stream.look(clock=lambda: next(ticking)).more:
+        looks += 1
+        assert looks < 10
+    assert looks == -(-len(content) // SLICE)
+    assert stream.texts[1] == [f"n={n}" for n in range(1000)]
+
+
+def test_a_last_line_is_not_finished_before_the_time_is_found_to_read_up_to_it() -> None:
+    ended = a_job(JobState.COMPLETED, started=NOW - 50)
+    stream = Stream(NUMBER, file=File(b"n=1\n" + b"x\n" * SLICE + b"n=2"), job=ended)
+    ticking = count(step=2 * BUDGET)
+    first = stream.look(final=True, clock=lambda: next(ticking))
+    assert (first.more, first.settled, stream.texts[1]) == (True, False, ["n=1"])
+    stream.read(final=True)
+    assert stream.texts[1] == ["n=1", "n=2"]
+
+
+def test_a_pattern_that_runs_over_its_time_is_shown_and_told_once() -> None:
+    hostile = b"a" * 60 + b"\n"
+    stream = Stream({"pattern": "(?=a)(a|aa)+$(?<=b)|z(?=z)"}, NUMBER, file=File(hostile * 20 + b"n=1\nzz\n"))
+    stream.read()
+    slow, other = stream.watchers[WatcherId(1)], stream.watchers[WatcherId(2)]
+    assert slow.last_error == "pattern: it ran out of time on line 1"
+    assert slow.memory.condition_failures == 21  # a pattern that was slow so often is left out for the rest of the look
+    told = [e for e in stream.events if e.type is EventType.CONDITION_FAILED]
+    assert [e.action_result for e in told][:1] == ["pattern: it ran out of time on line 1"]
+    assert len(told) <= 2  # the first, and the tenth
+    assert (other.last_error, stream.texts[2]) == ("", ["n=1"])
+
+
+def test_a_line_with_more_matches_than_are_kept_is_told() -> None:
+    stream = Stream({"pattern": "a", "max_triggers": None}, file=File(b"a" * 20_000 + b"\n"))
+    stream.read()
+    assert stream.watchers[WatcherId(1)].last_error == "pattern: only the first 10000 matches were kept on line 1"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from itertools import count
 
 import pytest
 from parts.matching import found, fresh
 
-from reconciler.logic.patterns import Rule
-from reconciler.logic.scanner import MAX_OVERRUNS, Overrun, StreamScanner
+from reconciler.logic.hits import Found
+from reconciler.logic.patterns import LineHit, PatternSet, Rule
+from reconciler.logic.scanner import LEAST, MAX_OVERRUNS, Overrun, StreamScanner
 from reconciler.logic.tier_fallback import TextFinder
-from reconciler.logic.tier_re2 import MAX_MATCHES, Finder, OverTime
+from reconciler.logic.tier_re2 import LIMIT, MAX_MATCHES, Finder, OverTime
 from reconciler.model import Position
 
-#: Seconds of processor time: the promise is 50 ms, on a machine that is not busy with something else.
-BOUND = 0.1
+#: Seconds of processor time. The promise is 50 ms on a machine that is not busy with something else; without limits it
+# would be seconds to years. How the time is shared out is tested below on clocks that step.
+BOUND = 0.5
 
 EXPONENTIAL = r"(?=a)(a|aa)+$(?<=b)"
 QUADRATIC = r"a.*b|a"
@@ -68,6 +72,65 @@ def test_many_such_lines_take_little_more_than_one() -> None:
     assert rows == [(501, "next")]
     assert len(scanner.overruns) == 500
     assert MAX_OVERRUNS < 500
+
+
+def stepping(step: float) -> Callable[[], float]:
+    """Return a clock that is `step` seconds later each time it is looked at."""
+    times = count(0.0, step)
+    return lambda: next(times)
+
+
+@pytest.mark.parametrize("rest", [b"", b"half a line"])
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_a_feed_that_used_up_its_time_stops_behind_its_line_and_the_rest_is_fed_again(end: bytes, rest: bytes) -> None:
+    """Every search takes an eighth of a second by this clock, and a feed has two: two lines each."""
+    patterns = fresh([Rule("(?=a)a"), Rule("word")], hyperscan=False)
+    data = end.join([b"a 1", b"word", b"a 2", b"a 3", b"x", b"word", b"a 4", b"a 5", b""]) + rest
+    place, fed_lines = Position(), []
+    while True:
+        scanner = StreamScanner(patterns, place, budget=0.25, clock=stepping(0.125))
+        rows = found(scanner.feed(data[place.offset :]), patterns)
+        fed_lines.append([row[0] for row in rows])
+        place = scanner.position
+        if not scanner.exhausted:
+            break
+    assert fed_lines == [[1, 2, 3], [4, 6, 7], [8]]
+    assert place.offset == len(data) - len(rest)
+    assert place.line == 8
+    assert scanner.overruns == []
+
+
+def test_patterns_on_one_line_share_what_is_left_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns = fresh([Rule(f"(?=a)a{number}") for number in range(5)], hyperscan=False)
+    given: list[float] = []
+
+    def find(self: PatternSet, index: int, hit: LineHit, limit: float = 0.0) -> list[Found]:
+        given.append(limit)
+        raise OverTime
+
+    monkeypatch.setattr(PatternSet, "find", find)
+    scanner = StreamScanner(patterns, Position(), budget=0.02, clock=stepping(0.012))
+    scanner.feed(b"a0a1a2a3a4\nnext\n")
+    assert given == pytest.approx([LIMIT, 0.02 - 0.012, LEAST, LEAST, LEAST])
+    assert [over.pattern for over in scanner.overruns] == [0, 1, 2, 3, 4]
+    assert scanner.exhausted
+
+
+def test_two_slow_lines_of_one_feed_share_its_time() -> None:
+    patterns = fresh([Rule("(a+)+$(?<=b)"), Rule(QUADRATIC)], hyperscan=False)
+    scanner = StreamScanner(patterns, Position(), budget=0.02)
+    data = b"a" * 40 + b"!\n" + b"a" * 65_000 + b"\n" + b"a" * 65_000 + b"\n"
+    begun = time.thread_time()
+    scanner.feed(data)
+    assert time.thread_time() - begun < BOUND
+    assert scanner.exhausted
+
+
+def test_many_slow_lines_of_several_line_patterns_take_little_more_than_one() -> None:
+    begun = time.thread_time()
+    scanner, _, _ = fed([Rule(EXPONENTIAL, multiline=2)], (b"a" * 60 + b"\n") * 100)
+    assert time.thread_time() - begun < 3 * BOUND
+    assert len(scanner.overruns) == 100
 
 
 def test_a_pattern_gets_its_time_back_with_the_next_look() -> None:
