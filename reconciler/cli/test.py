@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from reconciler.spec.watcher import WatcherSpec
 
 COLUMNS = (Column("result", form=Form.STATE), Column("file"), Column("test"), Column("watcher"), Column("difference"))
+#: Matches and actions that a first test holds, and those that are told of a list that is longer or shorter.
+MOST_KEPT, MOST_SHOWN = 20, 5
 _EPILOG = """\
 \b
 Examples:
@@ -44,7 +46,9 @@ class Result:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="PATH...")
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Also write a JUnit report.")
 @click.option(
-    "--from-log", type=click.Path(exists=True, path_type=Path), help="Print a first test of PATH from this output."
+    "--from-log",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Print a first test of the watchers in PATH from this output.",
 )
 @output_option()
 def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, output: str) -> None:
@@ -59,8 +63,11 @@ def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, 
         )
     results = [result for file in files for result in _run_file(file)]
     failed = [result for result in results if result.differences]
+    rows = [_row(result) for result in results]
+    if output == "table":  # all of them stand below it
+        rows = [{**row, "difference": _counted(r.differences)} for row, r in zip(rows, results, strict=True)]
     emit(
-        [_row(r) for r in results],
+        rows,
         COLUMNS,
         output,
         name="tests",
@@ -189,9 +196,24 @@ def _compare(what: str, wanted: list[dict[str, Any]], got: list[dict[str, Any]])
         for key, value in want.items()
         if have.get(key) != value
     ]
-    if len(wanted) != len(got):
-        found.append(f"{what} list: expected {len(wanted)}, got {len(got)}")
-    return found
+    if len(wanted) == len(got):
+        return found
+    missing = [want for want in wanted if not any(_fits(want, have) for have in got)]
+    extra = [have for have in got if not any(_fits(want, have) for want in wanted)]
+    # one that is missing moves all behind it, so pairs say nothing
+    return [
+        f"{what} list: expected {len(wanted)}, got {len(got)}",
+        *(f"{what} missing: {_shown(each)}" for each in missing[:MOST_SHOWN]),
+        *(f"{what} not expected: {_shown(each)}" for each in extra[:MOST_SHOWN]),
+    ]
+
+
+def _fits(want: Mapping[str, Any], have: Mapping[str, Any]) -> bool:
+    return all(have.get(key) == value for key, value in want.items())
+
+
+def _shown(each: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value!r}" for key, value in each.items() if not key.isdigit())
 
 
 def _row(result: Result) -> dict[str, Any]:
@@ -203,6 +225,12 @@ def _row(result: Result) -> dict[str, Any]:
         "difference": "; ".join(result.differences),
         "seconds": round(result.seconds, 4),
     }
+
+
+def _counted(differences: Sequence[str]) -> str:
+    if len(differences) < 2:
+        return "".join(differences)
+    return f"{differences[0]} (and {len(differences) - 1} more)"
 
 
 def _untested(paths: Sequence[Path], results: Sequence[Result]) -> list[str]:
@@ -220,7 +248,10 @@ def _tell(paths: Sequence[Path], results: Sequence[Result], failed: Sequence[Res
         for difference in result.differences:
             click.echo(safe(f"  {result.test}: {difference}"), err=True)
     untested = _untested(paths, results)
-    click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    tested = len({result.watcher for result in results})
+    click.echo(
+        f"{len(results) - len(failed)} passed, {len(failed)} failed; {tested} of {tested + len(untested)} watchers"
+    )
     if untested:
         click.echo(safe(f"without a test: {', '.join(untested)}"), err=True)
 
@@ -253,15 +284,27 @@ def _first_test(path: Path, log: Path) -> str:
     from reconciler.logic.simulate import simulate
     from reconciler.spec.testfile import SampleJob
 
+    if path.is_dir() or ".test." in path.name:
+        raise UsageError(f"{path} is no file of watchers", remedy="name the one whose first test is to be written")
     kinds, _ = app.make_actions(app.default_settings())
     tests = []
     for name, spec in _specs(path).items():
         got = simulate(compile_spec(spec, "test", kinds), app.job_of(SampleJob(state="completed")), log.read_bytes())
-        expect: dict[str, Any] = {"triggers": got.watcher.trigger_count, "state": str(got.watcher.state)}
-        expect["matches"] = [{"text": m.text, "line": m.line, "captures": dict(m.captures)} for m in got.matches[:20]]
-        expect |= {} if len(got.matches) <= 20 else {"matches": None}
         body = {"name": f"{name} on {log.name}", "watcher": name, "file": log.name, "job": {"state": "completed"}}
-        tests.append({**body, "expect": {key: value for key, value in expect.items() if value is not None}})
+        tests.append({**body, "expect": _expected(got)})
     text = io.StringIO()
-    YAML(typ="safe", pure=True).dump({"watchers": path.name, "tests": tests}, text)
-    return f"# copy {log.name} beside this file\n{text.getvalue()}"
+    yaml = YAML(typ="safe", pure=True)
+    yaml.representer.sort_base_mapping_type_on_output = False
+    yaml.dump({"watchers": path.name, "tests": tests}, text)
+    return f"# Copy {log.name} beside this file, and keep of `expect` what matters.\n{text.getvalue()}"
+
+
+def _expected(got: Simulation) -> dict[str, Any]:
+    """Return what a first test expects; of many matches and actions, what the last of them left."""
+    expect: dict[str, Any] = {"triggers": got.watcher.trigger_count, "state": str(got.watcher.state)}
+    if len(got.matches) > MOST_KEPT or len(got.actions) > MOST_KEPT:
+        named = {name: value for name, value in got.watcher.variables.items() if not name.isdigit()}
+        return expect | ({"variables": named} if named else {})
+    expect["matches"] = [{"line": m.line, "text": m.text, "captures": dict(m.captures)} for m in got.matches]
+    expect["actions"] = [{"type": action.type, "params": dict(action.params)} for action in got.actions]
+    return expect

@@ -67,8 +67,18 @@ def difference(folder: Path, capsys: pytest.CaptureFixture[str], test: dict[str,
         ({"variables": {"los": "0.5"}}, "variable los: expected '0.5', got None"),
         ({"matches": [{"line": 1, "text": "loss: 0.5", "captures": {"loss": "0.5", "1": "0.5"}}]}, ""),
         ({"matches": [{"line": 2}]}, "match 1: line: expected 2, got 1"),
-        ({"matches": []}, "match list: expected 0, got 1"),
-        ({"actions": []}, "action list: expected 0, got 2"),
+        (
+            {"matches": []},
+            "match list: expected 0, got 1; match not expected: text 'loss: 0.5', line 1, loss '0.5'",
+        ),
+        (
+            {"matches": [{"line": 1}, {"line": 7}]},
+            "match list: expected 2, got 1; match missing: line 7",
+        ),
+        (
+            {"actions": [{"type": "log_event"}]},
+            "action list: expected 1, got 2; action not expected: type 'store_metric', name 'loss', value '0.5'",
+        ),
         ({"actions": [{"type": "store_metric"}, {"type": "log_event"}]}, ""),
         (
             {"actions": [{"type": "log_event"}, {"type": "log_event", "params": {"message": "test: 0.6"}}]},
@@ -114,7 +124,8 @@ def test_people_are_told_each_difference_and_the_count(folder: Path, capsys: pyt
     add(folder, a_test(triggers=2, state="paused"), {**a_test(triggers=1), "name": "another"})
     assert main(["test", str(folder)]) == 1
     said = capsys.readouterr()
-    assert said.out.endswith("1 passed, 1 failed\n")
+    assert "triggers: expected 2, got 1 (and 1 more)" in said.out
+    assert said.out.endswith("1 passed, 1 failed; 1 of 1 watchers\n")
     assert said.err == "  a test: triggers: expected 2, got 1\n  a test: state: expected paused, got active\n"
 
 
@@ -132,7 +143,9 @@ def test_watchers_without_a_test_are_named(folder: Path, capsys: pytest.CaptureF
     add(folder, a_test(triggers=1))
     (folder / "b.yaml").write_text(WATCHER.replace("name: Loss", "name: B"))
     assert main(["test", str(folder)]) == 0
-    assert capsys.readouterr().err == "without a test: B\n"
+    said = capsys.readouterr()
+    assert said.out.endswith("1 passed, 0 failed; 1 of 2 watchers\n")
+    assert said.err == "without a test: B\n"
     assert main(["test", str(folder / "loss.yaml"), str(folder / "b.yaml"), "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["untested"] == ["B"]
 
@@ -215,11 +228,19 @@ def test_a_first_test_of_an_output_passes_as_it_is(folder: Path, capsys: pytest.
     assert main(["test", str(folder / "loss.yaml"), "--from-log", str(log)]) == 0
     text = capsys.readouterr().out
     (folder / "loss.test.yaml").write_text(text)
-    assert text.startswith("# copy slurm-7.out beside this file\n")
+    assert text.startswith("# Copy slurm-7.out beside this file")
+    assert "message: 'test: 0.3'" in text  # what its actions would say
     assert main(["test", str(folder)]) == 0
     assert "1 passed, 0 failed" in capsys.readouterr().out
     log.write_text("loss: 0.1\n")
     assert main(["test", str(folder)]) == 1
+
+
+def test_a_first_test_wants_one_file_of_watchers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = folder / "slurm-7.out"
+    log.write_text("loss: 0.5\n")
+    assert main(["test", str(folder), "--from-log", str(log)]) == 64
+    assert "is no file of watchers" in capsys.readouterr().err
 
 
 def test_a_first_test_of_a_long_output_stays_short(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
