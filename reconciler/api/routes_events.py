@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from reconciler.api.desk import Desk
@@ -17,7 +18,6 @@ from reconciler.api.reports import (
     MetricList,
     MetricShape,
     MetricSummary,
-    PointShape,
     Stats,
 )
 from reconciler.api.shapes import HostText, JobIdText
@@ -111,17 +111,20 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
         totals, found = await desk.reading.ask(look_up)
         if not totals:
             raise NotThereError(f"job {job_id} has no metric {name!r}", remedy=f"`GET /api/metrics/{job_id}`")
-        points = [_point(point) for point in found]
         shape = MetricShape(
-            job_id=job_id, hostname=key.host, name=name, points=points, count=len(points), total=totals[0].count
+            job_id=job_id, hostname=key.host, name=name, points=[], count=len(found), total=totals[0].count
         )
-        return Response(shape.model_dump_json(), media_type="application/json")  # a tenth of the usual way's time
+        whole = {
+            **shape.model_dump(),
+            "points": [_point(point) for point in found],
+        }
+        return Response(orjson.dumps(whole, option=orjson.OPT_UTC_Z), media_type="application/json")
 
 
-def _point(point: MetricPoint) -> PointShape:
-    return PointShape(
-        at=moment(point.at), value=finite(point.value), step=finite(point.step), watcher_id=point.watcher_id
-    )
+def _point(point: MetricPoint) -> dict[str, Any]:
+    """Return the fields of `PointShape`."""
+    value, step = finite(point.value), finite(point.step)
+    return {"at": moment(point.at), "value": value, "step": step, "watcher_id": point.watcher_id}
 
 
 def _epoch(at: datetime | None) -> float | None:

@@ -35,10 +35,10 @@ export async function showMetrics(root, ctx, id, host) {
   /** @type {import("../types").Job} */
   const job = await get(`/api/jobs/${encodeURIComponent(id)}`, { hostname: host }, ctx.signal);
   const page = new MetricsPage({ host: job.hostname, id }, ctx);
-  await page.load();
   const head = h("div", { class: "page-head" }, h("h1", null, "Metrics of job ", h("a", { href: jobUrl(id, job.hostname) }, id)), h("a", { class: "button right", href: "/metrics" }, "All jobs"),
     h("p", { class: "lead" }, foreign(visible(cut(job.name, 120)[0]))));
   replace(root, head, page.element);
+  await page.load();
   again(ctx.signal, () => page.load(), { every: EVERY, concerns: (event) => event?.job_id === id && event.hostname === job.hostname && event.action_type === "store_metric" });
 }
 
@@ -71,7 +71,7 @@ class MetricsPage {
     this.rows.addEventListener("toggle", () => this.#table());
     this.bar = h("div", { class: "row wrap" }, this.axes, this.together, this.log, this.all, h("button", { type: "button", class: "button right", onClick: () => this.#download() }, icon("download"), "CSV"));
     this.body = h("div", { class: "metrics-body" }, h("aside", { class: "panel metric-choice" }, h("h2", { class: "small" }, "Metrics"), this.list), h("div", { class: "stack" }, this.bar, this.plots, this.rows));
-    this.element = h("div", null, this.body);
+    this.element = h("div", null, loading("The metrics are being read…"));
     ctx.signal.addEventListener("abort", () => this.#charts.forEach((each) => each.stop()));
   }
 
@@ -81,6 +81,7 @@ class MetricsPage {
     try {
       const answer = await get(`/api/metrics/${encodeURIComponent(this.of.id)}`, { hostname: this.of.host }, signal);
       this.#found = answer.metrics;
+      if (this.#found.length && !this.body.isConnected) this.#begin();
       await Promise.all(this.chosen.map((each) => each.read()));
     } catch (error) {
       if (isAbort(error)) return;
@@ -102,12 +103,18 @@ class MetricsPage {
     });
   }
 
+  /** What there is, while its points are on their way. */
+  #begin() {
+    replace(this.plots, loading("The values are being read…"));
+    replace(this.element, this.body);
+    this.#choice();
+  }
+
   #draw() {
     if (this.#found.length === 0) {
       replace(this.element, emptyState({ title: "No numbers are kept of this job", text: ["A watcher keeps them when its action is ", h("code", null, "store_metric"), "."], action: this.ctx.session.scope === "read" ? null : h("a", { class: "button primary", href: `/new?host=${encodeURIComponent(this.of.host)}&job=${encodeURIComponent(this.of.id)}` }, icon("plus"), "Watch this job") }));
       return;
     }
-    if (!this.body.isConnected) replace(this.element, this.body);
     this.#choice();
     const chosen = this.chosen;
     const axis = this.#axis(chosen);
