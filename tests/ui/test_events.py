@@ -70,7 +70,7 @@ async def test_events_are_narrowed_by_kind_job_host_and_watcher_and_the_address_
     await page.get_by_role("button", name=f"Only watcher {number}").click()
     await expect(rows.first).to_have_attribute("aria-setsize", "100")
     await page.get_by_role("button", name="Failures").click()
-    await page.get_by_label("Watcher (whole name)").fill("Misses")
+    await page.get_by_label("Watcher", exact=True).fill("Misses")
     await expect(rows).to_have_count(3)
 
 

@@ -36,6 +36,8 @@ class List {
   #keys = new WeakMap();
   /** Where each row begins, px; one more than there are rows. */
   #starts = new Float64Array(1);
+  /** Px of all rows that were measured, together. */
+  #sum = 0;
   #frame = 0;
   #gap;
   #margin;
@@ -100,7 +102,8 @@ class List {
   /** @param {number} index */
   #estimate(index) {
     const { estimate = 80 } = this.options;
-    return typeof estimate === "number" ? estimate : estimate(index);
+    if (typeof estimate !== "number") return estimate(index);
+    return this.#heights.size > 4 ? this.#sum / this.#heights.size : estimate;
   }
 
   #lay() {
@@ -227,24 +230,33 @@ class List {
 
   /** @param {ResizeObserverEntry[]} entries */
   #measured(entries) {
-    let moved = 0;
     let changed = false;
-    const [top] = this.#view();
     for (const entry of entries) {
       const key = this.#keys.get(entry.target);
-      const height = /** @type {HTMLElement} */ (entry.target).offsetHeight;
-      if (key === undefined || height === 0) continue;
-      const index = Number(/** @type {HTMLElement} */ (entry.target).dataset["index"]);
-      const known = this.#heights.get(key) ?? this.#estimate(index);
-      this.#heights.set(key, height);
-      if (Math.abs(height - known) < 0.5) continue;
-      changed = true;
-      if (this.#starts[index] + known < top) moved += height - known;
+      const row = /** @type {HTMLElement} */ (entry.target);
+      if (key === undefined || row.offsetHeight === 0) continue;
+      const index = Number(row.dataset["index"]);
+      const known = this.#starts[index + 1] - this.#starts[index] - this.#gap;
+      this.#sum += row.offsetHeight - (this.#heights.get(key) ?? 0);
+      this.#heights.set(key, row.offsetHeight);
+      changed ||= Math.abs(row.offsetHeight - known) >= 0.5;
     }
-    if (!changed) return;
-    this.#lay();
-    if (moved && this.own) this.container.scrollTop += moved;
-    else if (moved) window.scrollBy(0, moved);
+    if (changed) this.#keepPlace(() => this.#lay());
+  }
+
+  /**
+   * Change heights so that what is in view stays where it is; at the end of the page, so that the end stays in view.
+   * @param {() => void} change
+   */
+  #keepPlace(change) {
+    const scroller = this.own ? this.container : document.documentElement;
+    const top = this.#view()[0];
+    const anchor = this.#at(top);
+    const before = this.#starts[anchor];
+    const ended = top > 0 && scroller.scrollTop + scroller.clientHeight >= scroller.scrollHeight - 2;
+    change();
+    if (ended) scroller.scrollTop = scroller.scrollHeight;
+    else if (top > 0) scroller.scrollTop += this.#starts[anchor] - before;
     this.#draw(false);
   }
 }

@@ -160,7 +160,7 @@ class Events {
 
   /** Fields that narrow; the page asks once typing pauses. */
   #fields() {
-    const names = /** @type {const} */ ([["watcher", "Watcher (whole name)"], ["job_id", "Job id"], ["hostname", "Host"]]);
+    const names = /** @type {const} */ ([["watcher", "Watcher"], ["job_id", "Job id"], ["hostname", "Host"]]);
     const fields = names.map(([name, label]) => {
       const field = h("input", { type: "search", id: `e-${name}`, value: this.ctx.query.get(name) ?? "", autocomplete: "off", spellcheck: "false" });
       const change = debounce(() => this.#narrow({ [name]: field.value.trim() }), 300);

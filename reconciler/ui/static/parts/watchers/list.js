@@ -42,6 +42,8 @@ class List {
   #shown = [];
   /** Ids above it came while somebody was reading further down; they wait. */
   #newest = Infinity;
+  /** The highest id when the list was drawn last. */
+  #top = 0;
   #timers = [0, 0, 0];
   search = h("input", { type: "search", placeholder: "Search job, name, host, pattern, label", "aria-label": "Search watchers", autocomplete: "off", spellcheck: "false" });
   filters = h("div", { class: "row wrap filters", role: "group", "aria-label": "Filter by state" });
@@ -96,6 +98,7 @@ class List {
     this.ctx.setQuery({ q: this.query, state: this.state, view: this.view === "jobs" ? "jobs" : null });
     const known = store.all();
     const here = this.#newest === Infinity ? known : known.filter((watcher) => watcher.id <= this.#newest);
+    this.#top = here[0]?.id ?? 0;
     const found = rank(this.query, here, searchText);
     this.#filters(found);
     this.#shown = found.filter((watcher) => fits(watcher, this.state));
@@ -111,7 +114,7 @@ class List {
   }
 
   #news() {
-    this.#newest = this.#newest === Infinity && store.loaded && this.#reading() ? Math.max(0, ...this.#shown.slice(0, 1).map(() => store.all()[0].id)) : this.#newest;
+    if (this.#newest === Infinity && this.#top > 0 && (store.all()[0]?.id ?? 0) > this.#top && this.#reading()) this.#newest = this.#top;
     if (!this.#timers[2]) this.#timers[2] = window.setTimeout(() => this.refresh(), store.loaded ? CALM : 0);
   }
 

@@ -6,6 +6,7 @@ import { cut } from "../../lib/format.js";
 import { emptyState, errorState, loading } from "../../lib/states.js";
 import { watchers as store } from "../../lib/store.js";
 import { Card } from "../card.js";
+import { keepTemplate } from "../creator/keep-template.js";
 import { show as showEvents } from "./events.js";
 import { longText } from "./longtext.js";
 
@@ -38,7 +39,8 @@ export async function showWatcher(root, ctx, id) {
   const events = h("section", { class: "stack" });
   replace(root,
     h("p", null, h("a", { href: "/" }, "← All watchers")),
-    h("div", { class: "page-head" }, h("h1", { dir: "auto" }, cut(watcher.name, 200)[0])),
+    h("div", { class: "page-head" }, h("h1", { dir: "auto" }, cut(watcher.name, 200)[0]), ctx.session.scope === "read" || watcher.state === "stopped" ? null
+      : h("button", { type: "button", class: "button small right", onClick: () => void keepTemplate({ watcher_id: id }, watcher.name) }, icon("template"), "Save as template")),
     h("div", { class: "w-one" }, card.element),
     file(watcher),
     h("h2", null, "Events"), events);
