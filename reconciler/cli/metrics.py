@@ -7,6 +7,7 @@ point.
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
@@ -44,6 +45,7 @@ Examples:
   reconcile metrics 4711@hpc1 train_loss        every point of one metric
   reconcile metrics 4711 train_loss --plot      drawn in the terminal
   reconcile metrics 4711 -o csv > metrics.csv   for a spreadsheet
+  reconcile metrics 4711 -o columns > m.json    then pyarrow.table(json.load(open("m.json"))), or polars, pandas
 """
 
 
@@ -51,18 +53,23 @@ Examples:
 @click.argument("job")
 @click.argument("name", required=False)
 @click.option("--plot", is_flag=True, help="Draw each metric over its steps, or over time where it has none.")
-@output_option("csv")
+@output_option("csv", "columns")
 @click.pass_obj
 def command(options: GlobalOptions, job: str, name: str | None, plot: bool, output: str) -> None:
     """Show the stored metrics of JOB (an id, or id@host); with NAME of one metric."""
     with state_of(options) as state:
-        points = [point for key in jobs_called(state, job) for point in state.metrics(key, name)]
+        keys = jobs_called(state, job)
+        points = [point for key in keys for point in state.metrics(key, name)]
+        others = sorted({point.name for key in keys for point in state.metrics(key)}) if name and not points else []
     if not points:
-        note(f"nothing is stored for {name or 'any metric'} of job {job}")
+        there = f"; there are {', '.join(map(safe, others))}" if others else ""
+        note(f"nothing is stored for {name or 'any metric'} of job {job}{there}")
     if plot:
         draw(points, sys.stdout)
     elif output == "csv":
         write_csv(points, sys.stdout)
+    elif output == "columns":
+        print(json.dumps(columns_of(points)))
     elif output == Output.TABLE and name is None:
         emit(summary(points), _SUMMARY_COLUMNS, output, empty="no metrics")
     else:
@@ -118,6 +125,12 @@ def draw(points: Sequence[MetricPoint], stream: TextIO, *, width: int = 60, heig
         title = paint(f"{safe(name)}  {safe(str(those[0].job))}", "bold", stream)
         print(f"{title}  last {those[-1].value:.6g}, {len(those)} points", file=stream)
         print(*chart(curve, width=width, height=height, unit="" if stepped else "s"), "", sep="\n", file=stream)
+
+
+def columns_of(points: Sequence[MetricPoint]) -> Mapping[str, list[Any]]:
+    """Return a list for each key of `POINT`, all of one length and one type (step: or None), as Parquet wants them."""
+    rows = [point_row(point) for point in points]
+    return {key: [row[key] for row in rows] for key in POINT}
 
 
 def write_csv(points: Sequence[MetricPoint], stream: TextIO) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import main
-from reconciler.cli.metrics import by_metric, draw, jobs_called, point_row, summary, write_csv
+from reconciler.cli.metrics import POINT, by_metric, columns_of, draw, jobs_called, point_row, summary, write_csv
 from reconciler.engine.clock import SystemClock
 from reconciler.errors import UsageError
 from reconciler.model import (
@@ -128,6 +128,18 @@ def test_csv_holds_no_formula_and_nothing_a_terminal_obeys(name: str) -> None:
     assert len(stream.getvalue().splitlines()) == 2
 
 
+def test_columns_are_of_one_length_and_type_each() -> None:
+    columns = columns_of([*LOSS, *MEMORY])
+    assert tuple(columns) == POINT
+    assert {len(values) for values in columns.values()} == {7}
+    kinds = {key: {type(value) for value in values if value is not None} for key, values in columns.items()}
+    assert kinds == {
+        "job": {str}, "hostname": {str}, "metric": {str}, "step": {float}, "value": {float}, "at": {float},
+        "watcher_id": {int},
+    }  # fmt: skip
+    assert columns["step"][-2:] == [None, None]
+
+
 def test_a_point_is_a_row_with_stable_names() -> None:
     assert point_row(LOSS[0]) == {
         "job": "4711", "hostname": "hpc1", "metric": "train_loss", "step": 1.0, "value": 3.0, "at": 1001.0,
@@ -165,3 +177,12 @@ def test_programs_get_every_point(shown: Shown) -> None:
     assert told["format_version"] == 1
     assert len(told["metrics"]) == 7
     assert {row["metric"] for row in told["metrics"]} == {"gpu", "train_loss"}
+
+
+def test_columns_and_a_name_that_is_not_there(shown: Shown, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    columns = json.loads(shown(["4711@hpc1", "train_loss", "-o", "columns"]))
+    assert columns["value"] == [point.value for point in LOSS]
+    assert main(["--config", str(config), "metrics", "4711@hpc1", "trainloss", "-o", "columns"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {key: [] for key in POINT}
+    assert "there are gpu, train_loss" in said.err
