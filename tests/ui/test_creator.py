@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from parts.house import House
@@ -13,6 +12,7 @@ from parts.waiting import eventually
 from parts.window import PATIENCE, Window, window_on
 from playwright.async_api import Browser, Dialog, Locator, Page, expect
 
+from reconciler import app
 from reconciler.api.keys import Scope
 
 expect.set_options(timeout=PATIENCE)
@@ -74,16 +74,11 @@ async def test_what_is_made_for_the_running_job_acts_on_its_output_and_is_the_fi
     await page.wait_for_url(re.compile(r"/watchers/\d+$"))
     row = house.row("Loss")
     assert page.url.endswith(f"/watchers/{row.id}")
-    (file,) = real.served.engine.parts.settings and Path(_written(house, "Loss")).parent.glob("*.yaml")
+    (file,) = app.api_directory(house.settings).glob("*.yaml")
     assert file.read_text() == shown
     await eventually(lambda: len(house.events("action.succeeded", watcher="Loss")) == 2)
     told = [event.action_result for event in house.events("action.succeeded", watcher="Loss")]
     assert told == [f"loss is 0.5{job_id}", f"loss is 0.25{job_id}"]
-
-
-def _written(house: House, name: str) -> str:
-    with house.state() as state:
-        return str(next(spec for spec in state.specs() if spec.name == name).origin.file)
 
 
 @pytest.mark.timeout(180)
@@ -160,7 +155,7 @@ async def test_what_is_wrong_is_said_at_its_field_with_its_place_in_the_file(ser
     await window.assert_fits_a_phone()
     await page.get_by_role("button", name="Create watcher").click()
     await expect(page.get_by_text("Something is still wrong or missing")).to_be_visible()
-    await expect(page.get_by_text("`command` is missing")).to_be_visible()
+    await expect(page.get_by_text("command is missing")).to_be_visible()
     assert (await served.get("/api/watchers"))["total"] == 0
     await page.get_by_role("button", name="Remove action 2").click()
     await page.get_by_label("Cooldown").fill("")

@@ -61,13 +61,14 @@ async function begin(ctx) {
   if (named.length) return { ...form, target: "jobs", jobs: named.map(slim) };
   if (form.spec.jobs && Object.keys(form.spec.jobs).length) return { ...form, target: "selector" };
   const running = jobs.filter(alive);
-  if (running.length === 1) return { ...form, target: "jobs", jobs: [slim(running[0])] };
+  const copied = original(ctx) !== null;
+  if (running.length === 1 && !copied) return { ...form, target: "jobs", jobs: [slim(running[0])] };
   if (running.length === 0) return { ...form, target: "selector", spec: { ...form.spec, jobs: {} } };
   let bySelector = false;
-  const title = ctx.query.has("from") ? "Copy it to which jobs?" : "Watch which jobs?";
+  const title = copied ? "Copy it to which jobs?" : "Watch which jobs?";
   const picked = await pickJobs({ title, jobs, chosen: [], other: { label: "All jobs that fit", run: () => void (bySelector = true) } });
   if (bySelector) return { ...form, target: "selector" };
-  return { ...form, target: "jobs", jobs: picked ?? [], apart: ctx.query.has("from") };
+  return { ...form, target: "jobs", jobs: picked ?? [], apart: copied };
 }
 
 /**
@@ -77,7 +78,7 @@ async function begin(ctx) {
  */
 async function source(ctx) {
   const template = ctx.query.get("template");
-  const from = ctx.query.get("from") ?? ctx.query.get("copy");
+  const from = original(ctx);
   if (template) {
     const found = await get(`/api/templates/${encodeURIComponent(template)}`, undefined, ctx.signal);
     return formOf({ actions: [], ...found.spec });
@@ -91,4 +92,12 @@ async function source(ctx) {
   delete form.spec.suspend;
   if (!bound) form.spec.name = `${watcher.name} (copy)`.slice(0, 200);
   return form;
+}
+
+/**
+ * The watcher that is copied; null: none is.
+ * @param {Context} ctx
+ */
+function original(ctx) {
+  return ctx.query.get("copy") ?? ctx.query.get("from");
 }

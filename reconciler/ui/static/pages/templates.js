@@ -8,6 +8,7 @@ import { rank } from "../lib/fuzzy.js";
 import { cut, plural } from "../lib/format.js";
 import { emptyState, errorState, errorText, loading } from "../lib/states.js";
 import { title } from "../parts/creator/actions.js";
+import { withCode } from "../parts/creator/fields.js";
 import { copyText } from "../parts/creator/file.js";
 
 /** @typedef {import("../types").Context} Context */
@@ -55,7 +56,7 @@ class Library {
       },
     });
     this.draw();
-    return [h("label", { class: "search" }, icon("search"), input), this.chips, this.count, this.list];
+    return [h("div", { class: "search" }, icon("search"), input), this.chips, this.count, this.list];
   }
 
   draw() {
@@ -101,7 +102,7 @@ function card(template, library) {
   const bad = template.errors[0];
   return h("li", { class: "card template" },
     h("h3", null, foreign(cut(template.name, 120)[0])),
-    h("p", { class: "muted small template-about" }, foreign(cut(template.description, 240)[0])),
+    h("p", { class: "muted small template-about", dir: "auto" }, withCode(cut(template.description, 240)[0])),
     template.pattern ? h("code", { class: "template-pattern cut", title: cut(template.pattern, 500)[0] }, foreign(cut(template.pattern, 160)[0])) : h("span", { class: "muted small" }, bad ? "" : "No pattern: silence, time or the job's end"),
     h("div", { class: "row wrap" }, [...new Set(template.actions)].map((type) => h("span", { class: "chip info" }, title(type))), template.tags.map((tag) => h("span", { class: "chip" }, foreign(tag)))),
     bad ? h("p", { class: "fault small", dir: "auto" }, `It cannot be used: ${bad.message}${bad.remedy ? ` (${bad.remedy})` : ""}`) : null,

@@ -189,7 +189,7 @@ function chooseType(desk, use) {
       dialog.close();
       use(each.type);
     },
-  }, h("span", { class: "strong" }, title(each.type)), h("span", { class: "muted small" }, each.allowed ? each.description : each.why));
+  }, h("span", { class: "strong" }, title(each.type)), h("span", { class: "muted small" }, each.allowed ? each.description : `${each.why[0].toUpperCase()}${each.why.slice(1)}.`));
   const body = [...groups].map(([category, types]) => h("section", { class: "stack choice-group" }, h("h3", null, category), h("div", { class: "choices" }, types.map(choice))));
   const dialog = openDialog({ title: "Add an action", body, wide: true });
 }

@@ -69,7 +69,7 @@ export class Creator {
     if (readOnly) this.button.disabled = true;
     const bar = h("div", { class: "save-bar" }, this.button,
       h("button", { type: "button", class: "button", onClick: () => void this.switchMode() }, desk.form.text === null ? "Edit as text" : "Back to the form"),
-      readOnly ? null : h("button", { type: "button", class: "button", onClick: () => void this.asTemplate() }, "Save as template"),
+      readOnly ? null : h("button", { type: "button", class: "button", onClick: () => void this.asTemplate() }, h("span", { class: "when-wide" }, "Save "), "as template"),
       h("span", { class: "fault save-fault", role: "alert" }));
     const parts = desk.form.text === null ? this.parts() : this.textParts();
     replace(this.element, h("form", { class: "creator-form", novalidate: true, onSubmit: (/** @type {Event} */ event) => (event.preventDefault(), void this.submit()) }, parts, bar));

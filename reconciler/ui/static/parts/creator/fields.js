@@ -149,5 +149,13 @@ function mark(place, flaws, file) {
 export function faultText(flaw, file) {
   const name = file.slice(file.lastIndexOf("/") + 1) || "watcher.yaml";
   const where = flaw.line ? `${name}:${flaw.line}:${flaw.column}` : "";
-  return h("p", { dir: "auto" }, flaw.message, flaw.remedy ? ` (${flaw.remedy})` : "", where ? h("span", { class: "fault-place" }, " ", h("bdi", null, where)) : null);
+  return h("p", { dir: "auto" }, withCode(flaw.message), flaw.remedy ? [" (", ...withCode(flaw.remedy), ")"] : "", where ? h("span", { class: "fault-place" }, " ", h("bdi", null, where)) : null);
+}
+
+/**
+ * Text with `code` in it.
+ * @param {string} words
+ */
+export function withCode(words) {
+  return words.split("`").map((part, at) => (at % 2 ? h("code", null, part) : part));
 }

@@ -41,7 +41,7 @@ export function jobsSection(desk) {
   };
   draw();
   return h("section", { class: "panel stack", "aria-labelledby": "creator-jobs" },
-    h("h2", { id: "creator-jobs" }, "Which jobs"), desk.editing ? null : segments, body);
+    h("h2", { id: "creator-jobs" }, "Which jobs"), desk.editing ? null : h("div", null, segments), body);
 }
 
 /**

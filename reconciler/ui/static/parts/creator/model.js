@@ -1,5 +1,6 @@
 // @ts-check
 // What a person enters, and the requests it stands for. Pure: no element, no request.
+import { QUICK } from "./quick.js";
 
 /** @typedef {import("./types").Form} Form */
 /** @typedef {import("./types").Kind} Kind */
@@ -83,7 +84,7 @@ export function nameOf(pattern) {
     .replace(/\\[bBAZ]/g, "")
     .replace(/\\[dDsSwW](?:[*+?]|\{[^}]*\})?/g, " ")
     .replace(/\\([^\w\s])/g, "$1");
-  const first = plain.split("|").map((part) => part.replace(/[^\p{L}\p{N}_ -]+/gu, " ")).map((part) => part.replace(/\s+/g, " ").trim());
+  const first = plain.split("|").map((part) => part.replace(/[^\p{L}\p{N}_ -]+/gu, " ")).map((part) => part.split(/\s+/).filter((word) => word.length > 1).join(" "));
   const words = first.find((part) => /\p{L}{2}/u.test(part)) ?? "";
   const short = words.length <= LONGEST_NAME ? words : words.slice(0, LONGEST_NAME).replace(/\s+\S*$/, "");
   const name = short.replace(/^[\s-]+|[\s-]+$/g, "");
@@ -96,7 +97,8 @@ export function nameOf(pattern) {
  */
 export function suggestedName(form) {
   const { spec } = form;
-  const made = nameOf(expressions(form).find((text) => nameOf(text)) ?? "");
+  const ready = QUICK.find(({ values }) => values.pattern === spec.pattern);
+  const made = ready?.name ?? nameOf(expressions(form).find((text) => nameOf(text)) ?? "");
   if (made) return made;
   if (spec.preset) return `${spec.preset[0].toUpperCase()}${spec.preset.slice(1).replaceAll("_", " ")}`;
   if (spec.silence) return "Silence";
@@ -120,15 +122,16 @@ export function hasJobs(form) {
  */
 export function bodies(form) {
   if (form.text !== null) return [{ yaml: form.text }];
-  const { jobs: selector, ...rest } = form.spec;
-  const spec = { ...rest, name: rest.name || suggestedName(form) };
-  if (form.target === "selector") return [selector && Object.keys(selector).length ? { ...spec, jobs: selector } : spec];
+  const { jobs: selector, name, description, actions, ...rest } = form.spec;
+  const spec = { ...rest, actions };
+  const head = { name: name || suggestedName(form), ...(description ? { description } : {}) };
+  if (form.target === "selector") return [{ ...head, ...(selector && Object.keys(selector).length ? { jobs: selector } : {}), ...spec }];
   if (form.apart || form.jobs.length === 1) {
-    return form.jobs.map((job) => ({ ...spec, job_id: job.job_id, hostname: job.hostname }));
+    return form.jobs.map((job) => ({ ...head, ...spec, job_id: job.job_id, hostname: job.hostname }));
   }
   const ids = form.jobs.map((job) => job.job_id);
   const hosts = [...new Set(form.jobs.map((job) => job.hostname))];
-  return [{ ...spec, jobs: { ids, hosts } }];
+  return [{ ...head, jobs: { ids, hosts }, ...spec }];
 }
 
 /**

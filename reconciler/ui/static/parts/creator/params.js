@@ -80,5 +80,5 @@ function valueOf(word) {
 function sentence(words) {
   if (!words) return undefined;
   const plain = words.replaceAll("`", "");
-  return `${plain[0].toUpperCase()}${plain.slice(1)}.`;
+  return `${plain[0].toUpperCase()}${plain.slice(1)}${/[.!?]$/.test(plain) ? "" : "."}`;
 }

@@ -4,6 +4,7 @@ import { h, replace, setText } from "../../lib/dom.js";
 import { plural } from "../../lib/format.js";
 import { area, field, select, text } from "./fields.js";
 import { expressions, kindOf, put, setKind } from "./model.js";
+import { QUICK } from "./quick.js";
 
 /** @typedef {import("./types").Desk} Desk */
 /** @typedef {import("./types").Kind} Kind */
@@ -15,29 +16,6 @@ const KINDS = [
   ["all", "Several patterns, all are needed"],
   ["preset", "A ready-made pack"],
   ["none", "No line: silence, time left or the job's end"],
-];
-
-/**
- * Patterns and actions to begin with: name, what they set.
- * @type {[string, Record<string, any>][]}
- */
-const QUICK = [
-  ["Errors", {
-    pattern: "(?i)\\b(?P<kind>error|exception|fatal)\\b:? *(?P<what>.*)", output_type: "both", cooldown: "1m",
-    actions: [{ type: "log_event", params: { level: "error", message: "$kind: $what" } }],
-  }],
-  ["Progress", {
-    pattern: "(?i)\\bepoch\\W+(?P<epoch>\\d+)(?:\\s*/\\s*(?P<epochs>\\d+))?", cooldown: "10s",
-    actions: [{ type: "store_metric", params: { name: "epoch", value: "$epoch" } }],
-  }],
-  ["GPU", {
-    pattern: "(?P<used>\\d+) ?Mi?B */ *(?P<total>\\d+) ?Mi?B", output_type: "both", cooldown: "10s",
-    actions: [{ type: "store_metric", params: { name: "gpu_memory_mb", value: "$used" } }],
-  }],
-  ["Loss", {
-    pattern: "(?i)\\bloss['\"]?\\s*[=:]\\s*(?P<loss>[-+]?\\d+(?:\\.\\d+)?(?:e[-+]?\\d+)?)", output_type: "both", cooldown: "10s",
-    actions: [{ type: "store_metric", params: { name: "loss", value: "$loss" } }],
-  }],
 ];
 
 /** @type {Record<string, [string, string]>} */
@@ -82,7 +60,7 @@ function quick(desk, redraw) {
   };
   return h("div", { class: "row wrap", role: "group", "aria-label": "Quick templates" },
     h("span", { class: "muted small" }, "Quick start:"),
-    QUICK.map(([name, values]) => h("button", { type: "button", class: "chip", onClick: () => use(values) }, name)),
+    QUICK.map(({ label, values }) => h("button", { type: "button", class: "chip", onClick: () => use(values) }, label)),
     h("a", { class: "small", href: "/templates" }, "More templates"));
 }
 

@@ -54,7 +54,7 @@ export function pickJobs({ title, jobs, chosen, other }) {
     const actions = [...(other ? [{ label: other.label, run: (/** @type {() => void} */ close) => (close(), other.run()) }] : []), { label: "Use these jobs", kind: /** @type {const} */ ("primary"), run: done }];
     const dialog = openDialog({
       title, wide: true, actions, onClose: () => resolve(answer),
-      body: [h("label", { class: "search" }, icon("search"), input), list, count],
+      body: [h("div", { class: "search" }, icon("search"), input), list, count],
     });
     const use = /** @type {HTMLButtonElement} */ (dialog.element.querySelector(".dialog-foot .primary"));
     dialog.element.addEventListener("keydown", (event) => {
