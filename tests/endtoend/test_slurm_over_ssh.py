@@ -48,7 +48,9 @@ captures: [size]
 max_triggers: 1
 actions:
   - type: resubmit
-    params: {modifications: {mem: "${size}M", job-name: fed}, cancel_previous: true}
+    params:
+      modifications: {mem: "${size}M", time: "02:15:00", job-name: fed}
+      cancel_previous: true
 """
 HOSTILE = "a name | with % 'every' \"thing\" $(touch x) é"
 
@@ -151,16 +153,17 @@ async def test_a_far_job_is_submitted_again_with_what_its_watcher_changes(
 ) -> None:
     (watchers / "more.yaml").write_text(MORE_MEMORY)
     slurm = far_slurm.slurm
-    old = slurm.submit("echo needs 123 MB; sleep 600", "--job-name=hungry", "--mem=50M", cwd=tmp_path)
+    old = slurm.submit("echo needs 123 MB; sleep 600", "--job-name=hungry", "--mem=50M", "--time=20", cwd=tmp_path)
     await eventually(lambda: "needs" in output(tmp_path, old), timeout=30)
     assert await one_pass(far_slurm.settings(tmp_path), watchers) == [ExitCode.OK]
     await eventually(lambda: slurm.state(old) == "CANCELLED", timeout=30)
     (new,) = slurm.command("squeue", "-h", "-n", "fed", "-o", "%i").split()
     await eventually(lambda: slurm.state(new) == "RUNNING", timeout=30)
-    shown = slurm.command("scontrol", "-o", "show", "job", new)
-    assert "JobName=fed" in shown
-    assert "MinMemoryNode=123M" in shown
-    assert f"WorkDir={tmp_path}" in shown
+    shown = dict(
+        word.split("=", 1) for word in slurm.command("scontrol", "-o", "show", "job", new).split() if "=" in word
+    )
+    assert (shown["JobName"], shown["WorkDir"]) == ("fed", str(tmp_path))
+    assert (shown["MinMemoryNode"], shown["TimeLimit"]) == ("123M", "02:15:00")
 
 
 async def test_a_name_that_looks_like_commands_is_the_name_of_the_right_far_job(
