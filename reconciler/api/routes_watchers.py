@@ -89,8 +89,8 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
     @router.get("/watchers/outline", response_model=WatcherOutline)  # before watchers, whose numbers stand there
     async def outline_watchers(limit: Annotated[int, Query(ge=1, le=MOST_OUTLINED)] = MOST_OUTLINED) -> Response:
         """List very many watchers in few words: what a list of cards shows, each spec once."""
-        outline = await desk.reading.ask(lambda state: state.outline(limit))
-        text = await asyncio.to_thread(lambda: orjson.dumps(outline_fields(outline)))
+        seq, outline = await desk.reading.ask(lambda state: (state.last_seq(), state.outline(limit)))
+        text = await asyncio.to_thread(lambda: orjson.dumps({**outline_fields(outline), "seq": seq}))
         return Response(text, media_type="application/json")
 
     @router.get("/watchers/{watcher_id}")

@@ -135,6 +135,7 @@ class WatcherOutline(Answer):
     columns: list[str] = Field(description="names of what stands in each row, in this order; as in a watcher")
     rows: list[list[Any]]
     specs: dict[str, SpecOutline] = Field(description="by the names of the watchers")
+    seq: int = Field(description="what happened up to this event is in it, and maybe more")
     count: int
     total: int
 

@@ -215,6 +215,7 @@ async def test_an_outline_shows_what_a_watcher_shows_in_fewer_words(job: Served)
     await eventually(lambda: job.house.done("b"))
     found = await job.get("/api/watchers/outline")
     assert (found["count"], found["total"]) == (2, 2)
+    assert 0 < found["seq"] <= (await job.get("/api/watchers/events", all=True))["events"][0]["id"]
     for row in found["rows"]:
         shown = dict(zip(found["columns"], row, strict=True))
         whole = await job.get(f"/api/watchers/{shown['id']}")

@@ -6,8 +6,9 @@ import re
 
 import pytest
 from parts.served import Served
+from parts.waiting import eventually
 from parts.window import PATIENCE, Window
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 from reconciler.api.keys import Scope
 
@@ -128,6 +129,36 @@ async def test_the_theme_is_the_systems_until_one_is_chosen_which_stays(window: 
     await page.reload()
     await expect(page.get_by_role("button", name="Use the light theme")).to_be_visible()
     assert await page.evaluate(background) == dark
+
+
+async def test_a_lost_connection_is_told_and_comes_back_from_where_it_was(served: Served, window: Window) -> None:
+    page = window.page
+    sockets: list[WebSocketRoute] = []
+    refusing = False
+
+    def relay(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        if not refusing:
+            socket.connect_to_server()
+
+    async def lose(socket: WebSocketRoute) -> None:
+        await socket.close(code=1012, reason="the server starts again")
+
+    await page.route_web_socket(re.compile("/ws/watchers"), relay)
+    served.jobs.add("1").write_text("hit\n")
+    await served.create("First", "1")
+    await page.reload()
+    await expect(page.get_by_role("article", name="First", exact=True)).to_contain_text("1")
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    refusing = True
+    await lose(sockets[0])
+    await served.create("Missed", "1")
+    await eventually(lambda: len(sockets) > 1, 30)
+    refusing = False
+    await lose(sockets[1])
+    await expect(page.get_by_role("article", name="Missed", exact=True)).to_be_visible()
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    assert re.search(r"since=[1-9]\d*$", sockets[-1].url)
 
 
 async def test_an_address_without_a_page_says_so(window: Window) -> None:

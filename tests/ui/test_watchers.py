@@ -211,6 +211,42 @@ async def test_many_are_selected_paused_resumed_and_deleted(busy: Served, window
     await expect(bar).to_be_hidden()
 
 
+async def test_what_could_not_be_done_to_some_is_listed(served: Served, window: Window) -> None:
+    page = window.page
+    served.jobs.add("1")
+    await served.look()
+    served.house.write("Declared")
+    await served.create("Ours", "1")
+    await page.goto(served.url)
+    await page.get_by_role("checkbox", name="Select Declared").check()
+    await page.get_by_role("checkbox", name="Select Ours").check()
+    await page.get_by_role("region", name="Selection").get_by_role("button", name="Delete").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    told = page.get_by_role("dialog", name="1 watcher could not be deleted")
+    await expect(told).to_contain_text("Declared")
+    await window.assert_accessible("dialog")
+    await expect(page.get_by_text("1 watcher deleted")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("article", include_hidden=False)).to_have_count(1)
+
+
+async def test_cards_tell_timers_and_watchers_that_only_observe(served: Served, window: Window) -> None:
+    page = window.page
+    served.jobs.add("1").write_text("hit\n")
+    await served.look()
+    await served.create("Clock", "1", timer_mode_enabled=True, timer_interval_seconds=300)
+    await served.create("Later", "1", pattern="never", timer_mode_enabled=True)
+    await served.create("Careful", "1", mode="observe")
+    await page.goto(served.url)
+    await expect(card(page, "Clock")).to_contain_text(re.compile(r"timer in [45] min"))
+    await expect(card(page, "Later")).to_contain_text("timer")
+    await expect(card(page, "Careful")).to_contain_text("observe")
+    await card(page, "Clock").get_by_role("button", name="Show details").click()
+    await expect(card(page, "Clock")).to_contain_text("on, every 5 min")
+    await expect(card(page, "Clock")).to_contain_text("Last trigger")
+    await window.assert_accessible()
+
+
 async def test_what_happens_is_shown_as_it_happens_and_nothing_jumps(busy: Served, window: Window) -> None:
     page = window.page
     await page.goto(busy.url)

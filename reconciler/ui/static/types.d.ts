@@ -80,6 +80,7 @@ export interface Outline {
   columns: string[];
   rows: any[][];
   specs: Record<string, Partial<Watcher>>;
+  seq: number;
   count: number;
   total: number;
 }

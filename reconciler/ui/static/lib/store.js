@@ -25,6 +25,9 @@ class Watchers {
   #readAt = 0;
   #run = 0;
   #started = false;
+  /** The event up to which the list tells what happened, and the one from which on we are told. */
+  #seq = 0;
+  #heard = 0;
   /** The whole list is here. */
   loaded = false;
   /** How many there are at the server, as far as is known. */
@@ -41,6 +44,10 @@ class Watchers {
     live.on("watcher_state_change", (message) => this.#changed(message.watcher_id, message.state));
     live.on("watcher_deleted", (message) => this.#remove(message.watcher_id));
     live.on("refetch", () => void this.reload());
+    live.on("initial", (message) => {
+      this.#heard = message.seq;
+      if (this.loaded) this.#catchUp();
+    });
     live.start();
     void this.reload();
   }
@@ -80,11 +87,20 @@ class Watchers {
       this.#sorted = null;
       this.total = outline.total;
       this.loaded = true;
+      this.#seq = outline.seq;
+      this.#catchUp();
     } catch (error) {
       if (run !== this.#run || isAbort(error)) return;
       this.error = error;
     }
     this.#tell();
+  }
+
+  /** What happened between the list and the connection is in neither. */
+  #catchUp() {
+    if (this.#heard <= this.#seq) return;
+    this.#seq = this.#heard;
+    void this.reload();
   }
 
   /**

@@ -114,8 +114,8 @@ async function lastTrigger(root, watcher, signal) {
  * @param {Watcher} watcher
  */
 function trigger(event, watcher) {
-  const { line, stream } = event.data;
-  const query = new URLSearchParams({ stream: String(stream ?? "stdout"), ...(line ? { line: String(line) } : {}) });
+  const { line, offset, stream } = event.data; // the line is counted from where reading began, the byte is exact
+  const query = new URLSearchParams({ stream: String(stream ?? "stdout"), ...(line ? { offset: String(offset) } : {}) });
   const place = line ? h("a", { href: `${jobUrl(watcher.job_id, watcher.hostname)}?${query}` }, `line ${number(line)} of ${stream}`) : null;
   return h("div", { class: "stack" },
     h("p", null, h("time", { datetime: event.timestamp, title: moment(event.timestamp) }, ago(event.timestamp)), place ? [", ", place] : null),

@@ -17,8 +17,8 @@ export function eventRow(event, named) {
   const name = eventName(event.type);
   const last = name.split(" ").at(-1) ?? "";
   const colour = BAD.includes(last) ? "bad" : GOOD.includes(last) ? "good" : name === "watcher triggered" ? "accent" : "";
-  const { line, stream } = event.data;
-  const query = new URLSearchParams({ stream: String(stream ?? "stdout"), ...(line ? { line: String(line) } : {}) });
+  const { line, offset, stream } = event.data; // the line is counted from where reading began, the byte is exact
+  const query = new URLSearchParams({ stream: String(stream ?? "stdout"), ...(line ? { offset: String(offset) } : {}) });
   return h("article", { class: "event" },
     h("time", { class: "e-time muted", datetime: event.timestamp, title: moment(event.timestamp) }, clock(event.timestamp)),
     h("span", { class: `chip ${colour} e-kind` }, name.replace(/^(action|watcher) /, "")),

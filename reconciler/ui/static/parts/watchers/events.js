@@ -68,7 +68,7 @@ class Events {
     this.#build(root, tools);
     this.list = virtualList(this.frame, { count: () => this.#events.length, render: (i, before) => before ?? eventRow(this.#events[i], tools !== null), key: (i) => this.#events[i].id, estimate: 62, role: "list" });
     const take = (/** @type {{event: WatcherEvent}} */ message) => this.#happened(message.event);
-    this.offs = [live.on("event", take), live.on("watcher_event", take), live.on("refetch", () => void this.load())];
+    this.offs = [live.on("event", take), live.on("watcher_event", take), live.on("refetch", () => void this.load()), live.on("initial", () => this.#loaded && void this.load())];
     live.start();
     this.scrolled = () => this.#waiting.length > 0 && !this.#reading() && this.#letIn();
     window.addEventListener("scroll", this.scrolled, { passive: true });
