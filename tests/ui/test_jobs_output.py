@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from parts.served import Served
+from parts.waiting import eventually
 from parts.window import PATIENCE, Window
 from playwright.async_api import Locator, Page, expect
 
@@ -191,3 +192,15 @@ async def test_who_follows_is_at_the_end_however_much_is_printed_at_once(served:
         file.write("at last\n")
     await in_view(page, "the end, at last")
     await expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_an_event_leads_to_the_very_line_that_matched(served: Served, window: Window) -> None:
+    page = window.page
+    await printed(served, b"".join(b"line %d\n" % number for number in range(1, 5001)) + b"a hit\nlast\n")
+    await served.create("w", "1")
+    await eventually(lambda: served.house.events("action.succeeded"), 30)
+    await window.go("/events")
+    await page.get_by_role("link", name=re.compile("^job 1")).first.click()
+    await window.heading("Job 1@localhost")
+    await expect(page.locator(".line.current")).to_have_text("5001a hit")
+    assert "line=5001" in page.url

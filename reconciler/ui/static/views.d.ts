@@ -58,6 +58,7 @@ export interface Host {
   listed: string | null;
   listing_seconds: number | null;
   listing_every: number | null;
+  listing_every: number | null;
   looked: string | null;
   look_seconds: number | null;
   late_seconds: number | null;

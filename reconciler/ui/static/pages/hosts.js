@@ -72,7 +72,9 @@ function card(host, now) {
  */
 function facts(host, now) {
   const jobs = h("a", { href: `/jobs?host=${encodeURIComponent(host.hostname)}` }, plural(host.jobs, "job"));
-  const listing = host.listed ? `${ago(host.listed, now)}${host.listing_seconds === null ? "" : `, took ${duration(host.listing_seconds)}`}` : "never";
+  const took = host.listing_seconds === null ? "" : `, took ${duration(host.listing_seconds)}`;
+  const every = host.listing_every === null ? "" : `; asked every ${duration(host.listing_every)}`;
+  const listing = `${ago(host.listed, now)}${took}${every}`;
   const look = host.looked ? `${ago(host.looked, now)}, took ${duration(host.look_seconds ?? 0)} for ${plural(host.outputs, "output")}` : "nothing to look at yet";
   const late = host.late_seconds ?? 0;
   return [
