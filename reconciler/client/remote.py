@@ -105,7 +105,7 @@ class RemoteState:
         """Return nothing: pages tell more."""
         return Outline()
 
-    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
+    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10, span: int | None = None) -> Statistics:
         """Return the counts that the server tells; outcomes by type are not among them."""
         found = self._client.stats()
         busiest = tuple((t["watcher_id"], t["job_id"], t["name"], t["event_count"]) for t in found["top_watchers"])

@@ -55,11 +55,12 @@ class StateReading(Protocol):
         """Return the newest `most` watchers in few words, at a fraction of what pages of them cost."""
         ...
 
-    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
+    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10, span: int | None = None) -> Statistics:
         """Return counts for people, the recent ones since `since` (seconds since the epoch).
 
         `after_seq`: actions and busiest watchers by later events alone, so that who asks again and again can add them
-        up. `most`: how many of the busiest.
+        up. `span`: no more than so many of these, so that nobody waits long; `seq` says how far it came. `most`: how
+        many of the busiest.
         """
         ...
 
@@ -131,7 +132,7 @@ class StateWriting(StateReading, Protocol):
         ...
 
     def purge(self, now: float, *, events: float, metrics: float, watchers: float) -> int:
-        """Delete some thousands of rows older than these ages (seconds); return how many: call again until it is 0."""
+        """Delete some thousand rows older than these ages (seconds); return how many: call again until it is 0."""
         ...
 
 

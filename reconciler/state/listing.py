@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, exists, func, or_, select, text, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Text,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    type_coerce,
+)
 
 from reconciler.events import EventType
 from reconciler.model import OutcomeKind, StoredSpec, WatcherName, WatcherState
@@ -73,10 +85,17 @@ def _labelled(key: str, value: str) -> ColumnElement[bool]:
     return _WATCHERS.c.name.in_(select(_SPECS.c.name).where(given))
 
 
-def statistics_of(connection: Connection, since: float, after_seq: int, most: int) -> Statistics:
-    """Count watchers by state, and action events after a seq by type and outcome."""
+def statistics_of(connection: Connection, since: float, after_seq: int, most: int, span: int | None) -> Statistics:
+    """Count watchers by state, and action events after a seq, up to `span` of them, by type and outcome.
+
+    They are walked in the order of the table (`+type`): by an index, millions of rows would be fetched one by one.
+    """
+    newest = int(connection.execute(LAST_SEQ).scalar() or 0)
+    until = newest if span is None else min(newest, after_seq + span)
     by_state = select(_WATCHERS.c.state, func.count()).where(_WATCHERS.c.phase != WatcherState.STOPPED.value)
-    of_actions = and_(_EVENTS.c.type.in_(_ACTION_TYPES), _EVENTS.c.id > min(after_seq, _LARGEST_ID))
+    unindexed = literal_column("+type", _EVENTS.c.type.type)
+    within = and_(_EVENTS.c.id > min(after_seq, _LARGEST_ID), _EVENTS.c.id <= until)
+    of_actions = and_(unindexed.in_(_ACTION_TYPES), within)
     by_action = select(_EVENTS.c.action_type, _EVENTS.c.type, func.count()).where(of_actions)
     recent = select(func.count()).select_from(_EVENTS).where(text("+type LIKE 'reconciler.action.%'"))
     busiest = select(_EVENTS.c.watcher_id, _EVENTS.c.job_id, _EVENTS.c.watcher, func.count().label("times"))
@@ -84,7 +103,7 @@ def statistics_of(connection: Connection, since: float, after_seq: int, most: in
     rows = connection.execute(
         busiest.where(of_actions, _EVENTS.c.watcher_id.is_not(None))
         .group_by(_EVENTS.c.watcher_id)
-        .order_by(text("times DESC"))
+        .order_by(text("times DESC"), _EVENTS.c.watcher_id)
         .limit(most)
     ).all()
     counted = connection.execute(by_action.group_by(_EVENTS.c.action_type, _EVENTS.c.type)).all()
@@ -93,6 +112,6 @@ def statistics_of(connection: Connection, since: float, after_seq: int, most: in
         actions={(type_, _ACTION_TYPES[outcome]): count for type_, outcome, count in counted},
         recent=connection.execute(recent.where(_EVENTS.c.timestamp >= since)).scalar_one(),
         busiest=tuple((row.watcher_id, row.job_id, row.watcher, row.times) for row in rows),
-        seq=int(connection.execute(LAST_SEQ).scalar() or 0),
+        seq=until,
         pending=connection.execute(open_).scalar_one(),
     )

@@ -142,10 +142,10 @@ class StateReader:
         with self._reading() as connection:
             return outline_of(connection, most)
 
-    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10) -> Statistics:
+    def statistics(self, since: float, *, after_seq: int = 0, most: int = 10, span: int | None = None) -> Statistics:
         """Return counts for people; of actions by events after `after_seq`."""
         with self._reading() as connection:
-            return statistics_of(connection, since, after_seq, most)
+            return statistics_of(connection, since, after_seq, most, span)
 
     def _watchers(self, wanted: Sequence[ColumnElement[bool]]) -> tuple[Watcher, ...]:
         with self._reading() as connection:

@@ -39,8 +39,8 @@ from reconciler.state.tables import (
     table,
 )
 
-#: Rows of one table that one call deletes at most; a call takes tenths of a second at that.
-CHUNK = 5_000
+#: Rows of one table that one call deletes at most; a call takes tenths of a second at that, also among ten million.
+CHUNK = 1_000
 #: Entries of the cache of parsed files that are kept, the newest: every commit of a busy repository makes some.
 MOST_PARSED = 20_000
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 
 from reconciler.api import tally
 from reconciler.api.reading import Reading
-from reconciler.api.tally import HOUR, Tally
+from reconciler.api.tally import DAY, HOUR, Tally
 from reconciler.engine.clock import SystemClock
 from reconciler.events import Event, EventType
 from reconciler.model import JobId, WatcherId
-from reconciler.protocols import Batch, Statistics
+from reconciler.protocols import Batch, StateReading, Statistics
 from reconciler.settings import StateSettings
 from reconciler.state import open_state
 
@@ -56,20 +57,40 @@ async def test_counts_grow_with_what_happens(reading: Reading) -> None:
     assert [(top[0], top[3]) for top in found.busiest] == [(2, 3), (1, 2)]
 
 
+@pytest.mark.parametrize("piece", [1, 2, 3, 100])
+async def test_many_events_are_counted_in_pieces(reading: Reading, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(tally, "PIECE", piece)
+    asked: list[object] = []
+    ask = reading.ask
+
+    def counting(work: Callable[[StateReading], Any]) -> Awaitable[Any]:
+        asked.append(work)
+        return ask(work)
+
+    monkeypatch.setattr(reading, "ask", counting)
+    counts = Tally()
+    for _ in range(2):
+        commit(reading, *(an_event(number % 3) for number in range(7)))
+        asked.clear()
+        found = await counts.read(reading, NOW)
+        assert len(asked) == 1 + max(1, -(-7 // piece))
+        assert found == await whole(reading)
+
+
 async def test_only_the_busiest_are_told(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "BUSIEST", 2)
     commit(reading, *(an_event(number) for number in (1, 2, 2, 3, 3, 3)))
     assert [top[0] for top in (await Tally().read(reading, NOW)).busiest] == [3, 2]
 
 
-async def test_what_retention_took_is_forgotten_within_an_hour(reading: Reading) -> None:
+async def test_what_retention_took_is_forgotten_within_a_day(reading: Reading) -> None:
     counts = Tally()
     old = replace(an_event(1), at=NOW - 10 * HOUR)
     commit(reading, old, old, an_event(1))
     await counts.read(reading, NOW)
     reading.write.purge(NOW, events=HOUR, metrics=HOUR, watchers=HOUR)  # type: ignore[attr-defined]
     assert sum((await counts.read(reading, NOW + 1)).actions.values()) == 3
-    assert sum((await counts.read(reading, NOW + HOUR + 1)).actions.values()) == 1
+    assert sum((await counts.read(reading, NOW + DAY + 1)).actions.values()) == 1
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(1, 4), st.sampled_from(["a", "b"])), max_size=4), max_size=4))

@@ -18,6 +18,7 @@ from parts.waiting import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import app
+from reconciler.engine import textfile
 from reconciler.errors import ConfigurationError, ExitCode, SpecError
 from reconciler.model import JobState
 
@@ -86,6 +87,19 @@ async def test_counts_go_on_over_processes_and_do_not_go_back_where_retention_ta
     assert value(house, "reconciler_action_outcomes_total", type="log_event", outcome="succeeded") == 5
     await house.once()
     assert value(house, "reconciler_action_outcomes_total", type="log_event", outcome="succeeded") == 5
+
+
+async def test_a_long_history_is_counted_in_pieces(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    path(house).parent.rmdir()
+    await house.once()
+    with closing(sqlite3.connect(app.state_path(house.settings))) as raw:
+        raw.execute("DELETE FROM facts WHERE name = 'metrics.counted'")
+        raw.commit()
+    path(house).parent.mkdir()
+    monkeypatch.setattr(textfile, "PIECE", 2)
+    await house.once()
+    assert value(house, "reconciler_action_outcomes_total", type="log_event", outcome="succeeded") == 3
+    assert value(house, "reconciler_events_total") == len(house.events())
 
 
 async def test_the_file_is_replaced_as_a_whole_and_nothing_else_stays(house: House) -> None:
