@@ -71,3 +71,39 @@ async def test_without_apprise_it_says_what_to_install(
 def test_check_knows_the_channels() -> None:
     assert check(NotifyParams(channel="phone"), None, {}, "git:x")
     assert check(NotifyParams(channel="phone"), None, channels("json://x"), "git:x") == ()
+
+
+async def test_several_go_as_one_message_as_urgent_as_the_most_urgent(
+    this_machine: LocalTransport, webhook: Webhook
+) -> None:
+    contexts = [
+        a_context({"title": "about $x", "message": "loss $x", "level": level}, {"x": x}, transport=this_machine)
+        for x, level in (("5", "info"), ("6", "failure"), ("7", "success"))
+    ]
+    action = make(None, channels(apprise_address(webhook)))
+    assert {action.address(context) for context in contexts} == {"phone"}
+    sent = await action.run_together(contexts)
+    assert (sent.taken, sent.result) == (3, "sent to phone, 3 notifications as one message")
+    ((_, got),) = webhook.got
+    assert (got["title"], got["type"]) == ("3 notifications of Watch, job 123", "failure")
+    lines = [line.partition(" about ")[2] for line in got["message"].splitlines() if line.startswith("- ")]
+    assert lines == ["5: loss 5", "6: loss 6", "7: loss 7"]
+
+
+async def test_a_service_that_takes_little_gets_as_many_as_it_takes(
+    this_machine: LocalTransport, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import apprise
+
+    monkeypatch.setattr(apprise.plugins.custom_json.NotifyJSON, "body_maxlen", 900)
+    contexts = [a_context({"message": f"{n} " + "x" * 300}, transport=this_machine) for n in range(9)]
+    sent = await make(None, channels(apprise_address(webhook))).run_together(contexts)
+    ((_, got),) = webhook.got
+    assert 1 <= sent.taken < 9
+    assert len(got["message"]) <= 900
+    assert f"{9 - sent.taken} more follow" in got["message"]
+
+
+def test_a_channel_that_is_not_there_has_no_address(this_machine: LocalTransport) -> None:
+    with pytest.raises(PermanentActionError):
+        make(None, {}).address(a_context({"message": "m"}, transport=this_machine))

@@ -230,6 +230,39 @@ async def test_without_a_server_the_hosts_own_mail_takes_it(this_machine: LocalT
     assert canaries(sendmail, Path.cwd()) == []
 
 
+async def test_the_hosts_own_mail_takes_several_as_one(this_machine: LocalTransport, sendmail: Path) -> None:
+    contexts = [
+        a_context({"to": "ada", "subject": "s $x", "message": "$x\n~!touch canary"}, {"x": x}, transport=this_machine)
+        for x in ("one", "$(touch canary)\n~|touch canary")
+    ]
+    action = make(None, {})
+    assert {action.address(context) for context in contexts} == {"localhost: ada"}
+    assert (await action.run_together(contexts)).taken == 2
+    text = (sendmail / "mail").read_text()
+    assert "Subject: 2 notifications of Watch, job 123\n" in text
+    assert " s one: one\n" in text
+    assert " s $(touch canary) ~|touch canary: $(touch canary)\n" in text
+    assert canaries(sendmail, Path.cwd()) == []
+
+
+async def test_one_mail_for_several_says_which_may_be_a_repeat(this_machine: LocalTransport, postbox: Postbox) -> None:
+    contexts = [
+        a_context(
+            {"to": ["bob", "ada"], "message": f"number {n}"}, transport=this_machine, repeat=n == 2, mark=f"m.{n}"
+        )
+        for n in range(1, 4)
+    ]
+    action = make(smtp(postbox), {})
+    assert {action.address(context) for context in contexts} == {"ada, bob"}
+    for _ in range(2):
+        assert (await action.run_together(contexts)).result == "sent to bob, ada, 3 notifications as one message"
+    (to, first), (_, second) = postbox.got
+    assert (to, first["Message-ID"]) == (["bob", "ada"], second["Message-ID"])
+    assert "may be a repeat" in first["Subject"]
+    marked = ["may be a repeat" in line for line in said(first).splitlines() if line.startswith("- ")]
+    assert marked == [False, True, False]
+
+
 async def test_a_host_without_mail_says_what_to_do(
     this_machine: LocalTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
