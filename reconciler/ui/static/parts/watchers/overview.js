@@ -89,7 +89,7 @@ function drawLast(root, all) {
   /** @type {Watcher | null} */
   let newest = null;
   for (const watcher of all) if (watcher.last_trigger && (!newest || watcher.last_trigger > (newest.last_trigger ?? ""))) newest = watcher;
-  const key = newest ? `${newest.id} ${newest.name}` : "";
+  const key = newest ? `${newest.id} ${newest.name}` : `${store.loaded}`;
   if (root.dataset["of"] !== key) {
     root.dataset["of"] = key;
     replace(root, newest
