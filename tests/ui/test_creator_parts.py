@@ -44,3 +44,17 @@ async def test_names_moves_and_places(window: Window) -> None:
         window, "model", "changes", {"spec": {"a": 1, "c": [1]}, "text": None}, {"a": 1, "b": 2, "c": [2]}
     )
     assert changed == {"b": None, "c": [1]}
+
+
+async def test_jobs_of_one_host_share_a_file_and_jobs_of_several_do_not(window: Window) -> None:
+    def job(number: str, host: str) -> dict[str, str]:
+        return {"job_id": number, "hostname": host, "name": "x", "state": "running"}
+
+    spec = {"name": "w", "pattern": "x", "actions": []}
+    form: dict[str, Any] = {"spec": spec, "target": "jobs", "apart": False, "named": True, "text": None}
+    one = await called(window, "model", "bodies", {**form, "jobs": [job("1", "a"), job("2", "a")]})
+    assert one == [{**spec, "jobs": {"ids": ["1", "2"], "hosts": ["a"]}}]
+    two = await called(window, "model", "bodies", {**form, "jobs": [job("1", "a"), job("2", "b")]})
+    assert two == [{**spec, "job_id": "1", "hostname": "a"}, {**spec, "job_id": "2", "hostname": "b"}]
+    text = await called(window, "model", "bodies", {**form, "jobs": [], "text": "name: x"})
+    assert text == [{"yaml": "name: x"}]

@@ -1,6 +1,6 @@
 // @ts-check
 // A new watcher: for one job that is running at once, else for jobs that a dialog asks for; from a template, or from another watcher.
-import { get, isAbort } from "../lib/api.js";
+import { ApiError, get, isAbort } from "../lib/api.js";
 import { h, icon, replace } from "../lib/dom.js";
 import { errorState, loading } from "../lib/states.js";
 import { Creator } from "../parts/creator/creator.js";
@@ -54,12 +54,10 @@ export function restored(keep, ctx) {
  */
 async function begin(ctx) {
   const form = await source(ctx);
-  const jobs = await knownJobs(ctx.signal);
-  const wanted = ctx.query.getAll("job");
-  const host = ctx.query.get("host");
-  const named = jobs.filter((job) => wanted.includes(job.job_id) && (!host || job.hostname === host));
+  const named = await namedJobs(ctx);
   if (named.length) return { ...form, target: "jobs", jobs: named.map(slim) };
   if (form.spec.jobs && Object.keys(form.spec.jobs).length) return { ...form, target: "selector" };
+  const jobs = await knownJobs(ctx.signal);
   const running = jobs.filter(alive);
   const copied = original(ctx) !== null;
   if (running.length === 1 && !copied) return { ...form, target: "jobs", jobs: [slim(running[0])] };
@@ -69,6 +67,20 @@ async function begin(ctx) {
   const picked = await pickJobs({ title, jobs, chosen: [], other: { label: "All jobs that fit", run: () => void (bySelector = true) } });
   if (bySelector) return { ...form, target: "selector" };
   return { ...form, target: "jobs", jobs: picked ?? [], apart: copied };
+}
+
+/**
+ * The jobs that the address names, as far as they are known.
+ * @param {Context} ctx
+ * @returns {Promise<import("../parts/creator/types").FittingJob[]>}
+ */
+async function namedJobs(ctx) {
+  const hostname = ctx.query.get("host");
+  const found = ctx.query.getAll("job").map((id) => get(`/api/jobs/${encodeURIComponent(id)}`, { hostname }, ctx.signal).catch((error) => {
+    if (error instanceof ApiError && error.status < 500) return null;
+    throw error;
+  }));
+  return (await Promise.all(found)).filter(Boolean);
 }
 
 /**

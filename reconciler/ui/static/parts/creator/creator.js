@@ -65,7 +65,7 @@ export class Creator {
     const readOnly = desk.ctx.session.scope === "read";
     const own = desk.editing?.writable ?? true;
     const label = desk.editing ? "Save" : "Create watcher";
-    this.button = h("button", { type: "submit", class: "button primary" }, own ? label : "Show what to commit");
+    this.button = h("button", { type: "submit", class: "button primary" }, own ? label : [h("span", { class: "when-wide" }, "Show "), "what to commit"]);
     if (readOnly) this.button.disabled = true;
     const bar = h("div", { class: "save-bar" }, this.button,
       h("button", { type: "button", class: "button", onClick: () => void this.switchMode() }, desk.form.text === null ? "Edit as text" : "Back to the form"),

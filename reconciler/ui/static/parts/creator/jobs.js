@@ -7,7 +7,7 @@ import { foreign, h, icon, replace, setText } from "../../lib/dom.js";
 import { cut, number, plural } from "../../lib/format.js";
 import { errorText } from "../../lib/states.js";
 import { field, text, tick } from "./fields.js";
-import { put } from "./model.js";
+import { onSeveralHosts, put } from "./model.js";
 import { keyOf, knownJobs, pickJobs } from "./picker.js";
 
 /** @typedef {import("./types").Desk} Desk */
@@ -71,7 +71,8 @@ function chosen(desk, redraw) {
       h("span", { class: "cut" }, foreign(cut(job.name, 60)[0])), h("span", { class: "mono" }, foreign(keyOf(job))),
       h("button", { type: "button", class: "chip-close", "aria-label": `Do not watch ${keyOf(job)}`, onClick: () => drop(job) }, icon("close"))))),
     h("div", { class: "row wrap" }, h("button", { type: "button", class: "button", onClick: () => void ask() }, icon("search"), form.jobs.length ? "Choose other jobs" : "Choose jobs")),
-    form.jobs.length > 1 ? tick({ label: "A file of its own for each job", path: "apart", hint: "Each is then edited and deleted by itself; otherwise one file is for all of them." }, form.apart, (value) => {
+    onSeveralHosts(form) ? h("p", { class: "muted small" }, "They are on several hosts, so each gets a file of its own.")
+    : form.jobs.length > 1 ? tick({ label: "A file of its own for each job", path: "apart", hint: "Each is then edited and deleted by itself; otherwise one file is for all of them." }, form.apart, (value) => {
       form.apart = value;
       desk.changed("jobs");
     }) : null,

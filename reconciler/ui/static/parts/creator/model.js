@@ -116,6 +116,14 @@ export function hasJobs(form) {
 }
 
 /**
+ * Whether the chosen jobs are on several hosts: ids of one host mean other jobs on another, so no one file is for all.
+ * @param {Form} form
+ */
+export function onSeveralHosts({ jobs }) {
+  return new Set(jobs.map((job) => job.hostname)).size > 1;
+}
+
+/**
  * The bodies of the requests that save the form as new watchers.
  * @param {Form} form
  * @returns {Record<string, any>[]}
@@ -126,12 +134,11 @@ export function bodies(form) {
   const spec = { ...rest, actions };
   const head = { name: name || suggestedName(form), ...(description ? { description } : {}) };
   if (form.target === "selector") return [{ ...head, ...(selector && Object.keys(selector).length ? { jobs: selector } : {}), ...spec }];
-  if (form.apart || form.jobs.length === 1) {
+  if (form.apart || form.jobs.length === 1 || onSeveralHosts(form)) {
     return form.jobs.map((job) => ({ ...head, ...spec, job_id: job.job_id, hostname: job.hostname }));
   }
   const ids = form.jobs.map((job) => job.job_id);
-  const hosts = [...new Set(form.jobs.map((job) => job.hostname))];
-  return [{ ...head, jobs: { ids, hosts }, ...spec }];
+  return [{ ...head, jobs: { ids, hosts: [form.jobs[0].hostname] }, ...spec }];
 }
 
 /**
