@@ -17,7 +17,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, safe
 from reconciler.errors import ExitCode
-from reconciler.model import LOCALHOST, Job, JobId, JobState
+from reconciler.model import LOCALHOST, HostName, Job, JobId, JobState
 from reconciler.protocols import Scheduler, Submission, Transport
 from reconciler.settings import HostSettings, Settings
 
@@ -90,10 +90,12 @@ def _minutes(limit: str | None) -> str | None:
 async def _run(settings: Settings, submission: Submission, *, wait: bool, parsable: bool) -> int:
     from reconciler.app import make_host
 
-    host = make_host(LOCALHOST, _with_local_jobs(settings))
+    name = host_of_local_jobs(settings)
+    host = make_host(name, _with_local_jobs(settings, name))
     try:
-        if not await _watched(settings, host.transport):
-            note("no watcher will see this job: localhost has others (set hosts.localhost.scheduler.type to local)")
+        if not await _watched(settings, name, host.transport):
+            note("no watcher will see this job: localhost has others; for both, add to the settings a host of any name")
+            note("  hosts: {localhost: {}, local-jobs: {transport: {type: local}, scheduler: {type: local}}}")
         job_id = await host.scheduler.submit(submission)
         job = await _look(host.scheduler, job_id)
         click.echo(job_id if parsable else f"Submitted local job {job_id}\nOutput: {safe(job.stdout or '')}")
@@ -102,19 +104,28 @@ async def _run(settings: Settings, submission: Submission, *, wait: bool, parsab
         await host.transport.close()
 
 
-def _with_local_jobs(settings: Settings) -> Settings:
-    """Return the settings with local jobs on this machine."""
-    own = settings.hosts.get(LOCALHOST)
+def host_of_local_jobs(settings: Settings) -> HostName:
+    """Return the host that stands for the local jobs of this machine, which may have SLURM's under another name."""
+    for name, host in settings.hosts.items():
+        reached = host.transport.get("type", "local" if name == LOCALHOST else "ssh")
+        if reached == "local" and host.scheduler.get("type") == "local":
+            return HostName(name)
+    return LOCALHOST
+
+
+def _with_local_jobs(settings: Settings, name: HostName) -> Settings:
+    """Return the settings with local jobs on this host, which is this machine."""
+    own = settings.hosts.get(name)
     section = dict(own.scheduler) if own is not None and own.scheduler.get("type") == "local" else {}
-    host = HostSettings(scheduler={**section, "type": "local"})
-    return settings.model_copy(update={"hosts": {**settings.hosts, LOCALHOST: host}})
+    host = HostSettings(transport={"type": "local"}, scheduler={**section, "type": "local"})
+    return settings.model_copy(update={"hosts": {**settings.hosts, name: host}})
 
 
-async def _watched(settings: Settings, transport: Transport) -> bool:
+async def _watched(settings: Settings, name: HostName, transport: Transport) -> bool:
     """Tell whether the reconciler would list local jobs here."""
     from reconciler.schedulers.detect import detect  # saves start-up time
 
-    own = settings.hosts.get(LOCALHOST)
+    own = settings.hosts.get(name)
     if own is None:
         return False
     kind = own.scheduler.get("type", "auto")

@@ -109,6 +109,18 @@ def test_where_no_watcher_would_see_the_job_it_is_said(tmp_path: Path, capsys: p
     assert "no watcher will see this job" in capsys.readouterr().err
 
 
+def test_a_host_of_its_own_holds_local_jobs_beside_those_of_slurm(
+    tmp_path: Path, jobs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "config.yaml"
+    local = f"{{transport: {{type: local}}, scheduler: {{type: local, directory: {tmp_path}/mine}}}}"
+    settings.write_text(f"hosts: {{localhost: {{scheduler: {{type: slurm}}}}, far: {{}}, own: {local}}}\n")
+    assert main(["--config", str(settings), "run", "--wait", "true"]) == 0
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "mine" / "1" / "job.json").exists()
+    assert not jobs.exists()
+
+
 @pytest.mark.parametrize("there", [("sbatch",), ("sbatch", "squeue")])
 def test_on_a_machine_with_slurm_it_is_said_too(
     there: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

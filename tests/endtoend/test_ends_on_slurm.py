@@ -14,9 +14,10 @@ from parts.slurm import SlurmCluster
 from parts.waiting import eventually
 
 from reconciler import app
+from reconciler.engine.parts import Host
 from reconciler.events import Event
-from reconciler.model import Watcher, WatcherState
-from reconciler.protocols import EventFilter
+from reconciler.model import HostName, JobId, Watcher, WatcherState
+from reconciler.protocols import EventFilter, Submission
 from reconciler.settings import Settings
 
 pytestmark = pytest.mark.slurm
@@ -147,6 +148,35 @@ async def test_a_watcher_that_was_deleted_and_put_back_goes_on_where_it_was(
         states = [watcher.phase for watcher in (await cron.told())[0]]
         assert states == [WatcherState.STOPPED if number == 2 else WatcherState.ACTIVE]
     assert await cron.texts() == ["hit 1", "hit 2", "hit 3"]
+
+
+async def test_local_jobs_are_watched_next_to_those_of_slurm_under_a_host_of_their_own(
+    cron: Cron, slurm: SlurmCluster, tmp_path: Path
+) -> None:
+    own = {"transport": {"type": "local"}, "scheduler": {"type": "local", "directory": str(tmp_path / "jobs")}}
+    hosts = {"localhost": {"scheduler": {"type": "slurm"}}, "own": own}
+    cron.settings = Settings.model_validate({**cron.settings.model_dump(exclude={"hosts"}), "hosts": hosts})
+    cron.write("both")
+    job = slurm.submit("echo hit slurm", "--job-name=both", cwd=tmp_path)
+    host = app.make_host(HostName("own"), cron.settings)
+    options = {"job-name": "both"}
+    local = await host.scheduler.submit(Submission(script=b"#!/bin/sh\necho hit local\n", options=options, held=False))
+    await eventually(partial(ended, host, local), timeout=30)
+    await host.transport.close()
+    slurm.wait_for(job, "COMPLETED")
+    for _ in range(2):
+        await cron.once()
+    watchers, events = await cron.told()
+    assert {(event.hostname, event.job_id, event.matched_text) for event in events} == {
+        ("localhost", job, "hit slurm"),
+        ("own", local, "hit local"),
+    }
+    assert len(events) == 2
+    assert [watcher.state for watcher in watchers] == [WatcherState.COMPLETED] * 2
+
+
+async def ended(host: Host, job_id: JobId) -> bool:
+    return (await host.scheduler.lookup([job_id]))[job_id].state.ended
 
 
 @pytest.mark.parametrize("name", ["a b|c", "100%", 'it\'s "so"', "é日本", "$(touch x)`touch y`", "-rf", "a\nb"])
