@@ -1,9 +1,15 @@
 // @ts-check
 // Looking again while a page is shown: every so often, and soon after something happened that has to do with it.
+import { isAbort } from "../lib/api.js";
 import { live } from "../lib/live.js";
 
+/** Ms between two calls, however much happens. */
+const BETWEEN = 1000;
+/** Ms that what comes with an event is waited for. */
+const SETTLED = 400;
+
 /**
- * Call `run` every `every` ms while the page is in view, and within half a second of an event that `concerns`. It is not
+ * Call `run` every `every` ms while the page is in view, and soon after an event that `concerns`. It is not
  * called again before it has ended. Returns how to have it called now.
  * @param {AbortSignal} signal ends it
  * @param {() => Promise<void>} run
@@ -11,25 +17,35 @@ import { live } from "../lib/live.js";
  */
 export function again(signal, run, { every, concerns = () => false }) {
   let timer = 0;
+  let due = Infinity;
+  let ended = 0;
   let running = false;
   let wanted = false;
+  const arm = (/** @type {number} */ wait) => {
+    if (signal.aborted || Date.now() + wait >= due) return; // what is due sooner stays so, however much happens
+    clearTimeout(timer);
+    due = Date.now() + wait;
+    timer = window.setTimeout(call, wait);
+  };
   const call = async () => {
     if (running) return void (wanted = true);
     clearTimeout(timer);
     running = true;
     try {
       if (!document.hidden) await run();
-    } finally {
-      running = false;
-      if (!signal.aborted) timer = window.setTimeout(call, wanted ? 500 : every);
-      wanted = false;
+    } catch (error) {
+      if (!signal.aborted && !isAbort(error)) console.warn(error); // the page says what it can; this is tried again
     }
+    running = false;
+    due = Infinity;
+    ended = Date.now();
+    arm(wanted ? BETWEEN : every);
+    wanted = false;
   };
   const soon = (/** @type {any} */ message) => {
     if (!concerns(message.event)) return;
-    if (running) return void (wanted = true);
-    clearTimeout(timer);
-    timer = window.setTimeout(call, 400);
+    if (running) wanted = true;
+    else arm(Math.max(SETTLED, ended + BETWEEN - Date.now()));
   };
   const shown = () => document.hidden || void call();
   const off = [live.on("event", soon), live.on("watcher_event", soon), live.on("refetch", () => void call())];
@@ -39,6 +55,6 @@ export function again(signal, run, { every, concerns = () => false }) {
     document.removeEventListener("visibilitychange", shown);
     for (const each of off) each();
   });
-  timer = window.setTimeout(call, every);
+  arm(every);
   return call;
 }

@@ -35,7 +35,7 @@ export function vertical(points, [low, high], { top, bottom, log }) {
  * @param {Vertical} up
  */
 export function axes({ left, right, bottom }, across, up) {
-  const places = Math.max(2, Math.floor((right - left) / (across.time ? 110 : 90)));
+  const places = Math.max(2, Math.floor((right - left) / (across.time ? 110 : 70)));
   const xs = across.time ? timeTicks(across.range, places) : ticks(across.range, places);
   const named = (/** @type {number} */ x) => (across.time ? timeLabel(x, apart(xs)) : label(x, apart(xs)));
   const steps = ticks(up.range, 5);

@@ -54,6 +54,11 @@ export class Lines {
     return this.#next >= this.size || !this.rows[this.rows.length - 1]?.whole;
   }
 
+  /** So many lines are here that others must go for more to come. */
+  get full() {
+    return this.rows.length > MOST - AT_ONCE;
+  }
+
   /** Bytes that are there and not here yet. */
   get behind() {
     return Math.max(0, this.size - this.#next);

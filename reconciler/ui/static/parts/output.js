@@ -99,7 +99,9 @@ export class OutputView {
   }
 
   async #poll() {
-    const came = this.#lines.atEnd || this.#following || this.#lines.rows.length === 0 ? await this.#more() : 0;
+    const lines = this.#lines;
+    const wanted = this.#following || (lines.atEnd && !lines.full); // what somebody reads must not go for what comes
+    const came = wanted || lines.rows.length === 0 ? await this.#more() : 0;
     return { came, behind: came > 0 && this.#following && this.#lines.behind > 0 };
   }
 

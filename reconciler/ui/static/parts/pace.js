@@ -11,6 +11,7 @@ const HINTED = 200;
 export class Pace {
   #wait = SOON;
   #timer = 0;
+  #due = Infinity;
 
   /**
    * @param {() => Promise<{came: number, behind: boolean}>} look
@@ -34,13 +35,19 @@ export class Pace {
     this.#arm(wait);
   }
 
-  /** @param {number} wait */
+  /**
+   * What is due sooner stays so, however much happens.
+   * @param {number} wait
+   */
   #arm(wait) {
+    if (this.signal.aborted || Date.now() + wait >= this.#due) return;
     clearTimeout(this.#timer);
-    if (!this.signal.aborted) this.#timer = window.setTimeout(() => void this.#run(), wait);
+    this.#due = Date.now() + wait;
+    this.#timer = window.setTimeout(() => void this.#run(), wait);
   }
 
   async #run() {
+    this.#due = Infinity;
     const last = this.ended();
     if (document.hidden && !last) return this.#arm(SOON);
     const { came, behind } = await this.look();
