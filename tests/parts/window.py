@@ -100,7 +100,7 @@ class Window:
 
     async def heading(self, name: str | None = None) -> Locator:
         """Wait for the heading of the page."""
-        found = self.page.get_by_role("heading", level=1, **({"name": name} if name else {}))
+        found = self.page.get_by_role("heading", level=1, name=name)
         await expect(found).to_be_visible(timeout=PATIENCE)
         return found
 

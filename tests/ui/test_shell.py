@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
 from parts.served import Served
 from parts.waiting import eventually
 from parts.window import PATIENCE, Window
-from playwright.async_api import WebSocketRoute, expect
+from playwright.async_api import Route, WebSocketRoute, expect
 
 from reconciler.api.keys import Scope
 
@@ -167,6 +168,32 @@ async def test_an_address_without_a_page_says_so(window: Window) -> None:
     await window.assert_accessible()
     await window.page.get_by_role("link", name="To the watchers").click()
     await window.heading("Watchers")
+
+
+async def test_a_page_that_is_slow_to_come_says_so_and_then_stands_alone(window: Window) -> None:
+    page = window.page
+    await window.heading("Watchers")
+    await page.clock.install()
+    gate = asyncio.Event()
+
+    async def held(route: Route) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await page.route("**/parts/watchers/list.js", held)
+    await page.route("**/pages/missing.js", held)
+    await page.goto(f"{window.served.url}/nothing")
+    await expect(page.get_by_text("The page is being loaded")).to_be_visible()
+    gate.set()
+    await window.heading("No such page")
+    await expect(page.get_by_text("The page is being loaded")).to_have_count(0)
+    gate.clear()
+    await page.goto(f"{window.served.url}/")
+    await expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs")).to_be_visible()
+    await page.clock.fast_forward(2000)  # longer than a page waits to say so
+    gate.set()
+    await window.heading("Watchers")
+    await expect(page.get_by_text("The page is being loaded")).to_have_count(0)
 
 
 async def test_a_page_whose_program_does_not_come_says_so_and_can_be_tried_again(window: Window) -> None:

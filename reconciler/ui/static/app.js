@@ -69,6 +69,7 @@ async function show(moved) {
     if (!(await admitted(module, signal))) return;
     const page = await load(module);
     if (signal.aborted) return;
+    clearTimeout(slow);
     replace(root);
     await page.show(root, context(path, signal));
   } catch (error) {
