@@ -20,6 +20,7 @@ from reconciler.api.shapes import NewWatcher, WatcherEdit
 from reconciler.api.shaping import spec_of
 from reconciler.errors import StateError
 from reconciler.model import Origin, StoredSpec, Watcher
+from reconciler.sources.git import GitSource
 from reconciler.spec.load import LocatedSpec
 from reconciler.spec.watcher import WatcherSpec
 
@@ -50,18 +51,28 @@ def path_of(desk: Desk, spec: WatcherSpec) -> Path:
 
 
 async def text_of(desk: Desk, watcher: Watcher, stored: StoredSpec | None) -> str:
-    """Return the text of the file that gave a spec; its canonical form where the file is not at hand (a commit)."""
+    """Return the text of the file that gave a spec; its canonical form where the file is not as it was, or not here."""
     if stored is None:
         return ""
-    path = Path(stored.origin.file)
-    if path.is_absolute():
-        try:
-            text = await asyncio.to_thread(desk.dropins.read, path)
-        except StateError:
-            text = ""
-        if text and desk.tools.parse(text.encode(), path.name).good and watcher.name in names_in(text):
-            return text
+    text = await asyncio.to_thread(_at_hand, desk, stored.origin)
+    if text and desk.tools.parse(text.encode(), "watcher.yaml").good and watcher.name in names_in(text):
+        return text
     return new_text({"name": watcher.name, **spec_of(stored)})
+
+
+def _at_hand(desk: Desk, origin: Origin) -> str:
+    """Return what stands in a file: on disk, or in the commit that a git source read last; "" where it is neither."""
+    if Path(origin.file).is_absolute():
+        try:
+            return desk.dropins.read(Path(origin.file))
+        except StateError:
+            return ""
+    sources = (source for source in desk.parts.sources if isinstance(source, GitSource))
+    contents = (source.content(origin.file) for source in sources if source.name == origin.source)
+    try:
+        return (next(contents, None) or b"").decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return ""
 
 
 def changed(watcher: Watcher, text: str, body: WatcherEdit) -> str:
@@ -118,32 +129,25 @@ def check_owner(desk: Desk, origin: Origin, old: str, new: str) -> None:
         remedy = "commit this to that file" if new else "delete that file"
         raise ConflictError(
             "not-ours", f"{origin.file} owns the watcher, and the API may not write there", remedy=remedy,
-            yaml=new, file=origin.file, line=origin.line, patch=patch_of(origin.file, old, new),
+            yaml=new, file=origin.file, line=origin.line, patch=patch_of(desk, origin, old, new),
         )  # fmt: skip
 
 
-def patch_of(file: str, old: str, new: str) -> str:
+def patch_of(desk: Desk, origin: Origin, old: str, new: str) -> str:
     """Return what changes in a file as a patch for `git apply`; "" where nothing does, or the file is not at hand.
 
     Its path is seen from the top of the work tree that the file stands in, if there is one. Blocking, for a moment.
     """
-    path = Path(file)
-    if old == new or not path.is_absolute() or not _holds(path, old):
+    if old == new or _at_hand(desk, origin) != old:
         return ""
+    path = Path(origin.file)
     top = next((parent for parent in path.parents if (parent / ".git").exists()), path.parent)
-    name = path.relative_to(top).as_posix()
+    name = (path.relative_to(top) if path.is_absolute() else path).as_posix()
     diff = difflib.unified_diff(
         old.splitlines(keepends=True), new.splitlines(keepends=True), f"a/{name}", f"b/{name}" if new else "/dev/null"
     )
     lines = [line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in diff]
     return "".join(lines)
-
-
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return path.read_bytes() == text.encode()
-    except OSError:
-        return False
 
 
 async def _check_job(desk: Desk, job_id: str, hostname: str | None) -> None:

@@ -60,7 +60,7 @@ async def draft_of(desk: Desk, caller: Caller, watcher_id: int, body: NewWatcher
     errors += _taken(desk, name) if name and name != watcher.name else []
     writable = desk.dropins.owns(file)
     more, warnings = _policy(desk, caller, found.specs) if writable else ([], _doubts(desk, found.specs))
-    patch = await asyncio.to_thread(patch_of, file, old, text)
+    patch = await asyncio.to_thread(patch_of, desk, stored.origin, old, text) if stored else ""
     return Draft(
         yaml=text, file=file, name=name, spec=to_plain(spec) if spec else {}, valid=not (errors or more),
         errors=[*errors, *more], warnings=warnings,

@@ -93,6 +93,11 @@ class GitSource:
                 return
         await asyncio.Event().wait()
 
+    def content(self, path: str) -> bytes | None:
+        """Return a file of the commit that `snapshot` gave last, by its path from the repository's top; None: none."""
+        files = self._last.files if self._last else ()
+        return next((file.content for file in files if file.path == path), None)
+
     async def close(self) -> None:
         """Break off a fetch that is under way."""
         if self._fetching is not None:

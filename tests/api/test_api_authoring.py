@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from parts.house import House, Jobs
+from parts.repository import Repository
 from parts.served import LOG, Served, serving
 from parts.waiting import eventually
 
@@ -121,6 +124,26 @@ async def test_what_git_owns_is_answered_with_a_patch_that_applies(served: Serve
     assert refused.json()["patch"] == draft["patch"]
     await git("apply", "-", sent=draft["patch"])
     assert (folder / "theirs.yaml").read_text() == draft["yaml"]
+
+
+async def test_what_a_git_source_read_keeps_its_comments_and_comes_as_a_patch(
+    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "# team\nname: Theirs\npattern: x   # beside\nactions: [{type: log_event, params: {message: hi}}]\n"
+    repository.commit({"w/theirs.yaml": text})
+    house = House(tmp_path / "house", sources=[{"type": "git", "git": str(repository.path), "path": "w"}])
+    house.scheduler = Jobs(house.outputs)
+    house.scheduler.add("1")
+    monkeypatch.setattr(house, "engine", partial(house.engine, ()))
+    async with serving(house) as served:
+        await eventually(lambda: house.rows("Theirs"))
+        row = house.row("Theirs")
+        assert (await served.get(f"/api/watchers/{row.id}"))["yaml"] == text
+        draft = await drafted(served, {"pattern": "y"}, watcher_id=row.id)
+        assert (draft["writable"], draft["yaml"]) == (False, text.replace("pattern: x", "pattern: y"))
+        assert "--- a/w/theirs.yaml\n+++ b/w/theirs.yaml\n" in draft["patch"]
+        apply = ["git", "-C", str(repository.path), "apply", "--check", "-"]
+        await asyncio.to_thread(subprocess.run, apply, input=draft["patch"], text=True, check=True)
 
 
 # --- selectors -------------------------------------------------------------------------------------------------------
