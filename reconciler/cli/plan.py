@@ -118,6 +118,8 @@ async def _plan(
     settings = app.load_settings(options.config)
     async with app.preview(settings, directories, offline=offline) as controller:
         plan = await controller.preview(list_jobs=not offline)
+        if offline and all(job.finished for job in controller.discovery.known.values()):
+            note("offline: the state knows no job that waits or runs, so no watcher can be bound to one here")
         return plan, controller.unreachable(), drift_rows(plan)
 
 

@@ -124,8 +124,8 @@ async def _now(repository: Path, folder: str, source: str) -> Snapshot:
 
     directory = repository / folder
     if not directory.is_dir():
-        return Snapshot(source, (), "", deliberate=True)
+        return Snapshot(source, (), "work tree", deliberate=True)
     found = await DirectorySource(directory).snapshot()
     above = f"{folder}/" if folder else ""
     files = tuple(replace(file, path=above + file.name, layer="git") for file in found.files)
-    return replace(found, source=source, files=files, deliberate=True, deleted=frozenset())
+    return replace(found, source=source, files=files, revision="work tree", deliberate=True, deleted=frozenset())

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from reconciler.cli.output import Column, Form, emit
+from reconciler.cli.problems import annotation, escaped
 from reconciler.cli.text import safe
 from reconciler.errors import Problem
 
@@ -162,9 +165,9 @@ def show(document: Mapping[str, Any], problems: Iterable[Problem], output: str) 
     """Print a plan on standard output; `document` as `PlanDocument`, without its version."""
     rows = document["changes"]
     if output == "markdown":
-        _markdown(rows)
+        _markdown(document)
     elif output == "github":
-        _github(problems, rows)
+        _github(problems, document)
     else:
         extra = {key: value for key, value in document.items() if key != "changes"}
         emit(rows, COLUMNS, output, name="changes", extra=extra, empty="No changes: all is as declared.")
@@ -173,8 +176,9 @@ def show(document: Mapping[str, Any], problems: Iterable[Problem], output: str) 
         click.echo("Plan: " + ", ".join(f"{n} to {kind}" for kind, n in sorted(document["summary"].items())) + ".")
 
 
-def _markdown(rows: list[dict[str, Any]]) -> None:
-    """A table for a comment on a pull request."""
+def _markdown(document: Mapping[str, Any]) -> None:
+    """A table for a comment on a pull request, and what else a reader must know."""
+    rows = [{**row, "where": f"{_near(row['file'])}:{row['line']}"} for row in document["changes"]]
     click.echo("| | change | watcher | job | where | reason |\n|---|---|---|---|---|---|")
     for row in rows:
         cells = [cell(str(row[key])) for key in ("symbol", "change", "watcher", "job", "where", "reason")]
@@ -182,6 +186,23 @@ def _markdown(rows: list[dict[str, Any]]) -> None:
     if not rows:
         click.echo("| | no changes | | | | all is as declared |")
     _tell_fields(rows, "- `{path}`: {old} → {new}", "\n**{watcher}** ({where})\n")
+    wrong = [f"{_near(p['file'])}:{p['line']}: {p['message']} ({p['remedy']})" for p in document["problems"]]
+    for title, lines in (("Waits for approval", _obstacles(document)), ("Wrong in the files", wrong)):
+        if lines:
+            click.echo(f"\n**{title}**\n")
+        for line in lines:
+            click.echo(safe(f"- {cell(line)}"))
+
+
+def _obstacles(document: Mapping[str, Any]) -> list[str]:
+    """Return why something is not carried out, each reason once."""
+    return [*document["alarms"], *dict.fromkeys(row["withheld"] for row in document["changes"] if row["withheld"])]
+
+
+def _near(file: str) -> str:
+    """Return a path as it is named from here, where it lies below: CI looks for it in the repository."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 def cell(text: str) -> str:
@@ -191,15 +212,19 @@ def cell(text: str) -> str:
     return text
 
 
-def _github(problems: Iterable[Problem], rows: list[dict[str, Any]]) -> None:
+def _github(problems: Iterable[Problem], document: Mapping[str, Any]) -> None:
     """Workflow commands that GitHub shows beside the lines."""
     for problem in problems:
-        place = f"file={problem.file},line={max(1, problem.line)},col={max(1, problem.column)}"
-        click.echo(safe(f"::{problem.severity} {place},title={problem.code}::{problem.message}. {problem.remedy}"))
-    for row in rows:
+        click.echo(safe(annotation(replace(problem, file=_near(problem.file)))))
+    for row in document["changes"]:
         on = f" on {row['job']}" if row["job"] else ""
-        text = f"{row['change']} {row['watcher']}{on}: {row['reason']}"
-        click.echo(safe(f"::notice file={row['file']},line={row['line']},title=plan::{text}"))
+        held = f" (waits for approval: {row['withheld']})" if row["withheld"] else ""
+        text = escaped(f"{row['change']} {row['watcher']}{on}: {row['reason']}{held}")
+        click.echo(
+            safe(f"::notice file={escaped(_near(row['file']), more=True)},line={row['line']},title=plan::{text}")
+        )
+    for alarm in document["alarms"]:
+        click.echo(safe(f"::warning title=plan::{escaped(alarm)}"))
 
 
 def _tell_fields(

@@ -44,7 +44,7 @@ def show(problems: Sequence[Problem], files: Sequence[Read], output: str, *, str
     if output == Output.TABLE:
         _for_people(problems, {file.path: file.lines for file in files}, counts, stream)
     elif output == "github":
-        stream.writelines(_annotation(problem) + "\n" for problem in problems)
+        stream.writelines(annotation(problem) + "\n" for problem in problems)
     elif output == "junit":
         stream.write(_junit(problems, files))
     elif output == "sarif":
@@ -93,14 +93,15 @@ def snippet(line: str, number: int, column: int) -> str:
 # --- CI --------------------------------------------------------------------------------------------------------------
 
 
-def _annotation(problem: Problem) -> str:
+def annotation(problem: Problem) -> str:
+    """Return the workflow command that GitHub shows beside the line of a problem."""
     kind = "error" if problem.severity == "error" else "warning"
     where = {"file": problem.file, "line": problem.line or "", "col": problem.column or "", "title": problem.code}
-    fields = ",".join(f"{key}={_escaped(str(value), more=True)}" for key, value in where.items() if value)
-    return f"::{kind} {fields}::{_escaped(f'{problem.message} ({problem.remedy})')}"
+    fields = ",".join(f"{key}={escaped(str(value), more=True)}" for key, value in where.items() if value)
+    return f"::{kind} {fields}::{escaped(f'{problem.message} ({problem.remedy})')}"
 
 
-def _escaped(text: str, *, more: bool = False) -> str:
+def escaped(text: str, *, more: bool = False) -> str:
     """Escape what ends a workflow command, or one of its fields, so that no file can begin another."""
     pairs = [("%", "%25"), ("\r", "%0D"), ("\n", "%0A"), *([(":", "%3A"), (",", "%2C")] if more else [])]
     for plain, escape in pairs:

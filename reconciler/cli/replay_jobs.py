@@ -17,6 +17,7 @@ import click
 
 from reconciler.cli.output import Column, Form, emit, note, safe
 from reconciler.cli.plan_rows import cell
+from reconciler.cli.problems import escaped
 from reconciler.errors import HostUnreachableError, ReconcilerError
 from reconciler.logic.replay import Replay, Tally
 from reconciler.logic.selecting import ended_as, fits, started
@@ -281,6 +282,6 @@ def _github(found: Survey) -> None:
         times = f"would have fired {_times(row['fires'])} on {row['outputs']} outputs ({row['matches']} matches)"
         kind = "warning" if row["errors"] else "notice"
         more = f"; its condition failed {_times(row['errors'])}" if row["errors"] else ""
-        click.echo(safe(f"::{kind} title=replay::{row['watcher']}: {times}{more}".replace("%", "%25")))
+        click.echo(safe(f"::{kind} title=replay::{escaped(row['watcher'])}: {times}{more}"))
     for missing in found.missing:
-        click.echo(safe(f"::warning title=replay::not read: {missing}".replace("%", "%25")))
+        click.echo(safe(f"::warning title=replay::not read: {escaped(missing)}"))

@@ -44,17 +44,21 @@ def command(options: GlobalOptions, watcher: str, job: str | None, output: str) 
         jobs = {known.now.key: known for known in state.jobs()}
         spec = next((json.loads(s.body) for s in state.specs() if s.name == watcher), None)
         if spec is not None and not state.watchers(name=watcher):
-            rows = [_unbound(watcher, spec, len(jobs))]
+            rows = [_unbound(watcher, spec, sum(not known.now.state.ended for known in jobs.values()), len(jobs))]
         else:
             rows = [_row(state, w, jobs.get(w.job)) for w in chosen(state, (watcher,), job, (), stopped=True)]
     emit(rows, COLUMNS, output, name="watchers")
 
 
-def _unbound(name: str, spec: Mapping[str, Any], known: int) -> dict[str, Any]:
+def _unbound(name: str, spec: Mapping[str, Any], running: int, known: int) -> dict[str, Any]:
     """Return the row of a spec that is in force and has no watcher."""
     selector = spec.get("jobs") or {}
     asks = ", ".join(f"{key}: {' or '.join(globs)}" for key, globs in selector.items() if globs) or "any job"
-    reason = f"it is bound to no job: none of the {known} known jobs fits its selector ({asks})"
+    reason = "it is bound to no job: "
+    if running:
+        reason += f"none of the {running} jobs that wait or run fits its selector ({asks})"
+    else:
+        reason += "no job waits or runs" + (f"; all {known} known ones have ended" if known else "")
     return {"id": None, "watcher": name, "job": "", "state": "unbound", "why": reason, "reasons": [reason]}
 
 

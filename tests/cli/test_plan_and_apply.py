@@ -74,7 +74,20 @@ async def test_a_plan_for_people_and_pull_requests(running: House) -> None:
     assert '- `pattern`: "hit" → "miss"' in table
     lines = running.run("plan", str(running.watchers), "-o", "github").stdout.splitlines()
     assert all(line.startswith("::notice file=") for line in lines)
-    assert any(f"file={running.watchers}/new.yaml,line=1,title=plan::create new on " in line for line in lines)
+    assert any("file=watchers.d/new.yaml,line=1,title=plan::create new on " in line for line in lines)
+
+
+async def test_a_pull_request_is_told_what_is_wrong_and_what_would_wait(running: House) -> None:
+    running.write("bad", pattern="(")
+    running.written["policy"] = {"max_new_bindings": 1}
+    for name in ("danger", "worse"):
+        running.write(name, actions=[{"type": "cancel_job"}])
+    table = running.run("plan", str(running.watchers), "-o", "markdown").stdout
+    assert "\n**Waits for approval**\n\n- would bind actions that change jobs 2 times at once" in table
+    assert "\n**Wrong in the files**\n\n- watchers.d/bad.yaml:1: " in table
+    lines = running.run("plan", str(running.watchers), "-o", "github").stdout.splitlines()
+    assert any(line.startswith("::error file=watchers.d/bad.yaml,line=1,") for line in lines)
+    assert any("create danger" in line and "(waits for approval: would bind" in line for line in lines)
 
 
 async def test_the_exit_status_says_what_is_pending(running: House) -> None:

@@ -213,7 +213,7 @@ async def test_why_no_job_fits(house: House, jobs: Jobs) -> None:
     jobs.add("1", name="test")
     await house.once()
     reason = why(house, "w")
-    assert "none of the 1 known jobs fits its selector" in reason
+    assert "none of the 1 jobs that wait or run fits its selector" in reason
     assert "name: train-*" in reason
     assert "partition: gpu or big" in reason
     assert house.run("why", "nobody").returncode == 64
@@ -332,7 +332,7 @@ async def test_clean_stops_nothing_that_runs_and_leaves_a_held_state_alone(house
     got = house.run("clean")
     assert (got.returncode, got.stdout) == (
         0,
-        "1 watchers still have work; 0 rows were older than their retention and went\n",
+        "1 watchers still have work; 0 rows and files were older than their retention and went\n",
     )
     assert house.row().state == "active"
     await house.cancel_all()
