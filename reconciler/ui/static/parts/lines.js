@@ -30,10 +30,12 @@ export class Lines {
   /**
    * @param {{host: string, id: string, stream: import("../views").Stream}} of
    * @param {AbortSignal} signal
+   * @param {number} [most] lines that are kept
    */
-  constructor(of, signal) {
+  constructor(of, signal, most = MOST) {
     this.of = of;
     this.signal = signal;
+    this.most = most;
   }
 
   /** Where all endpoints of this output stand. */
@@ -56,7 +58,7 @@ export class Lines {
 
   /** So many lines are here that others must go for more to come. */
   get full() {
-    return this.rows.length > MOST - AT_ONCE;
+    return this.rows.length > this.most - AT_ONCE;
   }
 
   /** Bytes that are there and not here yet. */
@@ -94,9 +96,9 @@ export class Lines {
     const answer = await this.#ask({ before: first });
     if (run !== this.#run || answer.lines.length === 0 || this.rows[0]?.offset !== first) return 0;
     this.rows = [...answer.lines.map(row), ...this.rows];
-    if (this.rows.length > MOST) {
-      this.rows.length = MOST;
-      const last = this.rows[MOST - 1];
+    if (this.rows.length > this.most) {
+      this.rows.length = this.most;
+      const last = this.rows[this.most - 1];
       this.#next = last.offset + last.bytes;
     }
     this.#number();
@@ -123,7 +125,7 @@ export class Lines {
     const known = kept < 0 ? this.rows : this.rows.slice(0, kept);
     const changed = answer.lines.length > before - known.length || answer.lines[0]?.bytes !== this.rows[kept]?.bytes;
     this.rows = [...known, ...answer.lines.map(row)];
-    const went = Math.max(0, this.rows.length - MOST);
+    const went = Math.max(0, this.rows.length - this.most);
     this.#number();
     if (went) this.rows.splice(0, went);
     return { came: changed && answer.lines.length ? Math.max(1, this.rows.length + went - before) : 0, went, renewed: false };
