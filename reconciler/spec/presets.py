@@ -26,7 +26,7 @@ def _one(*wordings: str) -> tuple[str, ...]:
     return (f"(?:{'|'.join(wordings)}).*",)
 
 
-_CANCELLED = r"\*\*\* (?:JOB|STEP) (?P<step>\S+) (?:ON (?P<node>\S+) )?CANCELLED AT (?P<at>\S+) DUE TO "
+_CANCELLED = r"\*\*\* (?:JOB|STEP) (?P<step>\S+) (?:ON (?P<node>\S+) )?CANCELLED AT (?P<at>\S+) DUE (?:TO|to) "
 _NAN_NAMES = r"(?:loss(?:es)?|grad(?:ient)?[_ ]?norm|perplexity|ppl)\d*(?:[_/.-][\w/.-]*)?"
 
 PRESETS: Mapping[str, PresetPack] = MappingProxyType(
@@ -46,11 +46,14 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
                 r"cuda runtime error \(2\) ?: out of memory",
                 r"\bcudaErrorMemoryAllocation\b|\bCUDA_ERROR_OUT_OF_MEMORY\b|\bCUBLAS_STATUS_ALLOC_FAILED\b",
                 r"\bOOM when allocating tensor\b",
+                r"\bran out of memory trying to allocate [\d.]+[KMGT]?i?B \(rounded to ",
+                r"\bUR_RESULT_ERROR_OUT_OF_(?:DEVICE|HOST)_MEMORY\b",
+                r"\boom-kill:constraint=|\binvoked oom-killer\b",
                 r"\bResourceExhaustedError\b",
-                r"\bRESOURCE_EXHAUSTED: .*[Oo]ut of memory",
+                r"\bRESOURCE_EXHAUSTED: .*(?:[Oo]ut of memory|[Ff]ailed to allocate|[Aa]ttempting to allocate)",
                 r"DefaultCPUAllocator: (?:can't allocate|not enough) memory",
                 r"\bstd::bad_alloc\b",
-                r"\b_?(?:Array)?MemoryError\b",
+                r"(?:^|\]:? ?)(?:[\w.]+\.)?_?(?:Array)?MemoryError\b",
                 r"\bjava\.lang\.OutOfMemoryError\b",
                 r"\b[Cc]annot allocate (?:memory|vector of size)\b",
                 r"killed by signal: Killed",
@@ -64,6 +67,7 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
                 rf"""(?i:\b[\w/.-]*{_NAN_NAMES}['"]?\]?(?: *[=:]+ *| +is +|, +| +)(?:tensor\()?[-+]?nan\b)""",
                 r"(?i:\bloss (?:is|was|became) (?:infinite or )?(?:nan|inf)\b)",
                 r"\bModel diverged with loss = NaN\b",
+                r"\bInvalid loss, terminating training\b",
                 r"\breturned nan values in its \d+th output",
                 r"(?i:\btensor had (?:nan|inf)(?: and (?:nan|inf))? values\b)",
                 r"\bNaN or Inf found in input tensor\b",
@@ -74,12 +78,16 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
             "GPUs stopped talking to each other: NCCL errors, warnings and time-outs (RCCL too)",
             _one(
                 r"\bnccl(?P<error>UnhandledCudaError|SystemError|InternalError|RemoteError|InvalidUsage|InvalidArgument)\b",
-                r"\bNCCL WARN\b",
+                # Most warnings are advice (iommu, NUMA balancing, a plugin that is not there) and harm nothing.
+                r"\bNCCL WARN .*(?:[Ff]ail(?:ed|ure)|\b[Ee]rror|[Tt]imed? ?out|[Aa]bort|[Cc]losed by|[Mm]ismatch|"
+                r"[Dd]uplicate GPU|[Uu]nhandled)",
                 r"\bNCCL (?:[Ee]rror|failure)\b",
                 r"\bWatchdog caught collective operation timeout\b",
                 r"\bSome NCCL operations have failed or timed out\b",
                 r"\bNCCL communicator (?:was|has been) aborted\b",
                 r"\bcollective operation timeout: WorkNCCL\b",
+                r"\bProcessGroupNCCL's watchdog got stuck\b|\b[Hh]eartbeat monitor timed out\b",
+                r"\bReceived a dump signal due to a collective timeout\b",
                 r"\bNCCL(?: operation)? (?:timed out|timeout)\b",
             ),
             ("error",),
@@ -97,7 +105,9 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
             "a node or a GPU of it went away",
             _one(
                 _CANCELLED + "NODE FAILURE",
-                r"srun: error: Node failure on (?P<failed>\S+)",
+                r"(?:srun|salloc|sbatch): error: Node failure on (?P<failed>\S+)",
+                r"\b(?:ORTE|PRTE) has lost communication with a remote daemon\b",
+                r"\bAn (?:ORTE|PRTE) daemon has unexpectedly failed\b",
                 r"\bGPU has fallen off the bus\b",
                 r"\buncorrectable (?:NVLink|ECC) error\b",
                 r"\bUnable to determine the device handle for GPU\b",
@@ -121,7 +131,8 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
                 r"\bNo space left on device\b",
                 r"\bDisk quota exceeded\b",
                 r"\[Errno (?:28|122)\]",
-                r"\bENOSPC\b|\bEDQUOT\b",
+                r"\b(?:ENOSPC|EDQUOT)[:)]",
+                r"\bPytorchStreamWriter failed writing file\b",
             ),
         ),
         "segfault": PresetPack(
@@ -130,6 +141,8 @@ PRESETS: Mapping[str, PresetPack] = MappingProxyType(
                 r"\bSegmentation fault\b",
                 r"\b(?i:signal):? 11\b",
                 r"\(SIGSEGV\)",
+                r"\bSIGSEGV, segmentation fault occurred\b",
+                r"(?i:\bexit code:? 139\b)",
                 r"\bsegfault at [0-9a-f]+ ip\b",
                 r"\bexitcode *: -11\b",
             ),
