@@ -8,15 +8,19 @@ Refuses to know what a message looks like; that is the action's.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from reconciler.engine.parts import Parts
 from reconciler.engine.retrying import attempted
+from reconciler.errors import StateError
 from reconciler.logic.digest import Traffic, decide
 from reconciler.model import ActionId, Outcome, OutcomeKind, PendingAction, WatcherId
 from reconciler.protocols import ActionChange, ActionContext, ActionTraits, Batch, Digested, StateWriting, Together
+
+log = logging.getLogger(__name__)
 
 #: A round begins after so many moments (`digest.gather`) at the latest, however many still join.
 MOST_MOMENTS = 10
@@ -141,9 +145,12 @@ class Courier:
         )
 
     async def _put_off(self, letters: Sequence[Letter], until: float, now: float) -> None:
-        """What had no room in the message was not begun."""
+        """What had no room was not begun; where that cannot be written, the message was sent all the same."""
         actions = [letter.action for letter in letters]
-        await self._write(ActionChange(a.id, now, not_before=until, attempts=a.attempts - 1) for a in actions)
+        try:
+            await self._write(ActionChange(a.id, now, not_before=until, attempts=a.attempts - 1) for a in actions)
+        except StateError as error:
+            log.error("%d notifications stay recorded as begun: %s", len(actions), error.message)
 
     async def _write(self, changes: Iterable[ActionChange]) -> None:
         batch = Batch(actions=tuple(changes))

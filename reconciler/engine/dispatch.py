@@ -1,7 +1,8 @@
 """Runs pending actions of one watcher, in the order they were triggered.
 
-It decides nothing about matches; the worker calls `drain` after every commit that left something pending. `ledger`
-writes what comes of it, `retrying` makes an Outcome of an exception, `courier` brings notifications together.
+It decides nothing about matches; the worker calls `drain` after every commit that left something pending. `verdicts`
+says what may run, `ledger` writes what comes of it, `retrying` makes an Outcome of an exception, `courier` brings
+notifications together.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from reconciler.engine.jobtask import JobTask
 from reconciler.engine.ledger import Ended, Ledger
 from reconciler.engine.parts import Host, Parts
 from reconciler.engine.retrying import attempted
-from reconciler.errors import ConditionError, PermanentActionError
-from reconciler.logic.advance import apply_state_action, trigger_values
+from reconciler.engine.verdicts import Judge, Verdict
+from reconciler.errors import PermanentActionError
+from reconciler.logic.advance import apply_state_action
 from reconciler.logic.compiled import CompiledAction
 from reconciler.logic.substitution import render_params
 from reconciler.model import (
@@ -29,21 +31,10 @@ from reconciler.model import (
     WatcherId,
     WatcherState,
 )
-from reconciler.protocols import ActionContext, Digested, Limit, StateReading
-from reconciler.spec.watcher import Mode
+from reconciler.protocols import ActionContext, Digested
 
-#: Actions that are refused where two jobs write one file.
-NEEDS_OWN_OUTPUT = frozenset({"cancel_job", "resubmit"})
-#: The window (seconds) of the limit of actions a minute.
-WINDOW = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """What to do with one pending action: an outcome without running it, or a wait, or (both None) run it."""
-
-    outcome: Outcome | None = None
-    wait_until: float | None = None
+#: Notifications of one watcher that are handed on together; a message holds about as many.
+MOST_COMPANIONS = 1000
 
 
 @dataclass(slots=True)
@@ -67,8 +58,7 @@ class Dispatcher:
     def __init__(self, parts: Parts, host: Host, task: JobTask, courier: Courier, identity: str) -> None:
         self._parts, self._host, self._task, self._identity = parts, host, task, identity
         self._courier = courier
-        self._ledger = Ledger(parts, task)
-        self._recent: dict[WatcherId, list[float]] = {}
+        self._ledger, self._judge = Ledger(parts, task), Judge(parts, task)
         self._turns: dict[WatcherId, asyncio.Lock] = {}
         self._running: dict[WatcherId, frozenset[ActionId]] = {}
 
@@ -96,7 +86,7 @@ class Dispatcher:
 
     async def _step(self, action: PendingAction, walk: _Walk) -> None:
         """Deal with one action of the queue."""
-        verdict = await self._verdict(action, walk.waiting)
+        verdict = await self._judge.verdict(action, walk.waiting)
         wait = verdict.wait_until
         if wait is not None and wait != action.not_before:
             self._ledger.requeue(replace(action, not_before=wait))
@@ -111,102 +101,16 @@ class Dispatcher:
         else:
             await self._ledger.finish(action.watcher_id, [(action, verdict.outcome)])
 
-    # --- deciding ---
-
-    async def _verdict(self, action: PendingAction, waiting: Mapping[tuple[int, int], float]) -> _Verdict:
-        watcher = self._task.watchers[action.watcher_id]
-        compiled = self._compiled(action)
-        if watcher.phase in (WatcherState.DISABLED, WatcherState.STOPPED):
-            return _Verdict(Outcome(OutcomeKind.SKIPPED, f"the watcher is {watcher.phase}"))
-        if compiled is None:
-            return _Verdict(Outcome(OutcomeKind.SKIPPED, "an edit of the spec took this action away"))
-        if compiled.kind.missing:
-            return _Verdict(Outcome(OutcomeKind.REFUSED, compiled.kind.missing))
-        now = self._parts.clock.now()
-        if action.not_before is not None and action.not_before > now:
-            return _Verdict(wait_until=action.not_before)
-        others = [waiting.get((action.group, other)) for other in (*compiled.needs, *compiled.on_failure)]
-        if any(other is not None for other in others):  # what it asks about is put off, or is tried again
-            return _Verdict(wait_until=max(other for other in others if other is not None))
-        unmet = await self._unmet(action, compiled)
-        if unmet:
-            return _Verdict(Outcome(OutcomeKind.SKIPPED, unmet))
-        refused = self._refused(watcher, compiled)
-        if refused:
-            return _Verdict(Outcome(OutcomeKind.REFUSED, refused))
-        return await self._limited(action, compiled, now)
-
-    def _compiled(self, action: PendingAction) -> CompiledAction | None:
-        actions = self._task.compiled[action.watcher_id].actions
-        if action.index < len(actions) and actions[action.index].type == action.type:
-            return actions[action.index]
-        return next((a for a in actions if a.type == action.type), None)
-
-    async def _unmet(self, action: PendingAction, compiled: CompiledAction) -> str:
-        """Say which of `needs`, `on_failure` and the action's own condition does not hold (empty: all hold)."""
-        if compiled.needs or compiled.on_failure:
-
-            def look_up(state: StateReading) -> Mapping[int, str]:
-                return state.group_outcomes(action.watcher_id, action.group)
-
-            outcomes = await self._parts.state.run(look_up)
-            good = (OutcomeKind.SUCCEEDED, OutcomeKind.WOULD_RUN)
-            unmet = [str(n) for n in compiled.needs if outcomes.get(n) not in good]
-            if unmet:
-                return f"it needs action {', '.join(unmet)}, which did not succeed"
-            if compiled.on_failure and all(outcomes.get(n) != OutcomeKind.FAILED for n in compiled.on_failure):
-                return "nothing it waits for failed"
-        if compiled.condition is None:
-            return ""
-        try:
-            return "" if compiled.condition.holds(self._values(action)) else "its condition is false"
-        except ConditionError as error:
-            return f"its condition cannot be told: {error.message}"
-
-    def _refused(self, watcher: Watcher, compiled: CompiledAction) -> str:
-        kind = watcher.origin.source.split(":", 1)[0]
-        allowed = self._parts.settings.policy.actions.get(kind)
-        if allowed is not None and compiled.type not in allowed:
-            return f"the settings do not allow {compiled.type} for watchers from {kind}"
-        if compiled.type in NEEDS_OWN_OUTPUT and self._task.shared_with:
-            others = ", ".join(self._task.shared_with)
-            return f"job {others} writes the same file, so nobody knows whose line this was"
-        return ""
-
-    async def _limited(self, action: PendingAction, compiled: CompiledAction, now: float) -> _Verdict:
-        """Meet the limit of actions a minute; the window is rebuilt from the ledger after a start."""
-        traits = compiled.kind.traits
-        if traits.limit is Limit.NONE or self._observes(action):
-            return _Verdict()
-        recent = self._recent.get(action.watcher_id)
-        if recent is None:
-
-            def look_up(state: StateReading) -> tuple[float, ...]:
-                return state.recent_starts(action.watcher_id, now - WINDOW)
-
-            recent = list(await self._parts.state.run(look_up))
-        recent = [at for at in recent if at > now - WINDOW]
-        self._recent[action.watcher_id] = recent
-        limit = self._parts.settings.limits.actions_per_minute
-        if len(recent) < limit:
-            return _Verdict()
-        if traits.limit is Limit.DROP:
-            return _Verdict(Outcome(OutcomeKind.RATE_LIMITED, f"more than {limit} actions a minute"))
-        return _Verdict(wait_until=min(recent) + WINDOW)
-
-    def _observes(self, action: PendingAction) -> bool:
-        return self._task.compiled[action.watcher_id].spec.mode is Mode.OBSERVE
-
     # --- doing ---
 
     async def _run(self, action: PendingAction, walk: _Walk) -> float | None:
         """Run it; return when it is tried again, None where that is over."""
-        compiled = self._compiled(action)
-        assert compiled is not None  # noqa: S101 - `_verdict` has seen it
+        compiled = self._judge.compiled(action)
+        assert compiled is not None  # noqa: S101 - the judge has seen it
         if compiled.kind.state is not None:
             await self._run_in_state(action, compiled)
-        elif self._observes(action):
-            params = render_params(action.params, self._values(action))
+        elif self._judge.observes(action):
+            params = render_params(action.params, self._judge.values(action))
             outcome = Outcome(OutcomeKind.WOULD_RUN, f"would have run with {dict(params)}")
             await self._ledger.finish(action.watcher_id, [(action, outcome)])
         elif (address := self._address(action, compiled)) and action.id not in walk.alone:
@@ -220,7 +124,7 @@ class Dispatcher:
         self._running[action.watcher_id] = frozenset({action.id})
         try:
             started = await self._ledger.begin(action)
-            self._note_start(action.watcher_id, compiled)
+            self._judge.note_start(action.watcher_id, compiled)
             came = await attempted(
                 self._parts.actions[action.type].run(self._context(started)), [started], compiled.kind.traits
             )
@@ -228,10 +132,6 @@ class Dispatcher:
             return await self._end(watcher, [(started, outcome)])
         finally:
             del self._running[action.watcher_id]
-
-    def _note_start(self, watcher_id: WatcherId, compiled: CompiledAction) -> None:
-        if compiled.kind.traits.limit is not Limit.NONE:
-            self._recent.setdefault(watcher_id, []).append(self._parts.clock.now())
 
     async def _end(self, watcher: Watcher, ended: Sequence[Ended]) -> float | None:
         """Record what came of it; return when the first of them is tried again, if it is."""
@@ -241,7 +141,7 @@ class Dispatcher:
         return None if retry is None else before + retry
 
     def _context(self, action: PendingAction) -> ActionContext:
-        values = self._values(action)
+        values = self._judge.values(action)
         return ActionContext(
             watcher=self._task.watchers[action.watcher_id],
             job=self._task.job,
@@ -256,14 +156,11 @@ class Dispatcher:
             tail=self._task.tail,
         )
 
-    def _values(self, action: PendingAction) -> Mapping[str, str | None]:
-        return trigger_values(action.trigger, self._task.job, self._task.watchers[action.watcher_id])
-
     async def _run_in_state(self, action: PendingAction, compiled: CompiledAction) -> None:
         """A state-only action that does not lead: its effect and its outcome are one transaction."""
         watcher = self._task.watchers[action.watcher_id]
         try:
-            after, metrics, result = apply_state_action(compiled, watcher, action.trigger, self._values(action))
+            after, metrics, result = apply_state_action(compiled, watcher, action.trigger, self._judge.values(action))
         except PermanentActionError as error:
             await self._ledger.finish(watcher.id, [(action, Outcome(OutcomeKind.FAILED, error.message))])
             return
@@ -311,6 +208,7 @@ class Dispatcher:
         now = self._parts.clock.now()
         gone = watcher.id not in self._task.watchers
         ended: list[Ended] = []
+        put_off: list[PendingAction] = []
         for action in actions:
             reply = replies[action.id]
             wait = reply.wait_until
@@ -323,12 +221,13 @@ class Dispatcher:
                 walk.alone.add(action.id)
                 continue
             else:
-                self._ledger.requeue(replace(action, not_before=wait))
+                put_off.append(replace(action, not_before=wait))
             walk.met.add(action.id)
             if wait is not None:
                 walk.waiting[action.group, action.index] = wait
-        if any(reply.outcome is not None for reply in replies.values()):
-            self._note_start(watcher.id, compiled)
+        self._ledger.requeue(*put_off)
+        if any(replies[action.id].outcome is not None for action in actions):
+            self._judge.note_start(watcher.id, compiled)
         if ended:
             await self._ledger.end(watcher, ended)
 
@@ -341,11 +240,13 @@ class Dispatcher:
             if other.group in groups or other.id in walk.met or (other.not_before or 0.0) > now:
                 continue
             groups.add(other.group)
-            compiled = self._compiled(other)
+            compiled = self._judge.compiled(other)
             if other.type != action.type or compiled is None or other.id in walk.alone:
                 continue
-            verdict = await self._verdict(other, walk.waiting)
-            if verdict == _Verdict() and self._address(other, compiled) == address:
+            if len(found) >= MOST_COMPANIONS:
+                break
+            verdict = await self._judge.verdict(other, walk.waiting)
+            if verdict == Verdict() and self._address(other, compiled) == address:
                 found.append(other)
         return found
 

@@ -98,14 +98,16 @@ class Ledger:
             metrics = effect[1] if effect is not None else ()
             advance = Advance(before, after, metrics=metrics, events=(*events, *more))
             self._forget(action for action, _ in ended)
-            for (action, outcome), change in zip(ended, changes, strict=True):
-                if outcome.retry_after is not None:
-                    self.requeue(replace(action, not_before=change.not_before))
+            again = [
+                replace(action, not_before=change.not_before)
+                for (action, outcome), change in zip(ended, changes, strict=True)
+                if outcome.retry_after is not None
+            ]
+            self.requeue(*again)
             try:
                 await self._task.write([advance], actions=changes)
             except BaseException:  # also a cancellation: what was not written stays in the queue
-                for action, _ in ended:
-                    self.requeue(action)
+                self.requeue(*(action for action, _ in ended))
                 raise
 
     def _event(self, watcher: Watcher, action: PendingAction, outcome: Outcome, now: float) -> Event:
@@ -143,10 +145,13 @@ class Ledger:
             queue = self._task.pending.get(watcher_id, [])
             self._task.pending[watcher_id] = [other for other in queue if other.id not in gone]
 
-    def requeue(self, action: PendingAction) -> None:
-        """Put it, or its new value, at its place in the queue."""
-        queue = [other for other in self._task.pending.get(action.watcher_id, ()) if other.id != action.id]
-        self._task.pending[action.watcher_id] = sorted([*queue, action], key=lambda a: (a.group, a.index))
+    def requeue(self, *actions: PendingAction) -> None:
+        """Put actions of one watcher, or their new values, at their place in its queue."""
+        if not actions:
+            return
+        watcher_id, new = actions[0].watcher_id, {action.id for action in actions}
+        queue = [other for other in self._task.pending.get(watcher_id, ()) if other.id not in new]
+        self._task.pending[watcher_id] = sorted([*queue, *actions], key=lambda a: (a.group, a.index))
 
 
 def _after(before: Watcher, effect: Watcher) -> Watcher:
