@@ -66,28 +66,36 @@ class Campaign:
 
     def keep_running(self) -> None:
         """See that there are always so many that print."""
-        while sum(self._runs(job) for job in self.jobs) < JOBS:
+        while sum(not self._over(job) for job in self.jobs) < JOBS:
             lines = self.chance.randrange(50, 400)
             script = JOB.replace("LINES", str(lines)).replace("SEED", str(lines))
             name = f"--job-name={self.home.name}-{len(self.jobs)}"
             self.jobs[JobId(self.far.slurm.submit(script, name, cwd=self.home))] = lines
 
-    def _runs(self, job: JobId) -> bool:
-        file = self.home / f"slurm-{job}.out"
-        return not (file.exists() and file.read_bytes().endswith(f"line {self.jobs[job]} of {self.jobs[job]}".encode()))
+    def _file(self, job: JobId) -> Path:
+        return self.home / f"slurm-{job}.out"
+
+    def _over(self, job: JobId) -> bool:
+        last = f"line {self.jobs[job]} of {self.jobs[job]}".encode()
+        return self._file(job).exists() and self._file(job).read_bytes().endswith(last)
 
     def printed(self) -> int:
         """Return how many bytes the jobs have printed: what the campaign takes for a clock."""
         return sum(file.stat().st_size for file in self.home.glob("slurm-*.out"))
 
     async def lines(self, count: int) -> None:
-        """Wait until about so many lines more were printed."""
+        """Wait until about so many lines more were printed, or nobody prints: jobs may wait for a slurmctld."""
         wanted = self.printed() + 16 * count
-        await eventually(lambda: self.printed() >= wanted or not any(map(self._runs, self.jobs)), timeout=60)
+
+        def enough() -> bool:
+            printing = any(self._file(job).exists() and not self._over(job) for job in self.jobs)
+            return self.printed() >= wanted or not printing
+
+        await eventually(enough, timeout=60)
 
     def all_printed(self) -> bool:
         """Tell whether every job has printed all it has."""
-        return not any(map(self._runs, self.jobs))
+        return all(map(self._over, self.jobs))
 
 
 async def faults(campaign: Campaign, line: Relay, seconds: float) -> Counter[str]:

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import pytest
 
+from parts.ports import free_port
 from parts.presence import missing, program
 from parts.waiting import soon
 
@@ -60,13 +61,6 @@ SlurmdLogFile={home}/slurmd.log
 NodeName={host} NodeAddr=127.0.0.1 CPUs=64 RealMemory=8000 State=UNKNOWN
 PartitionName=debug Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=YES
 """
-
-
-def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class SlurmCluster:

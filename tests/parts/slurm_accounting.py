@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from parts.ports import free_port
 from parts.presence import program
-from parts.slurm import SlurmCluster, free_port, running
+from parts.slurm import SlurmCluster, running
 from parts.waiting import soon
 
 DBD_CONF = """\

@@ -10,7 +10,6 @@ import getpass
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,6 +20,7 @@ import asyncssh
 import psutil
 import pytest
 
+from parts.ports import free_port
 from parts.presence import program
 from parts.waiting import soon
 from reconciler.model import HostName
@@ -56,12 +56,13 @@ class Sshd:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port = _free_port()
+        self.port = free_port()
         self.known_hosts = home / "known_hosts"
         self.client_key = home / "client_key"
         self._server: subprocess.Popen[bytes] | None = None
         self._more = ""
         self._starts = 0
+        self._said = 0
         self._env: Mapping[str, str] = {}
 
     def start(self) -> None:
@@ -70,7 +71,13 @@ class Sshd:
         words = " ".join(f'"{name}={value}"' for name, value in env.items())
         text = self._more + CONF.format(port=self.port, home=self.home, env=words)
         (self.home / "sshd_config").write_text(text)
+        self._starts += 1
+        self._spawn()
+        soon(self._listens, timeout=30)
+
+    def _spawn(self) -> None:
         with (self.home / "sshd.out").open("ab") as out:
+            self._said = out.tell()
             self._server = subprocess.Popen(
                 [program("sshd", "openssh-server"), "-D", "-e", "-f", str(self.home / "sshd_config")],
                 stdin=subprocess.DEVNULL,
@@ -78,8 +85,6 @@ class Sshd:
                 stderr=out,
                 start_new_session=True,
             )
-        self._starts += 1
-        soon(self._listens)
 
     def stop(self) -> None:
         """End the server and every connection."""
@@ -87,9 +92,10 @@ class Sshd:
             return
         server, self._server = self._server, None
         server.send_signal(signal.SIGSTOP)  # no new connections while the present ones end
-        for process in psutil.Process(server.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(server.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
         server.kill()
         server.wait()
 
@@ -164,15 +170,13 @@ class Sshd:
 
     def _listens(self) -> bool:
         assert self._server is not None
-        assert self._server.poll() is None, (self.home / "sshd.out").read_text()
+        said = (self.home / "sshd.out").read_text()
+        if self._server.poll() is not None:
+            assert "in use" in said[self._said :], said
+            self._spawn()  # while it was away its port was somebody else's
+            return False
         # Its own word: a connection that only asks would count among the connections.
-        return (self.home / "sshd.out").read_text().count("Server listening on") == self._starts
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+        return said.count("Server listening on") == self._starts
 
 
 def make_keys(home: Path) -> None:
