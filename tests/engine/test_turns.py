@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from parts.house import House, Jobs, SteppedClock
-from parts.waiting import eventually
+from parts.waiting import eventually as wait_for
 
 from reconciler import app
 from reconciler.engine.turns import ASKED_EVERY, Turns
 from reconciler.errors import HostUnreachableError, ReconcilerError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST
 
+eventually = partial(wait_for, timeout=30)
 DOWN = SchedulerUnavailableError("slurmctld does not answer")
 
 
@@ -57,7 +59,7 @@ async def asked_after(scheduler: Timed, seconds: float) -> None:
     """Step the clock, and see that this leads to one more question."""
     before = scheduler.asked
     scheduler.clock.at += seconds
-    await eventually(lambda: scheduler.asked == before + 1, timeout=30)
+    await eventually(lambda: scheduler.asked == before + 1)
 
 
 def told(house: House) -> str | None:
@@ -84,13 +86,13 @@ async def test_a_silent_scheduler_is_asked_rarer_and_its_return_is_seen(house: H
         for wait in (1, 1, 2, 4):
             assert listing(LOCALHOST).every == wait
             await asked_after(scheduler, wait * 1.1 + 0.1)
-        await eventually(lambda: told(house) == "8", timeout=30)
+        await eventually(lambda: told(house) == "8")
         assert listing(LOCALHOST).layer == "scheduler"
         said = await asyncio.to_thread(house.run, "status")
         assert "localhost: its scheduler is slow or silent, and is asked for its jobs every 8 s" in said.stderr
         scheduler.failing = None
         await asked_after(scheduler, 8.9)
-        await eventually(lambda: told(house) == "", timeout=30)
+        await eventually(lambda: told(house) == "")
         assert (listing(LOCALHOST).layer, listing(LOCALHOST).every) == ("", 1)
 
 

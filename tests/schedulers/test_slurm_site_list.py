@@ -44,8 +44,10 @@ def comparable(jobs: Mapping[JobId, Job]) -> dict[JobId, Job]:
 async def test_a_kept_list_says_what_squeue_says_and_slurmctld_is_not_asked(
     slurm: SlurmCluster, here: LocalTransport, tmp_path: Path, program: tuple[str, ...]
 ) -> None:
-    slurm.submit(SLEEP, "-J", "a b|c%j", "-o", "%x-%j.out", "-e", "e %j", "--comment=a mark", cwd=tmp_path)
-    slurm.submit(SLEEP, "--array=0-2", cwd=tmp_path)
+    ids = [
+        slurm.submit(SLEEP, "-J", "a b|c%j", "-o", "%x-%j.out", "-e", "e %j", "--comment=a mark", cwd=tmp_path),
+        slurm.submit(SLEEP, "--array=0-2", cwd=tmp_path),
+    ]
     asking = SlurmScheduler(LOCALHOST, here)
 
     async def all_run() -> bool:
@@ -54,7 +56,7 @@ async def test_a_kept_list_says_what_squeue_says_and_slurmctld_is_not_asked(
     await eventually(all_run, timeout=30)
     told = comparable({job.id: job for job in await asking.jobs(None)})
     kept = tmp_path / "jobs"
-    kept.write_text(slurm.command(*program))
+    kept.write_text("\n".join(slurm.command(*program, each) for each in ids))  # not those of tests before
     scheduler = reading(here, kept)
     assert comparable({job.id: job for job in await scheduler.jobs(None)}) == told  # asks for the path with a `%`
     before = ours(slurm)
