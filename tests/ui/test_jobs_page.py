@@ -10,8 +10,8 @@ import pytest
 from parts.house import House
 from parts.served import Served, serving
 from parts.waiting import eventually
-from parts.window import PATIENCE, Window, browser, window_on
-from playwright.async_api import expect
+from parts.window import PATIENCE, Window, window_on
+from playwright.async_api import Browser, expect
 
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import JobState
@@ -37,12 +37,14 @@ async def real(house: House) -> AsyncIterator[Served]:
         await house.cancel_all()
 
 
-async def test_a_real_job_is_found_and_its_output_followed_to_its_end(real: Served, tmp_path: Path) -> None:
+async def test_a_real_job_is_found_and_its_output_followed_to_its_end(
+    real: Served, chromium: Browser, tmp_path: Path
+) -> None:
     go, end = tmp_path / "go", tmp_path / "end"
     options = {"job-name": "train", "error": str(tmp_path / "job.err")}
     job_id = await real.house.submit(SCRIPT.format(go=go, end=end), wait=False, **options)
     await real.look()
-    async with browser() as running, window_on(real, running) as window:
+    async with window_on(real, chromium) as window:
         page = window.page
         await window.sign_in(to="/jobs")
         await page.get_by_role("searchbox", name="Search jobs").fill("trai")

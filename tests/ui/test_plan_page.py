@@ -12,8 +12,8 @@ from parts.house import House, Jobs
 from parts.repository import Repository, a_file
 from parts.served import Served, serving
 from parts.waiting import eventually
-from parts.window import PATIENCE, Window, browser, window_on
-from playwright.async_api import expect
+from parts.window import PATIENCE, Window, window_on
+from playwright.async_api import Browser, expect
 
 from reconciler import app
 from reconciler.api.keys import Scope
@@ -24,14 +24,14 @@ expect.set_options(timeout=PATIENCE)
 CANCEL = {"type": "cancel_job"}
 
 
-async def test_an_edit_that_waits_is_shown_with_its_fields_and_what_to_do(tmp_path: Path) -> None:
+async def test_an_edit_that_waits_is_shown_with_its_fields_and_what_to_do(tmp_path: Path, chromium: Browser) -> None:
     house = House(tmp_path, policy={"max_new_bindings": 1})
     house.scheduler = Jobs(house.outputs)
     for number in range(1, 6):
         house.scheduler.add(str(number), name=f"train <b>{number}</b>")
     house.write("calm")
     house.write("w", pattern="lost")
-    async with serving(house) as served, browser() as running, window_on(served, running) as window:
+    async with serving(house) as served, window_on(served, chromium) as window:
         page = window.page
         await eventually(lambda: len(house.rows("w")) == 5, 30)
         await window.sign_in(to="/plan")
@@ -128,14 +128,14 @@ class Sourced(House):
             yield made
 
 
-async def test_the_commit_that_was_applied_last_is_named(tmp_path: Path) -> None:
+async def test_the_commit_that_was_applied_last_is_named(tmp_path: Path, chromium: Browser) -> None:
     repository = Repository(tmp_path / "repository")
     first = repository.commit({"watchers.d/w.yaml": a_file("w")})
     source = {"type": "git", "git": str(repository.path), "path": "watchers.d", "interval": 1}
     house = Sourced(tmp_path / "house", sources=[source])
     house.scheduler = Jobs(house.outputs)
     house.scheduler.add("1")
-    async with serving(house) as served, browser() as running, window_on(served, running) as window:
+    async with serving(house) as served, window_on(served, chromium) as window:
         await eventually(lambda: house.rows("w"), 60)
         await window.sign_in(to="/plan")
         row = window.page.get_by_role("region", name="Sources").last.get_by_role("row", name=re.compile("git"))
