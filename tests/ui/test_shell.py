@@ -86,8 +86,11 @@ async def test_navigation_keeps_the_document_moves_the_focus_and_goes_back(windo
     await expect(heading).to_be_focused()
     await expect(navigation.get_by_role("link", name="Plan")).to_have_attribute("aria-current", "page")
     await expect(page).to_have_title(re.compile("Plan.*reconcile"))
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
     await page.go_back()
     await window.heading("Watchers")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     assert await page.evaluate("() => window.__same") is True
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
 

@@ -57,6 +57,9 @@ async def test_a_person_sees_what_is_watched_what_fired_and_whether_all_is_well(
     await expect(loss).to_contain_text("next in")
     await expect(loss).to_contain_text(r"loss: (?P<loss>\S+)")
     await expect(card(page, "Held")).to_contain_text("Paused")
+    asked = len([each for each in window.asked if each.endswith("/api/watchers/outline")])
+    await page.get_by_role("button", name="Refresh").click()
+    await eventually(lambda: len([e for e in window.asked if e.endswith("/api/watchers/outline")]) > asked, 30)
     await window.assert_accessible()
     await window.assert_fits_a_phone()
 

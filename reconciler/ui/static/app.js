@@ -56,6 +56,7 @@ function navigate(url, options = {}) {
 async function show(moved) {
   leaving.abort();
   leaving = new AbortController();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close(); // it belongs to the page that is left
   const signal = leaving.signal;
   const [first, ...path] = location.pathname.split("/").slice(1).map(decoded);
   const [module, title] = PAGES[first] ?? ["missing", "No such page"];
