@@ -1,1 +1,1 @@
-"""The web pages: static files alone, no Python. `app.face` has them served; where they are is its default for `pages`."""
+"""The web pages: static files alone, no Python. `app.face` has them served, from here unless `pages` says otherwise."""
