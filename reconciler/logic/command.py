@@ -18,7 +18,7 @@ from itertools import takewhile
 from reconciler.logic import substitution
 from reconciler.logic.command_find import arrange_find, arrange_wandb
 from reconciler.logic.command_interpreters import NEVER, arrange_interpreter, takes_code
-from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Simple, Word
+from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Pipeline, Simple, Word
 from reconciler.logic.command_paths import judge_path, normal
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
 from reconciler.logic.command_syntax import read_line
@@ -187,8 +187,21 @@ class _Judge:
         others = [c for c in commands if c not in grants and c.words[0].literal not in _BESIDE]
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
             yield "in a line with a command that runs code, captured values may only go to it, echo, logger and date"
-        if any(takes_code([word.literal for word in c.words]) for c in grants) and _captures(commands, self._lookup):
+        if any(map(_takes_code, grants)) and _captures(commands, self._lookup):
             yield "a line with a program that runs what it is given may hold no captured value"
+        if any(map(_fed_code, line.every_pipeline())):
+            yield "a program that runs what it reads may read neither a file nor what another program prints"
+
+
+def _takes_code(command: Simple) -> bool:
+    return takes_code([word.literal for word in command.words])
+
+
+def _fed_code(pipeline: Pipeline) -> bool:
+    """Tell whether a program that may run its input gets one: whoever wrote that is not the watcher's author."""
+    behind = pipeline.commands[1:]
+    read = [command for command in pipeline.commands if any(r.operator == "<" for r in command.redirects)]
+    return any(_takes_code(command) for command in (*behind, *read))
 
 
 def _captures(commands: Sequence[Simple], lookup: Lookup) -> bool:

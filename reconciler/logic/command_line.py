@@ -107,6 +107,14 @@ class Line:
                 for inner in _inside(command):
                     yield from inner.commands()
 
+    def every_pipeline(self) -> Iterator[Pipeline]:
+        """Yield every pipeline, those inside `$(...)` too."""
+        for pipeline in self.pipelines:
+            yield pipeline
+            for command in pipeline.commands:
+                for inner in _inside(command):
+                    yield from inner.every_pipeline()
+
 
 def _inside(command: Simple) -> Iterator[Line]:
     targets = [redirect.target for redirect in command.redirects if isinstance(redirect.target, Word)]
