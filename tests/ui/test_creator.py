@@ -17,9 +17,7 @@ from reconciler.api.keys import Scope
 
 expect.set_options(timeout=PATIENCE)
 
-SCRIPT = (
-    "echo 'epoch 1 loss: 0.5'; echo 'epoch 2 loss: 0.25'; i=0; while [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done"
-)
+SCRIPT = "echo 'epoch 1 loss: 0.5'; sleep 1; echo 'epoch 2 loss: 0.25'; i=0; while [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done"
 HOSTILE = "<img src=x onerror=alert(1)>\u202eevil"
 
 

@@ -41,7 +41,14 @@ export function pickJobs({ title, jobs, chosen, other }) {
     const count = h("span", { class: "muted small", role: "status" });
     const list = h("ul", { class: "job-list" });
     const input = h("input", { type: "search", "aria-label": "Search jobs", placeholder: "Job, name or host", autocomplete: "off", spellcheck: "false", onInput: () => later() });
-    const draw = () => replace(list, rows(jobs, input.value, picked, tell));
+    let shown = "?";
+    const draw = () => {
+      const found = rank(input.value, jobs, (job) => `${job.name} ${job.job_id} ${job.hostname} ${job.state}`);
+      const keys = found.map(keyOf).join("\n");
+      if (keys === shown) return; // a row that has the focus by now stays
+      shown = keys;
+      replace(list, rows(found, jobs.length > 0, picked, tell));
+    };
     const later = debounce(draw, 120);
     const tell = () => {
       setText(count, picked.size ? `${plural(picked.size, "job")} chosen` : "None chosen yet");
@@ -67,14 +74,13 @@ export function pickJobs({ title, jobs, chosen, other }) {
 }
 
 /**
- * @param {Job[]} jobs
- * @param {string} query
+ * @param {Job[]} found
+ * @param {boolean} any whether there are jobs at all
  * @param {Map<string, Job>} picked
  * @param {() => void} tell
  */
-function rows(jobs, query, picked, tell) {
-  const found = rank(query, jobs, (job) => `${job.name} ${job.job_id} ${job.hostname} ${job.state}`);
-  if (!found.length) return [h("li", { class: "muted" }, jobs.length ? "No job is called so." : "No jobs are known.")];
+function rows(found, any, picked, tell) {
+  if (!found.length) return [h("li", { class: "muted" }, any ? "No job is called so." : "No jobs are known.")];
   const made = found.slice(0, SHOWN).map((job) => row(job, picked, tell));
   if (found.length > SHOWN) made.push(h("li", { class: "muted small" }, `${plural(found.length - SHOWN, "more job")}: search for them.`));
   return made;

@@ -14,6 +14,8 @@ import { marked } from "./marks.js";
 const LINES = 300;
 const MOST_CHARACTERS = 300_000;
 const OWN = "";
+/** Ms between two readings of an output that may grow. */
+const AGAIN = 4000;
 
 /** @param {Desk} desk */
 export function samplePanel(desk) {
@@ -51,7 +53,14 @@ class Sample {
       h("h2", { id: "creator-sample" }, "Tried on"), h("div", { class: "row" }, this.sources, this.streams, this.again), this.text, this.count, this.box);
     this.later = debounce(() => void this.tryNow(), 220);
     this.known = "?";
+    this.asked = "";
+    this.missing = "";
     this.jobsChanged();
+    const timer = window.setInterval(() => {
+      if (!this.element.isConnected) clearInterval(timer);
+      else if (!document.hidden) void this.read(true);
+    }, AGAIN);
+    desk.ctx.signal.addEventListener("abort", () => clearInterval(timer));
   }
 
   /** Something of the form changed. */
@@ -75,11 +84,16 @@ class Sample {
     return before !== this.source;
   }
 
-  /** Read what is to be shown. */
-  async read() {
+  /**
+   * Read what is to be shown.
+   * @param {boolean} [again] only to see whether it has grown
+   */
+  async read(again = false) {
+    const job = this.desk.form.jobs.find((each) => keyOf(each) === this.source);
+    if (again && !job) return;
     this.reading.abort();
     this.reading = new AbortController();
-    const job = this.desk.form.jobs.find((each) => keyOf(each) === this.source);
+    const before = this.lines.join("\n") + this.missing;
     for (const element of [this.streams, this.again]) element.hidden = !job;
     this.text.hidden = Boolean(job);
     if (!job) {
@@ -92,11 +106,11 @@ class Sample {
       this.lines = bounded(found.lines.map((/** @type {{text: string}} */ line) => line.text));
       this.missing = found.sight === "read" ? "" : found.sight === "missing" ? "There is no such file yet." : found.reason;
     } catch (error) {
-      if (isAbort(error)) return;
+      if (isAbort(error) || again) return;
       this.lines = [];
       this.missing = errorText(error);
     }
-    await this.tryNow();
+    if (!again || before !== this.lines.join("\n") + this.missing) await this.tryNow();
   }
 
   /** Let the server's matcher look at it. */
@@ -124,11 +138,15 @@ class Sample {
     if (!this.lines.length) setText(this.count, empty);
     else setText(this.count, tried ? `${number(tried.count)} ${tried.count === 1 ? "match" : "matches"} in ${shown}` : `No pattern is tried on ${shown}`);
     const atEnd = this.box.scrollTop + this.box.clientHeight >= this.box.scrollHeight - 4;
+    const asked = JSON.stringify([this.source, this.stream, question(this.desk)]);
+    const fresh = asked !== this.asked;
+    const { scrollTop } = this.box;
+    this.asked = asked;
     replace(this.box, marked(this.lines, tried?.matches ?? []));
     this.box.hidden = this.source === OWN && !this.lines.length;
     const last = [...this.box.querySelectorAll("mark")].at(-1);
-    if (last instanceof HTMLElement) this.box.scrollTop = last.offsetTop - this.box.clientHeight / 2;
-    else if (atEnd) this.box.scrollTop = this.box.scrollHeight;
+    if (fresh && last instanceof HTMLElement) this.box.scrollTop = last.offsetTop - this.box.clientHeight / 2;
+    else this.box.scrollTop = fresh || atEnd ? this.box.scrollHeight : scrollTop;
   }
 }
 
