@@ -67,8 +67,10 @@ async function show(moved) {
   const slow = window.setTimeout(() => signal.aborted || root.hasChildNodes() || replace(root, loading("The page is being loaded…")), 400);
   replace(main, root);
   try {
+    const coming = load(module); // while the server is asked who this is
+    coming.catch(() => undefined);
     if (!(await admitted(module, signal))) return;
-    const page = await load(module);
+    const page = await coming;
     if (signal.aborted) return;
     clearTimeout(slow);
     replace(root);

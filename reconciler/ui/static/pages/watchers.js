@@ -1,6 +1,7 @@
 // @ts-check
 // `/`, `/watchers`, `/watchers/ID` and `/events`: two tabs; what is not open is not loaded.
 import { h } from "../lib/dom.js";
+import * as list from "../parts/watchers/list.js"; // what most people come for
 
 /** @type {import("../types").Page["show"]} */
 export async function show(root, ctx) {
@@ -10,7 +11,7 @@ export async function show(root, ctx) {
     const { showWatcher } = await import("../parts/watchers/one.js");
     return ctx.signal.aborted ? undefined : showWatcher(root, ctx, Number(id));
   }
-  const module = events ? await import("../parts/watchers/events.js") : await import("../parts/watchers/list.js");
+  const module = events ? await import("../parts/watchers/events.js") : list;
   if (ctx.signal.aborted) return;
   const tools = h("div", { class: "row right" });
   root.append(
