@@ -81,7 +81,9 @@ def survey(specs: Sequence[CompiledSpec], config: Path | None, last: int) -> Sur
     watched = {spec.spec.name: _Watched(spec) for spec in specs}
     with asyncio.Runner() as runner, closing(_Hosts(runner, settings)) as hosts:
         jobs = _newest(_jobs(settings, hosts), specs, last)
-        found = Survey([], 0, of=f"the last {len(jobs)} ended jobs" if jobs else "")
+        found = Survey(
+            [], 0, of=f"the {len(jobs)} jobs that ended last" if len(jobs) != 1 else "the job that ended last"
+        )
         for output in _outputs(jobs, specs):
             reason = _replay(output, watched, hosts)
             found.outputs += not reason

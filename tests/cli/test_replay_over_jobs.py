@@ -94,7 +94,7 @@ def test_markdown_says_how_often_on_how_many_outputs_and_no_log_line_breaks_it(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = replayed(house, capsys, "--last", "30", "-o", "markdown")
-    assert "**Would have fired 8 times on 4 outputs** of the last 4 ended jobs. Nothing was done." in said
+    assert "**Would have fired 8 times on 4 outputs** of the 4 jobs that ended last. Nothing was done." in said
     (line,) = [line for line in said.splitlines() if line.startswith("| Evil")]
     assert line == "| Evil \\| name | 4 | 4 | 4 | 4 | \\<b\\>\\@ada\\|\\</b\\> | log\\_event |"
     assert "Not read:\n\n- 3\\@localhost: " in said
