@@ -17,7 +17,7 @@ from reconciler.api.keys import Scope
 
 expect.set_options(timeout=PATIENCE)
 
-SCRIPT = "echo 'epoch 1 loss: 0.5'; sleep 1; echo 'epoch 2 loss: 0.25'; i=0; while [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done"
+SCRIPT = "echo 'epoch 1 loss: 0.5'; sleep 1; echo 'epoch 2 loss: 0.25'; for i in $(seq 600); do sleep 0.1; done"
 HOSTILE = "<img src=x onerror=alert(1)>\u202eevil"
 
 
@@ -27,6 +27,8 @@ async def real(house: House, chromium: Browser) -> AsyncIterator[Window]:
     async with serving(house) as served, window_on(served, chromium) as window:
         await window.sign_in()
         yield window
+        for known in served.engine.controller.discovery.known.values():
+            await served.engine.parts.hosts[known.now.host].scheduler.cancel(known.now, "the test is over")
 
 
 async def file_shown(page: Page) -> str:
