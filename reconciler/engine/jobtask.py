@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ from reconciler.model import (
     WatcherId,
     WatcherState,
 )
-from reconciler.protocols import Advance, Batch, Glimpse, Sight, StateWriting, Want
+from reconciler.protocols import Advance, Batch, Glimpse, Sight, Want
 from reconciler.spec.watcher import OutputType, StartAt
 from reconciler.state.mounts import on_network
 
@@ -64,7 +65,7 @@ class JobTask:
     """
 
     __slots__ = (
-        "_cohorts", "_dealt", "_host", "_network", "_parts", "_placed", "_quiet_since", "_stats",
+        "_cohorts", "_dealt", "_host", "_kept", "_network", "_parts", "_placed", "_quiet_since", "_stats",
         "asked", "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with",
         "watchers",
     )  # fmt: skip
@@ -83,6 +84,7 @@ class JobTask:
         self._stats: dict[StreamName, FileStat] = {}
         self._dealt: dict[StreamName, frozenset[WatcherId]] = {}  # who has dealt with all of what `_stats` saw
         self._quiet_since: float | None = None
+        self._kept: tuple[int, dict[StreamName, Want]] | None = None  # what is wanted while nothing happens
         self.asked: float | None = None  # when the newest look was asked for, where its job was known to have ended
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
@@ -93,6 +95,7 @@ class JobTask:
         """Take note of what became of the job."""
         self.job = job
         self.fresh = True
+        self._kept = None
         if not job.state.ended:
             self._quiet_since = None  # also of a job that was requeued: its end is yet to come
 
@@ -103,13 +106,14 @@ class JobTask:
         self.watchers[watcher.id] = watcher
         self.compiled[watcher.id] = compiled
         self.fresh = True
-        self._stats.clear()
+        self.forget_scans()
         self._cohorts.clear()
 
     def drop(self, watcher_id: WatcherId) -> None:
         """Let go of a watcher."""
         for table in (self.watchers, self.compiled, self.pending):
             table.pop(watcher_id, None)
+        self._kept = None
         self._cohorts.clear()
 
     @property
@@ -169,15 +173,28 @@ class JobTask:
         placed = self._placed.get((watcher_id, stream))
         return placed if placed is not None else self.watchers[watcher_id].checkpoints.get(stream, Position())
 
-    def wants(self) -> dict[StreamName, Want]:
-        """Return what to look at now."""
-        wants = {}
+    def wants(self, most: int | None = None) -> dict[StreamName, Want]:
+        """Return what to look at now, at most so many bytes of each stream.
+
+        While nothing happens these are the same values again, which costs an idle job, and its transport, next to
+        nothing.
+        """
+        limit = min(self._parts.settings.limits.look_bytes, most or sys.maxsize)
         self.asked = self._parts.clock.now() if self.job.state.ended else None
+        waits = any(self.pending.values())
+        if self._kept is not None and self._kept[0] == limit and not waits:
+            return self._kept[1]
+        wants = self._wants(limit)
+        self._kept = None if waits else (limit, wants)
+        return wants
+
+    def _wants(self, limit: int) -> dict[StreamName, Want]:
+        wants = {}
         for stream, positions in self.readers().items():
             offset = min(position.offset for position in positions.values())
             nothing_owed = not self.job.state.ended and positions.keys() <= self._dealt.get(stream, frozenset())
             known = self._stats.get(stream) if nothing_owed else None
-            wants[stream] = Want(self.paths()[stream], offset, known, CONTEXT, self._parts.settings.limits.look_bytes)
+            wants[stream] = Want(self.paths()[stream], offset, known, CONTEXT, limit)
         return wants
 
     def _reads(self, watcher: Watcher, stream: StreamName) -> bool:
@@ -286,14 +303,11 @@ class JobTask:
     async def write(self, advances: Iterable[Advance], events: tuple[Event, ...] = (), **more: Any) -> None:
         """Commit changes of this task's watchers and take the new values over; the caller holds `lock`."""
         batch = Batch(advances=tuple(advances), events=events, **more)
-
-        def work(state: StateWriting) -> Any:
-            return state.commit(batch)
-
-        committed = await self._parts.state.run(work)
+        committed = await self._parts.commits.commit(batch)
         for advance in batch.advances:
             if advance.after.id in self.watchers:
                 self.watchers[advance.after.id] = advance.after
+        self._kept = None
         for action in committed.pending:
             self.pending.setdefault(action.watcher_id, []).append(action)
 
@@ -338,6 +352,7 @@ class JobTask:
     def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:
         failed = [g.reason for g in glimpses.values() if g.sight is Sight.FAILED]
         self.problem = failed[0] if failed else ""
+        self._kept = None
         for stream, result in results.items():
             stat = glimpses[stream].stat
             if stat is None or glimpses[stream].sight is not Sight.READ:
@@ -353,6 +368,7 @@ class JobTask:
 
     def forget_scans(self) -> None:
         """After a commit that failed: nothing read since the last one counts."""
+        self._kept = None
         self._stats.clear()
 
     # --- for people and actions ---

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.engine.controller import Controller, PassReport
@@ -114,13 +113,13 @@ async def look(host: Host, tasks: Sequence[JobTask]) -> list[dict[StreamName, Gl
     """
     wants: list[Want] = []
     places: list[tuple[int, StreamName]] = []
+    share = max(LEAST, LOOK_BUDGET // max(1, sum(len(task.paths()) for task in tasks)))
+    share = 1 << share.bit_length() - 1  # a power of two, so that a job more or less leaves the wants as they were
     for number, task in enumerate(tasks):
-        for stream, want in task.wants().items():
+        for stream, want in task.wants(share).items():
             wants.append(want)
             places.append((number, stream))
     seen: list[dict[StreamName, Glimpse]] = [{} for _ in tasks]
-    share = max(LEAST, LOOK_BUDGET // max(1, len(wants)))
-    wants = [replace(want, limit=share) if want.limit > share else want for want in wants]
     if wants:
         for (number, stream), glimpse in zip(places, await host.transport.look(wants), strict=True):
             seen[number][stream] = glimpse

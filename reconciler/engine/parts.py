@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from reconciler.engine.committing import Commits
 from reconciler.errors import Problem
 from reconciler.model import HostName, StoredSpec
 from reconciler.protocols import Clock, OutsideAction, Scheduler, Sink, Source, SourceFile, State, Transport
@@ -50,7 +51,8 @@ class Parts:
     """Everything an engine works with.
 
     `parse(file, cached)` reads a source file, `cached` being what an earlier `ParsedFile.cache` of it said; `parse_key`
-    names the cache entry. `revive` reads a stored spec. `kinds` and `actions` hold every action type by name.
+    names the cache entry. `revive` reads a stored spec. `kinds` and `actions` hold every action type by name. `commits`
+    writes what ticks commit, many together.
     """
 
     settings: Settings
@@ -64,3 +66,7 @@ class Parts:
     parse: Callable[[SourceFile, str | None], ParsedFile]
     parse_key: Callable[[SourceFile], str]
     revive: Callable[[StoredSpec], WatcherSpec | None]
+    commits: Commits = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "commits", Commits(self.state))

@@ -61,6 +61,7 @@ class Reader:
         self._heap: list[tuple[float, int, JobKey]] = []
         self._count = itertools.count()  # keys have no order of their own
         self._by_path: dict[str, JobKey] = {}
+        self._paths: dict[JobKey, tuple[str, ...]] = {}
         self._wake = asyncio.Event()
         self._failures = 0
         self._oldest = math.inf  # when the oldest of the outputs that are being looked at was due
@@ -70,14 +71,21 @@ class Reader:
         """Look at this job from now on, at once for the first time."""
         key = worker.task.job.key
         self._workers[key] = worker
-        self._by_path.update(dict.fromkeys(worker.task.paths().values(), key))
+        self._note_paths(key, worker)
         self.arm(key, self._parts.clock.now())
+
+    def _note_paths(self, key: JobKey, worker: Worker | None) -> None:
+        for path in self._paths.pop(key, ()):
+            if self._by_path.get(path) == key:
+                del self._by_path[path]
+        if worker is not None:
+            self._paths[key] = tuple(worker.task.paths().values())
+            self._by_path.update(dict.fromkeys(self._paths[key], key))
 
     def refresh(self, worker: Worker) -> None:
         """Its job or its watchers changed: its paths may be others, and a look is due now."""
         key = worker.task.job.key
-        self._by_path = {path: k for path, k in self._by_path.items() if k != key}
-        self._by_path.update(dict.fromkeys(worker.task.paths().values(), key))
+        self._note_paths(key, worker)
         worker.nudged = True
         self.arm(key, self._parts.clock.now())
 
@@ -85,7 +93,7 @@ class Reader:
         """Look no more."""
         self._workers.pop(key, None)
         self._due.pop(key, None)
-        self._by_path = {path: k for path, k in self._by_path.items() if k != key}
+        self._note_paths(key, None)
 
     def due(self, key: JobKey) -> float | None:
         """Return when a job is looked at next; None: not before somebody asks."""

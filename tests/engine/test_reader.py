@@ -139,6 +139,41 @@ async def test_an_idle_job_is_looked_at_less_and_less_often(house: House, jobs: 
         assert waits[-1] == 300.0
 
 
+async def test_what_is_wanted_of_an_idle_job_is_the_same_until_something_happens(house: House, jobs: Jobs) -> None:
+    house.write("w", pattern=r"hit \d", interval_seconds=3600)
+    out = jobs.add()
+    out.write_text("hit 1\n")
+    async with stand(house, jobs) as here:
+        (worker,) = here.workers.values()
+        here.reader.follow(worker)
+        await eventually(lambda: house.matched() == ["hit 1"] and not worker.busy, timeout=20)
+        task = worker.task
+        (idle,) = task.wants(65_536).values()
+        assert idle.known is not None
+        assert next(iter(task.wants(65_536).values())) is idle
+        assert next(iter(task.wants(131_072).values())).limit == 131_072
+        with out.open("a") as file:
+            file.write("hit 2\n")
+        here.reader.arm(task.job.key, here.parts.clock.now())
+        await eventually(lambda: house.matched() == ["hit 1", "hit 2"] and not worker.busy, timeout=20)
+        assert next(iter(task.wants(65_536).values())).offset == out.stat().st_size
+        jobs.finish()
+        task.meet(jobs.listed[task.job.id])
+        assert next(iter(task.wants(65_536).values())).known is None
+
+
+async def test_the_files_of_jobs_are_known_by_path_while_they_are_followed(house: House, jobs: Jobs) -> None:
+    house.write("w", pattern="hit")
+    outs = [jobs.add(str(number)) for number in range(3)]
+    async with stand(house, jobs) as here:
+        for worker in here.workers.values():
+            here.reader.follow(worker)
+            here.reader.refresh(worker)
+        assert sorted(here.reader.paths()) == sorted(map(str, outs))
+        here.reader.forget(here.workers["1"].task.job.key)
+        assert sorted(here.reader.paths()) == sorted(map(str, (outs[0], outs[2])))
+
+
 async def test_a_host_that_does_not_answer_is_asked_ever_less_and_caught_up_with(house: House, jobs: Jobs) -> None:
     house.write("w", pattern=r"hit \d")
     out = jobs.add()
