@@ -53,6 +53,7 @@ class _Watch:
     """
 
     compiled: CompiledSpec
+    members: int
     first: int
     bare: bool
     name: str
@@ -79,7 +80,7 @@ class Replay:
         for compiled in specs:
             name = compiled.spec.name
             bare = not render and compiled.condition is None and not compiled.members
-            watch = _Watch(compiled, len(self._owner), bare, name, builtin_values(job, name))
+            watch = _Watch(compiled, compiled.members, len(self._owner), bare, name, builtin_values(job, name))
             self._owner += [watch] * len(compiled.rules)
         self._render = render
         self._cuts: list[int] = []
@@ -155,21 +156,24 @@ class Replay:
             for index in hit.patterns:
                 yield from self._of(index, hit)
 
-    def _of(self, index: int, hit: LineHit) -> Iterator[Replayed]:
+    def _of(self, index: int, hit: LineHit) -> list[Replayed]:
+        """Return what the pattern made of the line; a list, since a generator for each would be felt."""
         watch = self._owner[index]
+        made = []
         for match in self._patterns.matches(index, hit, StreamName.STDOUT):
             if watch.bare:
-                yield Replayed(watch.name, match, None, ())
-            elif not watch.compiled.members or self._all_seen(watch, index - watch.first):
-                yield self._replayed(watch, match)
+                made.append(Replayed(watch.name, match, None, ()))
+            elif not watch.members or self._all_seen(watch, index - watch.first):
+                made.append(self._replayed(watch, match))
             else:
                 watch.variables.update(match.captures)
+        return made
 
     @staticmethod
     def _all_seen(watch: _Watch, member: int) -> bool:
         """Of `patterns.all`, the match that completes the set counts; `within` needs times, which an output lacks."""
         watch.seen.add(member)
-        if len(watch.seen) < watch.compiled.members:
+        if len(watch.seen) < watch.members:
             return False
         watch.seen.clear()
         return True
