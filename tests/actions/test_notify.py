@@ -93,9 +93,9 @@ async def test_several_go_as_one_message_as_urgent_as_the_most_urgent(
 async def test_a_service_that_takes_little_gets_as_many_as_it_takes(
     this_machine: LocalTransport, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import apprise
+    from apprise.plugins.custom_json import NotifyJSON
 
-    monkeypatch.setattr(apprise.plugins.custom_json.NotifyJSON, "body_maxlen", 900)
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", 900)
     contexts = [a_context({"message": f"{n} " + "x" * 300}, transport=this_machine) for n in range(9)]
     sent = await make(None, channels(apprise_address(webhook))).run_together(contexts)
     ((_, got),) = webhook.got

@@ -91,7 +91,7 @@ class Meter:
     def cpu(self) -> float:
         """Return the seconds of CPU so far."""
         used = self.process.cpu_times()
-        return used.user + used.system
+        return float(used.user + used.system)
 
 
 def settings_for(home: Path, hosts: Sequence[FarHost], listed: float) -> Settings:
@@ -232,8 +232,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in {"hosts": 5, "jobs": 5000, "watchers": 20_000}.items():
         parser.add_argument(f"--{name}", type=int, default=default)
-    for name, default in {"rate": 2000.0, "seconds": 120.0, "interval": 5.0, "listed": 30.0, "hits": 0.1}.items():
-        parser.add_argument(f"--{name}", type=float, default=default)
+    for name, seconds in {"rate": 2000.0, "seconds": 120.0, "interval": 5.0, "listed": 30.0, "hits": 0.1}.items():
+        parser.add_argument(f"--{name}", type=float, default=seconds)
     parser.add_argument("--long", action="store_true", help="30 minutes")
     options = parser.parse_args()
     options.seconds = 1800.0 if options.long else options.seconds

@@ -59,7 +59,7 @@ def replayed(house: House, capsys: pytest.CaptureFixture[str], *words: str) -> s
 
 
 def counted(house: House, capsys: pytest.CaptureFixture[str], last: int) -> dict[str, Any]:
-    found = json.loads(replayed(house, capsys, "--last", str(last), "-o", "json"))
+    found: dict[str, Any] = json.loads(replayed(house, capsys, "--last", str(last), "-o", "json"))
     return {row["watcher"]: (row["outputs"], row["matches"], row["fires"]) for row in found.pop("watchers")} | found
 
 
