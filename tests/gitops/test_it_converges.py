@@ -63,7 +63,11 @@ class _Wrapped:
 
 
 class World(RuleBasedStateMachine):
-    """`files`: file name -> watcher in it. `let_go`: names that somebody deleted; these alone may be stopped."""
+    """`files`: file name -> watcher in it. `let_go`: names that somebody deleted; these alone may be stopped.
+
+    `unseen`: files that no pass has read under their name. What is bad there is nobody's last good version, and what
+    stood elsewhere before was deleted.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,6 +76,7 @@ class World(RuleBasedStateMachine):
         self.jobs: Jobs = self.house.with_jobs()
         self.files: dict[str, str] = {}
         self.bad: set[str] = set()
+        self.unseen: set[str] = set()
         self.let_go: set[str] = set()
         self.held: set[int] = set()
         self.number = 0
@@ -109,7 +114,8 @@ class World(RuleBasedStateMachine):
         fresh = f"moved-{self.number}"
         (self.house.watchers / f"{file}.yaml").rename(self.house.watchers / f"{fresh}.yaml")
         self.house._settle(self.house.watchers)
-        if file in self.bad:  # what is bad and stands elsewhere is nobody's last good version: it was deleted
+        self.unseen.add(fresh)
+        if file in self.bad:
             self.let_go.add(self.files[file])
             self.bad.add(fresh)
         self.files[fresh] = self.files.pop(file)
@@ -143,6 +149,8 @@ class World(RuleBasedStateMachine):
         path.write_text(text, encoding="latin-1")
         self.house._settle(path)
         self.bad.add(file)
+        if file in self.unseen:
+            self.let_go.add(self.files[file])
         for _ in range(passes):
             self._clock().at += 200
             self._pass()
@@ -199,7 +207,10 @@ class World(RuleBasedStateMachine):
 
     def _pass(self) -> PassReport:
         """One pass as under cron."""
-        return asyncio.run(self.house.once())
+        report = asyncio.run(self.house.once())
+        if self.house.watchers.exists():
+            self.unseen &= self.bad
+        return report
 
     @rule(at=st.integers(0, 5), behind=st.booleans())
     def crash(self, at: int, behind: bool) -> None:
@@ -260,6 +271,8 @@ class World(RuleBasedStateMachine):
     # --- by the way ---
 
     def _put(self, file: str, name: str, **fields: Any) -> None:
+        if file not in self.files:
+            self.unseen.add(file)
         self.house.write(name, file=f"{file}.yaml", **{"pattern": "hit", **fields})
         self.files[file] = name
         self.bad.discard(file)
