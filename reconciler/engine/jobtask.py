@@ -20,7 +20,7 @@ from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.deadlines import next_due
-from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed
+from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed, next_take
 from reconciler.logic.selecting import started
 from reconciler.model import (
     LOCALHOST,
@@ -65,7 +65,7 @@ class JobTask:
     """
 
     __slots__ = (
-        "_cohorts", "_dealt", "_host", "_kept", "_network", "_parts", "_placed", "_quiet_since", "_stats",
+        "_cohorts", "_dealt", "_host", "_kept", "_network", "_parts", "_placed", "_quiet_since", "_stats", "_takes",
         "asked", "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with",
         "watchers",
     )  # fmt: skip
@@ -89,6 +89,7 @@ class JobTask:
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
         self._network: bool | None = None
+        self._takes: dict[StreamName, int | None] = {}  # bytes that one tick can deal with, where a look brought more
         self.shared_with: tuple[str, ...] = ()  # other jobs that write the same file
 
     def meet(self, job: Job) -> None:
@@ -194,7 +195,9 @@ class JobTask:
             offset = min(position.offset for position in positions.values())
             nothing_owed = not self.job.state.ended and positions.keys() <= self._dealt.get(stream, frozenset())
             known = self._stats.get(stream) if nothing_owed else None
-            wants[stream] = Want(self.paths()[stream], offset, known, CONTEXT, limit)
+            wants[stream] = Want(
+                self.paths()[stream], offset, known, CONTEXT, min(limit, self._takes.get(stream) or limit)
+            )
         return wants
 
     def _reads(self, watcher: Watcher, stream: StreamName) -> bool:
@@ -357,6 +360,7 @@ class JobTask:
             stat = glimpses[stream].stat
             if stat is None or glimpses[stream].sight is not Sight.READ:
                 continue
+            self._takes[stream] = next_take(self._takes.get(stream), glimpses[stream], result)
             if result.settled or self.job.state.ended:
                 self._stats[stream] = stat
                 self._dealt[stream] = frozenset(result.positions.keys() - result.owed)

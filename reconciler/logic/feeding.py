@@ -78,6 +78,18 @@ def cohorts(positions: Mapping[WatcherId, Position], compiled: Mapping[WatcherId
     return tuple(made)
 
 
+def next_take(take: int | None, glimpse: Glimpse, result: StreamResult) -> int | None:
+    """Return how many bytes the next look should bring at most, None: as many as it may; `take` is that of this one.
+
+    What a look brings and a tick leaves is read again, so a stream whose lines cost much is read in smaller pieces.
+    """
+    reached = max((position.offset for position in result.positions.values()), default=0)
+    dealt = max(0, reached - glimpse.start)
+    if len(glimpse.data) - dealt > SLICE // 2:
+        return max(SLICE, dealt)
+    return None if take is None or len(glimpse.data) < take else 2 * take
+
+
 @dataclass(frozen=True, slots=True)
 class Feeding:
     """What stays the same for one look at one stream.

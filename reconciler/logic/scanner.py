@@ -25,6 +25,8 @@ _CARRIAGE_RETURN = 0x0D
 #: A pattern that ran out of time on so many lines of one `feed` is left out for the rest of it; each time it gets
 # half the time.
 MAX_OVERRUNS = 8
+#: Bytes of a line on which a search in linear time is no slow one.
+ORDINARY = 1024
 #: Seconds that a search gets at least, however little is left of the budget.
 LEAST = 0.001
 
@@ -322,6 +324,8 @@ class StreamScanner:
 
     def _within_time(self, index: int, hit: LineHit) -> list[Found]:
         """Find, with less and less time for a pattern that used up its time before: many such lines hold up no one."""
+        if len(hit.raw) <= ORDINARY and self.patterns.patterns[index].finder is not None:
+            return self.patterns.find(index, hit)
         slow = self._slow.get(index, 0)
         if slow >= MAX_OVERRUNS:
             raise OverTime

@@ -13,7 +13,7 @@ from parts.core import CANCEL, NOW, PAUSE, a_job, a_match, a_spec, a_watcher, co
 from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
-from reconciler.logic.feeding import BUDGET, CONTEXT, SLICE, Feeding, StreamResult, cohorts, feed
+from reconciler.logic.feeding import BUDGET, CONTEXT, SLICE, Feeding, StreamResult, cohorts, feed, next_take
 from reconciler.model import HEAD_BYTES, FileStat, Job, JobState, Position, StreamName, Watcher, WatcherId
 from reconciler.protocols import Glimpse, Sight
 
@@ -291,6 +291,26 @@ def test_a_burst_that_uses_up_its_time_goes_on_with_the_next_look_and_loses_noth
     assert stream.texts[1] == [f"n={n}" for n in range(1000)]
 
 
+@pytest.mark.parametrize(
+    ("take", "brought", "dealt", "following"),
+    [
+        (None, 16 * SLICE, 16 * SLICE, None),
+        (None, 16 * SLICE, SLICE, SLICE),
+        (None, 16 * SLICE, 10, SLICE),
+        (None, 16 * SLICE, 3 * SLICE, 3 * SLICE),
+        (SLICE, SLICE, SLICE - 10, 2 * SLICE),
+        (2 * SLICE, 2 * SLICE, SLICE, SLICE),
+        (2 * SLICE, 10, 10, None),
+    ],
+)
+def test_a_look_brings_about_as_much_as_the_one_before_could_deal_with(
+    take: int | None, brought: int, dealt: int, following: int | None
+) -> None:
+    result = StreamResult(positions={WatcherId(1): Position(offset=1000 + dealt)})
+    glimpse = Glimpse(Sight.READ, start=1000, data=b"x" * brought)
+    assert next_take(take, glimpse, result) == following
+
+
 def test_a_last_line_is_not_finished_before_the_time_is_found_to_read_up_to_it() -> None:
     ended = a_job(JobState.COMPLETED, started=NOW - 50)
     stream = Stream(NUMBER, file=File(b"n=1\n" + b"x\n" * SLICE + b"n=2"), job=ended)
@@ -314,7 +334,9 @@ def test_a_pattern_that_runs_over_its_time_is_shown_and_told_once() -> None:
     assert (other.last_error, stream.texts[2]) == ("", ["n=1"])
 
 
-def test_a_line_with_more_matches_than_are_kept_is_told() -> None:
+def test_a_line_with_more_matches_than_are_kept_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.logic.scanner.LIMIT", 60.0)  # matches run out first, however slow the machine is
+    monkeypatch.setattr("reconciler.logic.feeding.BUDGET", 60.0)
     stream = Stream({"pattern": "a", "max_triggers": None}, file=File(b"a" * 20_000 + b"\n"))
     stream.read()
     assert stream.watchers[WatcherId(1)].last_error == "pattern: only the first 10000 matches were kept on line 1"
