@@ -192,12 +192,12 @@ GOLDEN: dict[str, list[Said]] = {
              at("2021-08-12T10:22:30"), None, None, 604800, None, "long"),
     ],
     "scontrol_23.02_oneliner.txt": [
-        Said("270", "submit.script", "user1", S.COMPLETED, "COMPLETED", "/home/user1/work/slurm-270.out",
+        Said("270", "submit.script", "user1", S.COMPLETED, "COMPLETED", "/home/user1/runs/slurm-270.out",
              at("2023-10-11T11:08:17"), at("2023-10-11T11:08:17"), at("2023-10-11T11:13:17"), None, 0, "main"),
     ],
     # a limit that is no limit is none
     "scontrol_23.02_odd_numbers.txt": [
-        Said("270", "submit.script", "user1", S.COMPLETED, "COMPLETED", "/home/user1/work/slurm-270.out",
+        Said("270", "submit.script", "user1", S.COMPLETED, "COMPLETED", "/home/user1/runs/slurm-270.out",
              at("2023-10-11T11:08:17"), at("2023-10-11T11:08:17"), at("2023-10-11T11:13:17"), None, 0, "main"),
     ],
 }
