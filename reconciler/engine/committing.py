@@ -41,11 +41,17 @@ class Commits:
         return await done
 
     async def _write(self) -> None:
+        group: list[Waiting] = []
         try:
             while self._waiting:
                 self._waiting = [each for each in self._waiting if not each[1].done()]
                 group, self._waiting = _first_group(self._waiting)
                 await self._together(group)
+        except BaseException as error:  # the writer ends: those who wait are told, else they wait for ever
+            _fail([*group, *self._waiting], error)
+            self._waiting = []
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
             self._writing = None
 
@@ -92,9 +98,11 @@ class Commits:
         return await self._state.run(work)
 
 
-def _fail(group: Sequence[Waiting], error: Exception) -> None:
+def _fail(group: Sequence[Waiting], error: BaseException) -> None:
     for _, done in group:
-        if not done.done():
+        if isinstance(error, asyncio.CancelledError):
+            done.cancel()
+        elif not done.done():
             done.set_exception(error)
 
 

@@ -142,3 +142,28 @@ async def test_a_batch_whose_caller_left_before_its_turn_is_dropped_and_the_othe
     state.let.set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert [[int(a.after.id) for a in batch.advances] for batch in state.written] == [[1], [2, 4]]
+
+
+class Gone(BaseException):
+    """The process is gone at this instant."""
+
+
+async def test_a_writer_that_ends_leaves_nobody_waiting() -> None:
+    state = Slow()
+
+    def dies(batch: Batch) -> Committed:
+        raise Gone
+
+    state.commit = dies  # type: ignore[method-assign]
+    tasks = await started(Commits(state), [advance(n) for n in range(3)])
+    state.let.set()
+    async with asyncio.timeout(20):
+        assert [type(each) for each in await asyncio.gather(*tasks, return_exceptions=True)] == [Gone] * 3
+
+
+async def test_a_writer_that_is_cancelled_cancels_those_who_wait() -> None:
+    tasks = await started(Commits(Slow()), [advance(n) for n in range(3)])
+    next(task for task in asyncio.all_tasks() if task.get_name() == "commits").cancel()
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(each) for each in found] == [asyncio.CancelledError] * 3
