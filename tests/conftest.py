@@ -1,6 +1,6 @@
 """What holds for every test: an environment of its own, no task or child process left behind, real parts as fixtures.
 
-Warnings are errors (see pyproject.toml). Tests with the marker `slurm` run in one worker: they share one controller.
+Warnings are errors (see pyproject.toml). A module's tests with SLURM or a browser run in one worker: they share it.
 """
 
 from __future__ import annotations
@@ -34,14 +34,17 @@ _PARTS_WITH_SERVERS = ("slurm", "ssh")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the leak check around every coroutine test; tests with SLURM go into one worker, and those with a browser."""
+    """Put the leak check around every coroutine test; a module's tests with SLURM or a browser go into one worker."""
     for item in items:
         if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(inspect.unwrap(item.obj)):
             item.fixturenames.insert(0, "no_leaked_tasks")  # set up first, so torn down after all others
-        if item.get_closest_marker("slurm"):
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-        elif isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+        if item.get_closest_marker("slurm") or (isinstance(item, pytest.Function) and "chromium" in item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run twice as many workers as there are cores: most tests wait for SLURM, sshd or a browser."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)
