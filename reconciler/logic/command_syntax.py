@@ -37,6 +37,10 @@ _OPEN, _CLOSE = "\ue000", "\ue001"  # private use: no shell gives them a meaning
 _PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
 _REDIRECTS: Mapping[str, Literal[">", ">>", "<"]] = {">": ">", ">>": ">>", "<": "<"}
+#: What the grammar sees of bytes beyond ASCII: a character of words without a meaning, as they are to a shell. Its
+#: scanner hands characters to C's `isalnum`, which reads outside its table for large ones and ends the process
+#: (https://github.com/tree-sitter/tree-sitter-bash/issues/337).
+_MASK = bytes(byte if byte < 0x80 else ord(",") for byte in range(256))
 #: None of these has a place in an unquoted word; the grammar keeps them out, and this does not rely on it.
 _SHELL_CHARACTERS = frozenset("$`\"'&|;<>(){}#\\ \t")
 
@@ -55,7 +59,7 @@ def read_line(parts: Sequence[str | Captured]) -> Line:
     if not text:
         raise CommandSyntaxError("there is no command")
     source = text.encode()
-    root = _parser().parse(source).root_node
+    root = _parser().parse(source.translate(_MASK)).root_node
     if root.has_error:
         raise CommandSyntaxError("this is no complete shell line")
     reader = _Reader(source, captured)
@@ -233,7 +237,7 @@ class _Reader:
         yield from self._quoted(start, end)
 
     def _quoted(self, start: int, end: int) -> Iterator[Atom]:
-        text = self._source[start:end].decode()
+        text = self._slice(start, end)
         if re.search(r"(?<!\\)(?:\\\\)*[`$\"]", text):
             raise CommandSyntaxError(f"a backtick, dollar or quote inside {self._shown(text)!r}")
         yield from self._places(text, lambda part: re.sub(r'\\([$`"\\])', r"\1", part))
@@ -273,7 +277,13 @@ class _Reader:
         return children
 
     def _text(self, node: Node) -> str:
-        return self._source[node.start_byte : node.end_byte].decode()
+        return self._slice(node.start_byte, node.end_byte)
+
+    def _slice(self, start: int, end: int) -> str:
+        try:
+            return self._source[start:end].decode()
+        except UnicodeDecodeError as error:
+            raise CommandSyntaxError("a character that the grammar takes apart: quote it") from error
 
     def _shown(self, text: str) -> str:
         return _PLACE.sub(lambda place: self._captured[int(place[1])].written, text)

@@ -23,6 +23,8 @@ ALLOWED = [
     "cp model.pt checkpoints/model_loss_$loss.pt",
     "cp best_model.pt milestones/model_95pct.pt",
     "echo hello world",
+    "mkdir -p \U0001f600/größe && cp 模型.pt \U0001f600/größe",
+    'echo é=1 \u00a0\u2003 "{\U0001f600" > größe.txt',
     "echo 'it''s' \"fine\" -n \\; and\\ so on",
     "echo -n no newline",
     "echo costs $$5",

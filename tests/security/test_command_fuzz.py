@@ -33,7 +33,7 @@ PIECES = sorted(
     names(
         "a.txt b/c *.pt $x ${x} -l -n -- 2>&1 .$x $x* [$x] -t -t$x .. /tmp/canary ../canary ( ) `forbidden` || & $$x"
         " =$x --target-directory=$x ! $(cat_$x)/.. .$(echo)/x ? [a-z]* *$x ~ - ${x:-y} # {a,b} é -p2>&1 $(forbidden)"
-        " <<<x ; | <(forbidden) && > >> < $ -delete -exec -c A=1 if fi { } $(("
+        " <<<x ; | <(forbidden) && > >> < $ -delete -exec -c A=1 if fi { } $(( {\U0001f600"
     )
 )
 heads = st.sampled_from(
@@ -146,6 +146,14 @@ def script_of(text: str, policy: CommandPolicy, captured: str) -> Script | None:
         return render_command(text, policy, {"x": captured})
     except (CommandRefusedError, CommandSyntaxError):
         return None
+
+
+#: They ended the process when the grammar's scanner saw them.
+@pytest.mark.parametrize(
+    "text", ["{\U00031860", "echo {\U00100000", "echo {a $(ls {\U0001f600)", "cp a {\U0010fffd,b}"]
+)
+def test_no_character_reaches_the_scanner_that_it_has_no_table_for(text: str) -> None:
+    assert check_command(text, CommandPolicy(workdir="/job"))
 
 
 bounded = settings(
