@@ -166,7 +166,7 @@ bounded = settings(
 def test_every_text_is_judged_and_none_makes_the_judge_fail(text: str, captured: str) -> None:
     policy = CommandPolicy(workdir="/job", interpreters=True)
     problems = check_command(text, policy)
-    if script_of(text, policy, captured):
+    if script_of(text, policy, captured) and captured:  # where an empty value stands, the author wrote all of the word
         assert problems == (), "what is refused as it is written is refused with values too"
 
 
