@@ -93,9 +93,9 @@ class Applier:
             watcher_event(w, EventType.WATCHER_CREATED, now, result=c.reason)
             for w, c in zip(watchers, creations, strict=True)
         )
-        batch = Batch(
-            create=watchers, create_events=made, events=tuple(events), put_specs=self._changed_specs(plan), **more
-        )
+        specs = self._changed_specs(plan)
+        moved = tuple(spec for spec in specs if self._moved(spec))
+        batch = Batch(create=watchers, create_events=made, events=tuple(events), put_specs=specs, moved=moved, **more)
         if batch == Batch():
             return
 
@@ -104,6 +104,7 @@ class Applier:
 
         committed = await self._parts.state.run(work)
         self._stored = {d.name: d.stored() for d in plan.resolution.desired.values()}
+        await self._fleet.move({spec.name: spec.origin for spec in moved})
         for watcher, change in zip(committed.created, creations, strict=True):
             if change.after is not None and watcher.phase.live:
                 self._fleet.put(watcher, known[change.job], change.after.spec)
@@ -113,6 +114,11 @@ class Applier:
         waiting = {change.name for change in plan.withheld if change.after is not None}
         stored = {d.name: d.stored() for d in plan.resolution.desired.values() if d.name not in waiting}
         return tuple(spec for name, spec in stored.items() if self._stored.get(name) != spec)
+
+    def _moved(self, spec: StoredSpec) -> bool:
+        """Tell whether this is what was applied, in another file, line or commit."""
+        old = self._stored.get(spec.name)
+        return old is not None and old.digest == spec.digest and old.origin != spec.origin
 
     def remember(self, specs: Sequence[StoredSpec]) -> None:
         """Say what the state holds already, so that only differences are written."""

@@ -18,6 +18,7 @@ from reconciler.logic.telling import action_event
 from reconciler.model import (
     ActionStatus,
     JobKey,
+    Origin,
     Outcome,
     OutcomeKind,
     PendingAction,
@@ -124,6 +125,14 @@ class Fleet:
         if task is not None:
             task.put(watcher, self.compiled(spec, digest or watcher.spec_digest))
         return task
+
+    async def move(self, origins: Mapping[WatcherName, Origin]) -> None:
+        """Tell the watchers of these specs where they stand now; the state holds it already."""
+        for task in self.tasks.values() if origins else ():
+            if any(watcher.name in origins for watcher in task.watchers.values()):
+                async with task.lock:  # a tick that is under way would put the old values back
+                    for watcher in tuple(task.watchers.values()):
+                        task.watchers[watcher.id] = replace(watcher, origin=origins.get(watcher.name, watcher.origin))
 
     def forget(self, key: JobKey) -> None:
         """End the task of a job."""

@@ -56,6 +56,7 @@ class Batch:
     advances: tuple[Advance, ...] = ()
     actions: tuple[ActionChange, ...] = ()
     put_specs: tuple[StoredSpec, ...] = ()
+    moved: tuple[StoredSpec, ...] = ()  # they stand elsewhere now, and are the same: their watchers are told
     drop_specs: tuple[WatcherName, ...] = ()
     jobs: tuple[Job, ...] = ()  # seen now: inserted, or updated but for what binding was decided on
     finished: tuple[JobKey, ...] = ()  # their streams were read to their end and their watchers completed

@@ -24,6 +24,7 @@ from reconciler.state.rows import (
     event_row,
     job_row,
     metric_row,
+    moved_row,
     spec_columns,
     spec_row,
     watcher_row,
@@ -41,6 +42,7 @@ def write_batch(connection: Connection, batch: Batch, now: float) -> Committed:
     many(sql.SEE_JOB, (job_row(job, now) for job in batch.jobs))
     created = _create(connection, batch.create, now)
     pending = _advance(connection, batch.advances, now)
+    many(sql.MOVE_WATCHERS, map(moved_row, batch.moved))
     _step_actions(many, batch.actions)
     many(
         sql.DROP_SPEC, ({"named": name} for name in batch.drop_specs)

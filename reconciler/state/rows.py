@@ -271,6 +271,11 @@ def spec_row(spec: StoredSpec) -> dict[str, Any]:
     }
 
 
+def moved_row(spec: StoredSpec) -> dict[str, Any]:
+    """Return what tells the watchers of a spec where it stands now."""
+    return {"named": spec.name, "of_digest": spec.digest, **_origin_columns(spec.origin)}
+
+
 def spec_from(row: Row[Any]) -> StoredSpec:
     """Return the spec of a row of `specs`."""
     return StoredSpec(WatcherName(row.name), row.digest, row.body, _origin_from(row), row.missing_since)

@@ -85,6 +85,9 @@ DROP_CHECKPOINT = delete(_CHECKPOINTS).where(
     _CHECKPOINTS.c.watcher_id == bindparam("of_watcher"), _CHECKPOINTS.c.stream == bindparam("of_stream")
 )
 UPDATE_WATCHER = update(WATCHERS).where(WATCHERS.c.id == bindparam("row"))
+MOVE_WATCHERS = update(WATCHERS).where(
+    WATCHERS.c.name == bindparam("named"), WATCHERS.c.spec_digest == bindparam("of_digest")
+)
 CHECKED = UPDATE_WATCHER.values(last_check=bindparam("moment"))
 UPDATE_ACTION = update(ACTIONS).where(ACTIONS.c.id == bindparam("row"))
 NOTE_START = insert(_STARTS).from_select(

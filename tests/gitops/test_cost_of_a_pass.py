@@ -63,5 +63,21 @@ async def test_a_file_that_moved_is_told_with_its_new_place(house: House, tmp_pa
         (house.watchers / "a.yaml").rename(house.watchers / "z.yaml")
         house._settle(house.watchers)
         await engine.controller.pass_()
+        assert {
+            Path(w.origin.file).name for task in engine.controller.fleet.tasks.values() for w in task.watchers.values()
+        } == {"z.yaml"}
     with house.state() as state:
         assert [Path(spec.origin.file).name for spec in state.specs()] == ["z.yaml"]
+        assert [Path(watcher.origin.file).name for watcher in state.watchers()] == ["z.yaml"]
+
+
+async def test_a_watcher_that_only_moved_down_its_file_is_not_changed_but_tells_its_new_line(house: House) -> None:
+    out = house.with_jobs().add()
+    path = house.write("a")
+    await house.once()
+    path.write_text("# a comment\n" + path.read_text())
+    house._settle(path)
+    out.write_text("hit 1\n")
+    await house.once()
+    assert [event.data["spec_line"] for event in house.events("watcher.triggered")] == [2]
+    assert house.events("watcher.updated") == ()
