@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -26,7 +26,7 @@ from reconciler.engine.places import events_path as events_path
 from reconciler.engine.places import keys_path as keys_path
 from reconciler.engine.places import state_path as state_path
 from reconciler.errors import ConfigurationError, Problem
-from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
+from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec, WatcherState
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
 from reconciler.registry import Made, Plugin, builtin, discover, installed
 from reconciler.settings import Settings
@@ -339,7 +339,7 @@ async def face(
 
     `pages`: a folder of static files for everybody, where it has an `index.html`.
     """
-    from reconciler.api.application import follow_states, make_app
+    from reconciler.api.application import make_app
     from reconciler.api.audit import AuditLog
     from reconciler.api.desk import Desk, Tools
     from reconciler.api.keys import Keyring
@@ -351,7 +351,11 @@ async def face(
         return policy_warnings(located, path, settings, source)
 
     reading = Reading(state_path(settings), settings.state.busy_timeout)
-    follow_states(feed, engine.controller)
+
+    def states(ids: Collection[int]) -> Awaitable[Mapping[int, WatcherState]]:
+        return engine.parts.state.run(lambda state: state.states(ids))
+
+    feed.states = states
     desk = Desk(
         parts=engine.parts, identity=engine.identity, controller=engine.controller, daemon=engine.daemon,
         reading=reading, dropins=Dropins(api_directory(settings)), keyring=Keyring(keys_path(settings)),

@@ -32,15 +32,11 @@ from reconciler.api import (
 from reconciler.api.bounds import SecurityHeaders, WholeBodies
 from reconciler.api.desk import Desk
 from reconciler.api.exposition import Meter, make_registry
-from reconciler.api.feed import Feed
 from reconciler.api.gate import Gate, Rules
 from reconciler.api.limits import Limits
 from reconciler.api.pages import DeepLinks
 from reconciler.api.refusals import Flaw, Refusal, refusal_of
-from reconciler.engine.controller import Controller
 from reconciler.errors import ReconcilerError
-from reconciler.events import Event, EventType
-from reconciler.model import HostName, JobId, JobKey, WatcherState
 
 log = logging.getLogger(__name__)
 
@@ -69,21 +65,6 @@ def make_app(desk: Desk, hosts: Iterable[str], pages: Path | None = None) -> ASG
     gate = Gate(inner, rules, desk.keyring, strangers, known, desk.audit)
     whole = SecurityHeaders(Meter(gate, registry), files)
     return DeepLinks(whole, files) if "/" in files else whole
-
-
-def follow_states(feed: Feed, controller: Controller) -> None:
-    """Let the feed tell what state a watcher is in: as its job's task has it, and after its end as the event says."""
-    ends = {
-        EventType.WATCHER_COMPLETED: WatcherState.COMPLETED,
-        EventType.WATCHER_DISABLED: WatcherState.DISABLED,
-    }
-
-    def state_of(event: Event) -> WatcherState | None:
-        task = controller.fleet.tasks.get(JobKey(HostName(event.hostname), JobId(event.job_id)))
-        watcher = task.watchers.get(event.watcher_id) if task and event.watcher_id is not None else None
-        return watcher.state if watcher else ends.get(event.type)
-
-    feed.state_of = state_of
 
 
 def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:

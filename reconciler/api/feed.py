@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -97,14 +97,14 @@ class Subscriber:
 class Feed:
     """protocols.Sink over all subscribers.
 
-    `state_of` tells a watcher's present state, and is set once the engine is there.
+    `states` tells the states of watchers as they are committed, and is set once the state is there.
     """
 
     def __init__(self, most_subscribers: int, most_notes: int) -> None:
         self._most_subscribers, self._most_notes = most_subscribers, most_notes
         self._subscribers: set[Subscriber] = set()
-        self._states: dict[int, WatcherState] = {}
-        self.state_of: Callable[[Event], WatcherState | None] = lambda event: None
+        self._told: dict[int, WatcherState] = {}
+        self.states: Callable[[Collection[int]], Awaitable[Mapping[int, WatcherState]]] | None = None
         self.last_seq = 0
         self.dropped = 0
         self.closed = False
@@ -136,9 +136,11 @@ class Feed:
         """Hand the events to every subscriber's queue."""
         self.last_seq = events[-1].seq if events else self.last_seq
         if not self._subscribers:
-            self._states.clear()
+            self._told.clear()
             return
-        notes = [note for event in events for note in (event_note(event), *self._changes(event))]
+        ids = {event.watcher_id for event in events if event.watcher_id is not None}
+        states = await self.states(ids) if ids and self.states is not None else {}
+        notes = [note for event in events for note in (event_note(event), *self._changes(event, states))]
         for subscriber in self._subscribers:
             before = subscriber.losses
             subscriber.offer(notes)
@@ -154,19 +156,19 @@ class Feed:
         for subscriber in self._subscribers:
             subscriber.close()
 
-    def _changes(self, event: Event) -> list[Note]:
+    def _changes(self, event: Event, states: Mapping[int, WatcherState]) -> list[Note]:
         """Return what an event means for the state of its watcher, where that is news."""
         if event.watcher_id is None:
             return []
         body = {"watcher_id": event.watcher_id, "job_id": event.job_id, "hostname": event.hostname, "seq": event.seq}
         if event.type is EventType.WATCHER_STOPPED:
-            self._states.pop(event.watcher_id, None)
+            self._told.pop(event.watcher_id, None)
             return [Note(event.seq, str(event.job_id), to_text({"type": "watcher_deleted", **body}))]
-        state = self.state_of(event)
-        if state is None or self._states.get(event.watcher_id) is state:
+        state = states.get(event.watcher_id)
+        if state is None or self._told.get(event.watcher_id) is state:
             return []
-        if len(self._states) >= _MOST_STATES:
-            self._states.clear()
-        self._states[event.watcher_id] = state
+        if len(self._told) >= _MOST_STATES:
+            self._told.clear()
+        self._told[event.watcher_id] = state
         text = to_text({"type": "watcher_state_change", **body, "state": state.value})
         return [Note(event.seq, str(event.job_id), text)]

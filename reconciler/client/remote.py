@@ -6,7 +6,7 @@ Answers what reading commands need; checkpoints, actions that wait and the like 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -90,6 +90,10 @@ class RemoteState:
             return _watcher(self._client.watcher(watcher_id, stopped=True))
         except UsageError:
             return None
+
+    def states(self, ids: Collection[int]) -> Mapping[int, WatcherState]:
+        """Return what state each of these watchers is in."""
+        return {watcher.id: watcher.state for watcher in self.watchers() if watcher.id in ids}
 
     def page(self, wanted: WatcherFilter) -> WatcherPage:
         """Return the first page of a filter."""

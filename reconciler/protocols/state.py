@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from reconciler.events import Event
-from reconciler.model import JobKey, MetricPoint, PendingAction, Request, StoredSpec, Watcher, WatcherId
+from reconciler.model import (
+    JobKey,
+    MetricPoint,
+    PendingAction,
+    Request,
+    StoredSpec,
+    Watcher,
+    WatcherId,
+    WatcherState,
+)
 from reconciler.protocols.batches import Batch, Committed
 from reconciler.protocols.questions import (
     EventFilter,
@@ -45,6 +54,10 @@ class StateReading(Protocol):
 
     def watcher(self, watcher_id: int) -> Watcher | None:
         """Return one watcher; None where there is none of this id."""
+        ...
+
+    def states(self, ids: Collection[int]) -> Mapping[int, WatcherState]:
+        """Return what state each of these watchers is in; those that are no more are left out."""
         ...
 
     def page(self, wanted: WatcherFilter) -> WatcherPage:

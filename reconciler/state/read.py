@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,12 @@ class StateReader:
         if not 0 < watcher_id <= _LARGEST_ID:
             return None
         return next(iter(self._watchers([_WATCHERS.c.id == watcher_id])), None)
+
+    def states(self, ids: Collection[int]) -> Mapping[int, WatcherState]:
+        """Return what state each of these watchers is in."""
+        query = select(_WATCHERS.c.id, _WATCHERS.c.state).where(_WATCHERS.c.id.in_(ids))
+        with self._reading() as connection:
+            return {row.id: WatcherState(row.state) for row in connection.execute(query)}
 
     def page(self, wanted: WatcherFilter) -> WatcherPage:
         """Return one page of watchers, newest first, with the specs in force under their names."""

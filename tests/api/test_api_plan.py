@@ -31,7 +31,8 @@ async def test_drift_bad_files_and_what_was_applied_are_told(served: Served) -> 
 
     async def plan() -> Any:
         found = await served.get("/api/plan")
-        return found if found["problems"] and found["drift"] else None
+        bad = sum(each["bad_files"] for each in found["sources"])
+        return found if found["problems"] and found["drift"] and bad else None
 
     told = await eventually(plan, 20)
     assert [(d["watcher"], d["job_id"], d["reason"]) for d in told["drift"]] == [("good", "1", "looking at it")]

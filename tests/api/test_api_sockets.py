@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,7 +224,11 @@ async def test_a_slow_subscriber_slows_nobody() -> None:
 async def test_a_state_is_told_when_it_is_news() -> None:
     feed = Feed(1, 100)
     state = WatcherState.ACTIVE
-    feed.state_of = lambda event: state
+
+    async def states(ids: Collection[int]) -> dict[int, WatcherState]:
+        return dict.fromkeys(ids, state)
+
+    feed.states = states
     subscriber = feed.subscribe(None)
     assert subscriber is not None
     await feed.write([an_event(1), an_event(2)])
@@ -235,7 +240,7 @@ async def test_a_state_is_told_when_it_is_news() -> None:
 
 async def test_a_feed_without_subscribers_makes_no_texts() -> None:
     feed = Feed(1, 10)
-    feed.state_of = lambda event: pytest.fail("nobody listens")
+    feed.states = lambda ids: pytest.fail("nobody listens")
     await feed.write([an_event(1)])
     assert feed.last_seq == 1
 
