@@ -5,7 +5,8 @@ axe-core comes with its package and is run through the debugger's door, so the p
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -16,6 +17,7 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 
 from parts.presence import program
 from parts.served import Served
+from parts.waiting import soon
 from reconciler.api.keys import LINK_LIFE, KeyKind, Scope
 
 QUIET = (
@@ -160,11 +162,29 @@ async def window_on(served: Served, running: Browser, **context: Any) -> AsyncIt
         await opened.close()
 
 
+@pytest.fixture(scope="session")
+def chromium_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The debugging port of one Chromium for all tests of this process: each start of one costs a second."""
+    profile = tmp_path_factory.mktemp("chromium")
+    told = profile / "DevToolsActivePort"
+    command = [program("chromium"), *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            soon(lambda: told.exists() and told.read_text().count("\n"), timeout=60)
+            yield int(told.read_text().split()[0])
+        finally:
+            running.terminate()
+
+
 @pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A browser of the test's own."""
-    async with browser() as running:
-        yield running
+async def chromium(chromium_port: int) -> AsyncIterator[Browser]:
+    """The browser; what a test opens in it ends with the test."""
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{chromium_port}")
+        try:
+            yield running
+        finally:
+            await running.close()
 
 
 @pytest.fixture
