@@ -127,7 +127,8 @@ class Sshd:
         assert self._server is not None
         held = [psutil.Process(self._server.pid), *self.connections]
         for process in held:
-            process.send_signal(signal.SIGSTOP)
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended since it was listed
+                process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
