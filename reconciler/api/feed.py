@@ -1,4 +1,4 @@
-"""Events to WebSocket subscribers: a sink that never waits. Whoever is too slow is told to refetch.
+"""Events to WebSocket subscribers: a sink that waits for none of them. Whoever is too slow is told to refetch.
 
 Each message is made into text once, however many subscribers there are. The engine calls `write`, `sockets` the rest.
 """
@@ -134,12 +134,14 @@ class Feed:
 
     async def write(self, events: Sequence[Event]) -> None:
         """Hand the events to every subscriber's queue."""
-        self.last_seq = events[-1].seq if events else self.last_seq
+        newest = events[-1].seq if events else self.last_seq
         if not self._subscribers:
             self._told.clear()
+            self.last_seq = newest
             return
         ids = {event.watcher_id for event in events if event.watcher_id is not None}
         states = await self.states(ids) if ids and self.states is not None else {}
+        self.last_seq = newest  # not before: a heartbeat that names it says that all up to there was handed on
         notes = [note for event in events for note in (event_note(event), *self._changes(event, states))]
         for subscriber in self._subscribers:
             before = subscriber.losses

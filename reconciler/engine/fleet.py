@@ -128,11 +128,11 @@ class Fleet:
 
     async def move(self, origins: Mapping[WatcherName, Origin]) -> None:
         """Tell the watchers of these specs where they stand now; the state holds it already."""
-        for task in self.tasks.values() if origins else ():
+        for task in tuple(self.tasks.values()) if origins else ():  # tasks come and go while a lock is waited for
             if any(watcher.name in origins for watcher in task.watchers.values()):
                 async with task.lock:  # a tick that is under way would put the old values back
-                    for watcher in tuple(task.watchers.values()):
-                        task.watchers[watcher.id] = replace(watcher, origin=origins.get(watcher.name, watcher.origin))
+                    for watcher in [each for each in task.watchers.values() if each.name in origins]:
+                        task.watchers[watcher.id] = replace(watcher, origin=origins[watcher.name])
 
     def forget(self, key: JobKey) -> None:
         """End the task of a job."""

@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from reconciler.api import sockets
 from reconciler.api.feed import Feed, Subscriber, event_note
 from reconciler.events import Event, EventType
-from reconciler.model import JobId, WatcherId, WatcherState
+from reconciler.model import Hold, HoldKind, JobId, WatcherId, WatcherState
+from reconciler.protocols import Advance, Batch
 
 
 @pytest.fixture
@@ -236,6 +237,34 @@ async def test_a_state_is_told_when_it_is_news() -> None:
     await feed.write([an_event(3)])
     changes = [note.seq for note in subscriber.take() if "watcher_state_change" in note.text]
     assert changes == [1, 3]
+
+
+async def test_no_seq_is_named_before_its_events_were_handed_on() -> None:
+    feed = Feed(1, 10)
+    named = []
+
+    async def states(ids: Collection[int]) -> dict[int, WatcherState]:
+        named.append(feed.last_seq)
+        return {}
+
+    feed.states = states
+    feed.subscribe(None)
+    await feed.write([an_event(1), an_event(2)])
+    await feed.write([an_event(3)])
+    assert named == [0, 2]
+
+
+async def test_a_state_is_told_as_it_was_committed_though_the_task_has_not_heard_of_it(job: Served) -> None:
+    before = job.house.row("one")
+    hold = Hold(HoldKind.MANUAL, "somebody", "", 1.0)
+    after = replace(before, holds=(hold,))
+    told = replace(an_event(1, job_id="1"), type=EventType.WATCHER_SUSPENDED, watcher_id=before.id)
+    batch = Batch(advances=(Advance(before, after, events=(told,)),))
+    async with job.socket() as socket:
+        await socket.next("initial")
+        await job.engine.parts.state.run(lambda state: state.commit(batch))
+        job.engine.daemon.tell()
+        await until(socket, "watcher_state_change", watcher_id=before.id, state="paused")
 
 
 async def test_a_feed_without_subscribers_makes_no_texts() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,25 @@ async def test_a_file_that_moved_is_told_with_its_new_place(house: House, tmp_pa
     with house.state() as state:
         assert [Path(spec.origin.file).name for spec in state.specs()] == ["z.yaml"]
         assert [Path(watcher.origin.file).name for watcher in state.watchers()] == ["z.yaml"]
+
+
+async def test_tasks_may_end_while_others_are_told_that_their_watchers_moved(house: House) -> None:
+    jobs = house.with_jobs()
+    jobs.add("1")
+    jobs.add("2")
+    house.write("a")
+    async with house.engine() as engine:
+        await engine.controller.pass_()
+        fleet = engine.controller.fleet
+        first, second = fleet.tasks.values()
+        (watcher,) = first.watchers.values()
+        origin = replace(watcher.origin, line=7)
+        async with first.lock:
+            moving = asyncio.create_task(fleet.move({watcher.name: origin}))
+            await asyncio.sleep(0)
+            fleet.forget(second.job.key)
+        await moving
+        assert [each.origin for each in first.watchers.values()] == [origin]
 
 
 async def test_a_watcher_that_only_moved_down_its_file_is_not_changed_but_tells_its_new_line(house: House) -> None:

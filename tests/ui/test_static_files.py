@@ -1,4 +1,4 @@
-"""What the pages are made of: no way for text to become a program, nothing from elsewhere, sizes, types."""
+"""What the pages are made of: no way for text to become a program, nothing from elsewhere, sizes."""
 
 from __future__ import annotations
 
