@@ -44,9 +44,8 @@ class JobState(StrEnum):
 _END_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.CANCELLED, JobState.UNKNOWN})
 
 
-@dataclass(frozen=True, slots=True)
-class JobKey:
-    """What makes a job itself: ids are reused by schedulers and are the same on two hosts."""
+class JobKey(NamedTuple):
+    """What makes a job itself: ids are reused by schedulers and are the same on two hosts. Hashed very often."""
 
     host: HostName
     id: JobId

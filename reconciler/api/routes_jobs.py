@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -104,7 +103,7 @@ def _within(glimpse: Glimpse, offset: int) -> Glimpse:
     """Behind the end of a file there is nothing; a look from there begins at the file's start, since it was cut."""
     if glimpse.stat is None or offset <= glimpse.stat.size:
         return glimpse
-    return replace(glimpse, start=glimpse.stat.size, data=b"")
+    return glimpse._replace(start=glimpse.stat.size, data=b"")
 
 
 def _output(

@@ -22,10 +22,11 @@ Waiting = tuple[Batch, "asyncio.Future[Committed]"]
 
 
 class Commits:
-    """See the module."""
+    """See the module. `room`: held from a tick's begin to its commit, so that ten thousand do not all wait at once."""
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.room = asyncio.Semaphore(2 * MOST_BATCHES)
         self._waiting: list[Waiting] = []
         self._writing: asyncio.Task[None] | None = None
 

@@ -68,6 +68,7 @@ class Controller:
         self._scripts = Scripts(parts)
         self._applier = Applier(parts, self.fleet)
         self._loaded = False
+        self._settled = (-1, -1)
         self._before: tuple[object, ...] = ()
         self._told: tuple[Problem, ...] | None = None
         self._stored: tuple[StoredSpec, ...] = ()
@@ -93,8 +94,11 @@ class Controller:
             self._before = ()  # until all of it is applied: a pass that breaks off is made again
             await self._plan_and_apply(readings, report, approve)
             self._before = () if report.applied else _content_of(readings)
-        self._note_shared()
-        await self._finish_unwatched()
+        stand = (self.discovery.turn, self.fleet.turn)
+        if stand != self._settled:  # both walk over all jobs
+            self._note_shared()
+            await self._finish_unwatched()
+            self._settled = stand
         return report
 
     async def _looked(self, list_jobs: bool, patience: float | None) -> tuple[Sequence[Reading], Seen]:

@@ -43,6 +43,7 @@ class Daemon:
         self._requests = Requests(parts, controller, drains=False)
         self._leaving: list[Worker] = []
         self._workers: dict[JobKey, Worker] = {}
+        self._done: list[Worker] = []  # whose jobs' work is done, which is yet to be recorded
         self._readers = {
             name: Reader(parts, host, controller.discovery.answering) for name, host in parts.hosts.items()
         }
@@ -205,7 +206,9 @@ class Daemon:
 
     def _ready(self, worker: Worker, result: TickResult | None) -> None:
         self._pump.wake()
-        if not worker.done:
+        if worker.done:
+            self._done.append(worker)
+        else:
             self._readers[worker.task.job.host].ready(worker, result)
 
     def _part(self, key: JobKey) -> None:
@@ -231,10 +234,13 @@ class Daemon:
 
     async def _finish_done(self) -> None:
         """Record jobs whose work is done; their workers have ended by themselves."""
-        for key in [key for key, worker in self._workers.items() if worker.done]:
-            await self._controller.finished(key)  # first: broken off here, it is done again at the end
-            if key in self._workers:
-                self._part(key)
+        for worker in tuple(self._done):
+            key = worker.task.job.key
+            if self._workers.get(key) is worker:
+                await self._controller.finished(key)  # first: broken off here, it is done again at the end
+                if self._workers.get(key) is worker:
+                    self._part(key)
+            self._done.remove(worker)
             self._pump.wake()
 
     async def _end(self, loops: list[asyncio.Task[None]]) -> None:

@@ -36,6 +36,7 @@ class Discovery:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.known: dict[JobKey, KnownJob] = {}
+        self.turn = 0  # counts changes of `known`
         self.answering = Answering(parts)
         self._turns = Turns(parts)
         self.heard: set[HostName] = set()  # hosts whose newest answer, of this process, is among `known`
@@ -56,6 +57,7 @@ class Discovery:
 
         jobs, listed = await self._parts.state.run(look_up)
         self.known = {job.now.key: job for job in jobs}
+        self.turn += 1
         self._listed = {host: float(at) if at else None for host, at in listed.items()}
 
     @property
@@ -181,6 +183,7 @@ class Discovery:
             self._turns.was_told(host, pace)
         self._listed[host] = now
         self.known.update(changed)
+        self.turn += bool(changed)
         self.heard.add(host)
         return set(changed)
 
@@ -189,7 +192,9 @@ class Discovery:
         known = self.known.get(job.key)
         if known is None or not _same(known.now, job):
             return KnownJob(job, job, now)
-        job = replace(job, stdout=job.stdout or known.now.stdout, stderr=job.stderr or known.now.stderr)
+        stdout, stderr = job.stdout or known.now.stdout, job.stderr or known.now.stderr
+        if (stdout, stderr) != (job.stdout, job.stderr):
+            job = replace(job, stdout=stdout, stderr=stderr)
         if job == known.now or (known.finished and job.state.ended):
             return None
         return KnownJob(known.first, job, now, finished=known.finished and job.state.ended)
@@ -200,6 +205,7 @@ class Discovery:
         if done:
             await self._commit(Batch(finished=done))
             self.known.update({key: replace(self.known[key], finished=True) for key in done})
+            self.turn += 1
 
     async def _commit(self, batch: Batch) -> Committed:
         def work(state: StateWriting) -> Committed:
@@ -210,6 +216,7 @@ class Discovery:
     def forget(self, present: Mapping[JobKey, KnownJob]) -> None:
         """After retention: drop what the state no longer has."""
         self.known = {key: job for key, job in self.known.items() if key in present}
+        self.turn += 1
 
 
 def _same(known: Job, job: Job) -> bool:

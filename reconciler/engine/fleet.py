@@ -86,6 +86,7 @@ class Fleet:
     def __init__(self, parts: Parts, identity: str) -> None:
         self._parts, self._identity = parts, identity
         self.tasks: dict[JobKey, JobTask] = {}
+        self.turn = 0  # counts changes of the set of tasks
         self.dispatchers: dict[JobKey, Dispatcher] = {}
         self._compiled: dict[str, CompiledSpec] = {}
         self._courier: Courier | None = None
@@ -114,6 +115,7 @@ class Fleet:
             from reconciler.engine.dispatch import Dispatcher
             from reconciler.engine.jobtask import JobTask
 
+            self.turn += 1
             self.tasks[key] = JobTask(self._parts, host, known.now)
             self._courier = self._courier or Courier(self._parts)
             self.dispatchers[key] = Dispatcher(self._parts, host, self.tasks[key], self._courier, self._identity)
@@ -136,6 +138,7 @@ class Fleet:
 
     def forget(self, key: JobKey) -> None:
         """End the task of a job."""
+        self.turn += 1
         self.tasks.pop(key, None)
         self.dispatchers.pop(key, None)
 
@@ -170,8 +173,10 @@ class Fleet:
         events: list[Event] = []
         now = self._parts.clock.now()
         for action in pending:
-            task = next((t for t in self.tasks.values() if action.watcher_id in t.watchers), None)
             watcher = watchers.get(action.watcher_id)
+            task = self.tasks.get(watcher.job) if watcher is not None else None
+            if task is not None and action.watcher_id not in task.watchers:
+                task = None
             if watcher is None or (task is None and watcher.phase is not WatcherState.STOPPED):
                 continue  # its host is not among those of this process, which says nothing about it
             begun = action.status is ActionStatus.STARTED

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.engine import outputs
 from reconciler.engine.parts import Host, Parts
@@ -20,11 +20,10 @@ from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.deadlines import next_due
-from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, StreamResult, cohorts, feed, next_take
+from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, KnownStream, StreamResult, cohorts, feed
 from reconciler.logic.selecting import started
 from reconciler.model import (
     LOCALHOST,
-    FileStat,
     Job,
     PendingAction,
     Position,
@@ -43,6 +42,15 @@ log = logging.getLogger(__name__)
 ALL_MATCHES, LEAST_MATCHES = 50_000, 100
 #: A watcher with so many actions waiting reads no further until some of them have run.
 MOST_WAITING = 10_000
+_NOTHING = KnownStream()
+
+
+class _Kept(NamedTuple):
+    """What holds while nothing happens: with this limit, these are the wants; and when time alone wants a tick."""
+
+    limit: int
+    wants: dict[StreamName, Want]
+    due: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +66,11 @@ class TickResult:
 
 
 class JobTask:
-    """All watchers of one job.
-
-    `lock` is held while values change; `settled_at` (clock time) is when an ended job's output may be taken as
-    complete.
-    """
+    """All watchers of one job. `lock` is held while their values change."""
 
     __slots__ = (
-        "_cohorts", "_dealt", "_host", "_kept", "_network", "_parts", "_placed", "_quiet_since", "_stats", "_takes",
-        "asked", "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with",
-        "watchers",
+        "_cohorts", "_host", "_kept", "_known", "_network", "_parts", "_placed", "_quiet_since", "asked", "checked",
+        "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
@@ -81,15 +84,13 @@ class JobTask:
         self.quiet = 0
         self.problem = ""
         self.fresh = True  # its job or its set of watchers changed since the reader was told
-        self._stats: dict[StreamName, FileStat] = {}
-        self._dealt: dict[StreamName, frozenset[WatcherId]] = {}  # who has dealt with all of what `_stats` saw
+        self._known: dict[StreamName, KnownStream] = {}
         self._quiet_since: float | None = None
-        self._kept: tuple[int, dict[StreamName, Want]] | None = None  # what is wanted while nothing happens
+        self._kept: _Kept | None = None
         self.asked: float | None = None  # when the newest look was asked for, where its job was known to have ended
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
         self._network: bool | None = None
-        self._takes: dict[StreamName, int | None] = {}  # bytes that one tick can deal with, where a look brought more
         self.shared_with: tuple[str, ...] = ()  # other jobs that write the same file
 
     def meet(self, job: Job) -> None:
@@ -125,6 +126,11 @@ class JobTask:
 
     def due(self) -> float | None:
         """Return when a stored deadline wants a tick; None: never."""
+        if self._kept is not None and not self.job.state.ended and not any(self.pending.values()):
+            return self._kept.due
+        return self._due()
+
+    def _due(self) -> float | None:
         dues = [next_due(self.compiled[w.id], w, self.job) for w in self.watchers.values()]
         dues += [a.not_before for queue in self.pending.values() for a in queue]
         if self.job.state.ended:
@@ -183,21 +189,20 @@ class JobTask:
         limit = min(self._parts.settings.limits.look_bytes, most or sys.maxsize)
         self.asked = self._parts.clock.now() if self.job.state.ended else None
         waits = any(self.pending.values())
-        if self._kept is not None and self._kept[0] == limit and not waits:
-            return self._kept[1]
+        if self._kept is not None and self._kept.limit == limit and not waits:
+            return self._kept.wants
         wants = self._wants(limit)
-        self._kept = None if waits else (limit, wants)
+        self._kept = None if waits else _Kept(limit, wants, self._due())
         return wants
 
     def _wants(self, limit: int) -> dict[StreamName, Want]:
         wants = {}
         for stream, positions in self.readers().items():
             offset = min(position.offset for position in positions.values())
-            nothing_owed = not self.job.state.ended and positions.keys() <= self._dealt.get(stream, frozenset())
-            known = self._stats.get(stream) if nothing_owed else None
-            wants[stream] = Want(
-                self.paths()[stream], offset, known, CONTEXT, min(limit, self._takes.get(stream) or limit)
-            )
+            known = self._known.get(stream, _NOTHING)
+            nothing_owed = not self.job.state.ended and positions.keys() <= set(known.dealt)
+            stat = known.stat if nothing_owed else None
+            wants[stream] = Want(self.paths()[stream], offset, stat, CONTEXT, min(limit, known.take or limit))
         return wants
 
     def _reads(self, watcher: Watcher, stream: StreamName) -> bool:
@@ -226,26 +231,30 @@ class JobTask:
         """Deal with what one look saw and with every due deadline, in one transaction."""
         async with self.lock:
             await self._place_at_end(glimpses)
-            now = self._parts.clock.now()
-            ticks = {w.id: self._start(w, now) for w in self.watchers.values()}
-            final = self._final(glimpses, now)
-            results = self._feed(glimpses, ticks, final)
-            grew = any(result.grew for result in results.values())
-            more = any(result.more for result in results.values())
-            blind = any(glimpse.sight is Sight.FAILED for glimpse in glimpses.values())
+            async with self._parts.commits.room:  # held for nothing that waits for a host
+                return await self._deal(glimpses)
+
+    async def _deal(self, glimpses: Mapping[StreamName, Glimpse]) -> TickResult:
+        now = self._parts.clock.now()
+        ticks = {w.id: self._start(w, now) for w in self.watchers.values()}
+        final = self._final(glimpses, now)
+        results = self._feed(glimpses, ticks, final)
+        grew = any(result.grew for result in results.values())
+        more = any(result.more for result in results.values())
+        blind = any(glimpse.sight is Sight.FAILED for glimpse in glimpses.values())
+        for tick in ticks.values():
+            tick.deadlines(blind=blind)
+        finished = final and not more and all(r.settled for r in results.values())
+        waits = any(tick.again for tick in ticks.values())
+        woken = any(w.state is WatcherState.PAUSED and not ticks[w.id].after.holds for w in self.watchers.values())
+        if finished and not waits and not woken and not self.blocked:
             for tick in ticks.values():
-                tick.deadlines(blind=blind)
-            finished = final and not more and all(r.settled for r in results.values())
-            waits = any(tick.again for tick in ticks.values())
-            woken = any(w.state is WatcherState.PAUSED and not ticks[w.id].after.holds for w in self.watchers.values())
-            if finished and not waits and not woken and not self.blocked:
-                for tick in ticks.values():
-                    tick.job_ended()
-            await self._commit(ticks, results, now)
-            self._after_look(glimpses, results)
-            self.checked = now
-            self.quiet = 0 if grew else self.quiet + 1
-            return TickResult(more or waits or woken, grew, self._done())
+                tick.job_ended()
+        await self._commit(ticks, results, now)
+        self._after_look(glimpses, results)
+        self.checked = now
+        self.quiet = 0 if grew else self.quiet + 1
+        return TickResult(more or waits or woken, grew, self._done())
 
     def _start(self, watcher: Watcher, now: float) -> WatcherTick:
         limits = self._parts.settings.limits
@@ -347,7 +356,7 @@ class JobTask:
         if self._quiet_since is None:
             known = [s.mtime_ns / 1e9 for s in stats.values()]
             self._quiet_since = min(now, max([*known, self.job.ended if self.job.ended is not None else now]))
-        elif any(self._stats.get(s) not in (None, stat) for s, stat in stats.items()):
+        elif any(self._known.get(s, _NOTHING).stat not in (None, stat) for s, stat in stats.items()):
             self._quiet_since = now
         due = self.settle_due()
         return due is not None and self.asked >= due
@@ -357,15 +366,7 @@ class JobTask:
         self.problem = failed[0] if failed else ""
         self._kept = None
         for stream, result in results.items():
-            stat = glimpses[stream].stat
-            if stat is None or glimpses[stream].sight is not Sight.READ:
-                continue
-            self._takes[stream] = next_take(self._takes.get(stream), glimpses[stream], result)
-            if result.settled or self.job.state.ended:
-                self._stats[stream] = stat
-                self._dealt[stream] = frozenset(result.positions.keys() - result.owed)
-            else:
-                self._stats.pop(stream, None)
+            self._known.setdefault(stream, KnownStream()).learn(glimpses[stream], result, self.job.state.ended)
 
     def _done(self) -> bool:
         return self.job.state.ended and all(not w.phase.live for w in self.watchers.values())
@@ -373,7 +374,8 @@ class JobTask:
     def forget_scans(self) -> None:
         """After a commit that failed: nothing read since the last one counts."""
         self._kept = None
-        self._stats.clear()
+        for known in self._known.values():
+            known.stat = None
 
     # --- for people and actions ---
 

@@ -23,8 +23,8 @@ class Worker:
     """Runs one job's ticks, one after the other; actions of its watchers run beside them, each watcher's in order.
 
     It has an asyncio task only while there is something to do, so an idle job costs a few hundred bytes.
-    `ready(worker, result)` is called after each tick, `fatal(error)` when nothing more may be written. `done`: the
-    job's work is done.
+    `ready(worker, result)` is called after each tick, also the last, `fatal(error)` when nothing more may be written.
+    `done`: the job's work is done.
     """
 
     __slots__ = (
@@ -96,6 +96,7 @@ class Worker:
         self.busy_since, self._ticking = None, None
         if result is not None and result.finished and self._idle():
             self.done = True
+            self._ready(self, result)
             return
         again, self.look_again = self.look_again, False
         self._ready(self, TickResult(more=True) if again else result)

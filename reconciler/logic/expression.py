@@ -74,7 +74,7 @@ class Pattern:
             text = hit.raw.decode("ascii")
             return [
                 (text[(first := spans[0])[0] : first[1]], hit.offset + first[0], _groups(text, spans))
-                for spans in self.finder.find(hit.raw, single=hit.single)
+                for spans in self.finder.find(hit.raw, single=hit.single, limit=limit)
             ]
         view = View(hit.raw, strip=not self.wants_escape)
         found = self.find_in(view.encoded, view.text, 0, limit)

@@ -15,7 +15,7 @@ from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.follow import Followed, Verdict, follow
 from reconciler.logic.patterns import PatternSet, Rule, compile_set
 from reconciler.logic.scanner import LineHit, StreamScanner
-from reconciler.model import Position, StreamName, WatcherId
+from reconciler.model import FileStat, Position, StreamName, WatcherId
 from reconciler.protocols import Glimpse, Sight
 
 #: Bytes before a position that a look brings along, for the fingerprint.
@@ -88,6 +88,29 @@ def next_take(take: int | None, glimpse: Glimpse, result: StreamResult) -> int |
     if len(glimpse.data) - dealt > SLICE // 2:
         return max(SLICE, dealt)
     return None if take is None or len(glimpse.data) < take else 2 * take
+
+
+@dataclass(slots=True)
+class KnownStream:
+    """What is known of a stream from one look to the next.
+
+    `stat`: of a file of which all was dealt with by the watchers `dealt`; None where something is left. `take`: bytes
+    that one tick can deal with, where a look brought more.
+    """
+
+    stat: FileStat | None = None
+    dealt: tuple[WatcherId, ...] = ()
+    take: int | None = None
+
+    def learn(self, glimpse: Glimpse, result: StreamResult, ended: bool) -> None:
+        """Take note of a look and what came of it; `ended`: its job has."""
+        if glimpse.stat is None or glimpse.sight is not Sight.READ:
+            return
+        self.take = next_take(self.take, glimpse, result)
+        self.stat = None
+        if result.settled or ended:
+            self.stat = glimpse.stat
+            self.dealt = tuple(result.positions.keys() - result.owed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reconciler.model import FileStat, HostName
 
@@ -34,9 +34,8 @@ class Sight(StrEnum):
     READ = "read"  # stat, head and data were taken from one open file
 
 
-@dataclass(frozen=True, slots=True)
-class Glimpse:
-    """The answer to one `Want`.
+class Glimpse(NamedTuple):
+    """The answer to one `Want`. A tuple, since each look makes one for every idle output.
 
     `data` begins at `start` (= max(0, offset - context), or 0 where the file is shorter than that) and holds at most
     context + limit bytes; `head` are the first bytes of the file (up to HEAD_BYTES).

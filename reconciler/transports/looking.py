@@ -28,7 +28,14 @@ def _glimpse(want: Want) -> Glimpse:
     try:
         seen = os.stat(want.path)
         known = want.known
-        if known is not None and _same(seen, known):
+        if (
+            known is not None
+            and seen.st_size == known.size
+            and seen.st_mtime_ns == known.mtime_ns
+            and seen.st_ino == known.inode
+            and seen.st_dev == known.device
+            and stat.S_ISREG(seen.st_mode)
+        ):
             return Glimpse(Sight.UNCHANGED, known)
         return _read(want) if stat.S_ISREG(seen.st_mode) else _irregular()
     except OSError as error:
@@ -37,16 +44,6 @@ def _glimpse(want: Want) -> Glimpse:
         return Glimpse(Sight.FAILED, reason=error.strerror or str(error))
     except ValueError as error:  # a NUL byte, or a surrogate that stands for no byte
         return Glimpse(Sight.FAILED, reason=str(error))
-
-
-def _same(seen: os.stat_result, known: FileStat) -> bool:
-    return (
-        seen.st_size == known.size
-        and seen.st_mtime_ns == known.mtime_ns
-        and seen.st_ino == known.inode
-        and seen.st_dev == known.device
-        and stat.S_ISREG(seen.st_mode)
-    )
 
 
 def _irregular() -> Glimpse:

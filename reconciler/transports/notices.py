@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ PAUSE, LONGEST_PAUSE, SHARE = 0.002, 0.05, 4.0
 REST = 9.0
 
 #: directory -> file name -> the paths, as they were asked for
-_Names = Mapping[str, Mapping[str, str]]
+_Names = dict[str, dict[str, str]]
 
 
 class Notices:
@@ -38,6 +38,7 @@ class Notices:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._inotify: Inotify | None = None
+        self._asked: list[str] = []
         self._names: _Names = {}
         self._wake: Callable[[str], None] = lambda path: None
         self._directories: dict[
@@ -50,12 +51,11 @@ class Notices:
         self._off = False
 
     def want(self, paths: Sequence[str], wake: Callable[[str], None]) -> None:
-        """Replace the files asked for; returns at once."""
-        names: dict[str, dict[str, str]] = {}
-        for path in paths:
-            directory, name = os.path.split(path)
-            names.setdefault(directory or ".", {})[name] = path
-        self._names, self._wake = names, wake
+        """Replace the files asked for; returns at once. Directories that were not there are tried again."""
+        wanted = list(paths)
+        if wanted != self._asked:  # mostly they are the same, and many
+            self._asked, self._names = wanted, _by_directory(wanted)
+        self._wake, names = wake, self._names
         inotify = self._open() if names else self._inotify
         if inotify is not None:
             self._forget(inotify, set(self._directories_watched()) - names.keys())
@@ -63,7 +63,7 @@ class Notices:
 
     def close(self) -> None:
         """Let go of the kernel's queue; nobody is woken any more."""
-        self._off, self._names = True, {}
+        self._off, self._asked, self._names = True, [], {}
         if self._timer is not None:
             self._timer.cancel()
         if self._inotify is not None:
@@ -162,6 +162,14 @@ class Notices:
         name = str(event.name)
         wanted = (self._names.get(directory, {}).get(name) for directory in self._directories.get(event.watch.wd, ()))
         return [path for path in wanted if path is not None]
+
+
+def _by_directory(paths: Iterable[str]) -> _Names:
+    names: _Names = {}
+    for path in paths:
+        directory, name = os.path.split(path)
+        names.setdefault(directory or ".", {})[name] = path
+    return names
 
 
 def _add_watches(inotify: Inotify, todo: Sequence[str]) -> tuple[list[tuple[int, str]], OSError | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections import Counter
@@ -15,10 +16,11 @@ from parts.core import LOG, STORE
 from parts.house import House
 
 from reconciler import app
+from reconciler.engine.committing import Commits
 from reconciler.engine.jobtask import JobTask
 from reconciler.engine.once import look
 from reconciler.model import LOCALHOST
-from reconciler.protocols import StateWriting
+from reconciler.protocols import Batch, Committed, StateWriting
 
 
 class Ticking:
@@ -111,6 +113,38 @@ async def test_what_is_asked_does_not_grow_with_watchers_nor_with_lines(house: H
         counts.append(told["SELECT"])
     assert len(set(counts)) == 1
     assert counts[0] <= 5
+
+
+async def test_of_very_many_outputs_that_grew_only_so_many_wait_for_their_commit_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = house.with_jobs()
+    outs = [jobs.add(str(number)) for number in range(12)]
+    house.write(pattern="hit")
+    waiting: list[int] = []
+    now = 0
+
+    async def commit(commits: Commits, batch: Batch) -> Committed:
+        nonlocal now
+        now += 1
+        waiting.append(now)
+        try:
+            return await real(commits, batch)
+        finally:
+            now -= 1
+
+    real = Commits.commit
+    async with house.engine() as engine:
+        await engine.controller.pass_(approve="yes")
+        tasks = list(engine.controller.fleet.tasks.values())
+        for out in outs:
+            append(out, "hit\n")
+        seen = await look(engine.parts.hosts[LOCALHOST], tasks)
+        monkeypatch.setattr(Commits, "commit", commit)
+        engine.parts.commits.room = asyncio.Semaphore(3)
+        await asyncio.gather(*(task.tick(each) for task, each in zip(tasks, seen, strict=True)))
+    assert max(waiting) == 3
+    assert house.matched() == ["hit"] * 12
 
 
 async def test_lines_without_a_match_move_the_positions_and_write_nothing_else(house: House) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from parts.core import LOG, STORE
 from parts.house import House
 
+from reconciler.app import Engine
+from reconciler.model import LOCALHOST, JobId, JobKey
+
 
 async def test_a_job_that_printed_and_ended_is_read_acted_on_and_completed(house: House) -> None:
     house.write("Loss", pattern=r"loss: ([0-9.]+)", captures=["loss"], actions=[STORE, LOG])
@@ -26,3 +29,26 @@ async def test_a_second_pass_does_nothing(house: House) -> None:
     report = await house.once()
     assert report.applied == 0
     assert house.events() == before
+
+
+def sharers(engine: Engine) -> dict[str, tuple[str, ...]]:
+    return {task.job.id: task.shared_with for task in engine.controller.fleet.tasks.values()}
+
+
+async def test_who_writes_the_same_file_is_known_for_as_long_as_it_holds(house: House) -> None:
+    house.write()
+    jobs = house.with_jobs()
+    out = str(jobs.add("1"))
+    jobs.add("2", stdout=out, stderr=out)
+    async with house.engine() as engine:
+        await engine.controller.pass_(approve="yes")
+        assert sharers(engine) == {"1": ("2",), "2": ("1",)}
+        await engine.controller.pass_()
+        jobs.add("3", stdout=out, stderr=out)
+        await engine.controller.pass_()
+        assert sharers(engine) == {"1": ("2", "3"), "2": ("1", "3"), "3": ("1", "2")}
+        jobs.finish("3")
+        await engine.controller.pass_()
+        await engine.controller.finished(JobKey(LOCALHOST, JobId("3")))
+        await engine.controller.pass_()  # nothing else happened: no job is other than it was listed
+        assert sharers(engine) == {"1": ("2",), "2": ("1",)}

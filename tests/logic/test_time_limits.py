@@ -11,7 +11,7 @@ from parts.matching import found, fresh
 
 from reconciler.logic.hits import Found
 from reconciler.logic.patterns import LineHit, PatternSet, Rule
-from reconciler.logic.scanner import LEAST, MAX_OVERRUNS, Overrun, StreamScanner
+from reconciler.logic.scanner import LEAST, MAX_OVERRUNS, Overrun, StreamScanner, is_plain
 from reconciler.logic.tier_fallback import TextFinder
 from reconciler.logic.tier_re2 import LIMIT, MAX_MATCHES, Finder, OverTime
 from reconciler.model import Position
@@ -154,6 +154,14 @@ def test_a_search_stops_by_its_clock() -> None:
         finder.find("a" * 60)
     with pytest.raises(OverTime):
         finder.matches("a" * 60)
+
+
+@pytest.mark.parametrize("line", [b"a" * 60_000, "é".encode() + b"a" * 60_000, b"\x1b[1m" + b"a" * 60_000])
+def test_less_time_is_less_time_whatever_the_line_is_made_of(line: bytes) -> None:
+    patterns = fresh([Rule("a")], hyperscan=False)
+    hit = LineHit(1, 0, line, (0,), len(line), plain=is_plain(line))
+    with pytest.raises(OverTime):
+        patterns.find(0, hit, limit=0.0)
 
 
 def test_a_line_of_foreign_bytes_is_mapped_in_time() -> None:

@@ -103,7 +103,7 @@ def test_times_of_an_outline_are_texts_in_utc(state: StateWriter) -> None:
 
 
 def test_a_page_of_very_many_costs_what_a_page_costs(state: StateWriter) -> None:
-    state.commit(Batch(create=tuple(a_watcher(f"w{n}", replace(KEY, id=JobId(str(n)))) for n in range(10_000))))
+    state.commit(Batch(create=tuple(a_watcher(f"w{n}", KEY._replace(id=JobId(str(n)))) for n in range(10_000))))
     best = 1.0
     for _ in range(5):
         began = time.perf_counter()
