@@ -12,7 +12,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -34,7 +33,7 @@ from reconciler.api.desk import Desk
 from reconciler.api.exposition import Meter, make_registry
 from reconciler.api.gate import Gate, Rules
 from reconciler.api.limits import Limits
-from reconciler.api.pages import DeepLinks
+from reconciler.api.pages import DeepLinks, PageFiles, read_pages
 from reconciler.api.refusals import Flaw, Refusal, refusal_of
 from reconciler.errors import ReconcilerError
 
@@ -55,19 +54,20 @@ def make_app(desk: Desk, hosts: Iterable[str], pages: Path | None = None) -> ASG
     `index.html` at `/` and wherever a browser goes that is no address of the API.
     """
     registry = make_registry()
-    api = _routed(desk, registry, pages)
-    files = _paths(pages)
+    answers = {} if pages is None else read_pages(pages)
+    files = frozenset(answers)
+    api = _routed(desk, registry, "/" if "/" in files else "/docs")
     settings, clock = desk.parts.settings.api, desk.parts.clock
     rules = Rules(frozenset(host.lower() for host in hosts), files, desk.secure, clock.now, clock.monotonic)
     strangers = Limits(settings.stranger_burst, settings.stranger_per_minute)
     known = Limits(settings.requests_per_minute, settings.requests_per_minute)
-    inner = WholeBodies(api, settings.body_bytes, settings.body_timeout)
+    inner = PageFiles(WholeBodies(api, settings.body_bytes, settings.body_timeout), answers)
     gate = Gate(inner, rules, desk.keyring, strangers, known, desk.audit)
     whole = SecurityHeaders(Meter(gate, registry), files)
     return DeepLinks(whole, files) if "/" in files else whole
 
 
-def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
+def _routed(desk: Desk, registry: Any, home: str) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         auditing = asyncio.create_task(desk.audit.run(), name="audit")
@@ -87,7 +87,7 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     api.include_router(routes_hosts.routes(desk))
     api.include_router(routes_plan.routes(desk))
     api.include_router(routes_trying.routes(desk))
-    api.include_router(routes_server.routes(desk, registry, "/" if pages else "/docs"))
+    api.include_router(routes_server.routes(desk, registry, home))
     api.include_router(sockets.routes(desk))
     routes_server.add_documentation(api)
     _describe_keys(api)
@@ -95,17 +95,7 @@ def _routed(desk: Desk, registry: Any, pages: Path | None) -> FastAPI:
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _plain)
     api.add_exception_handler(Exception, _broken)
-    if pages is not None:
-        api.mount("/", StaticFiles(directory=pages, html=True), name="pages")
     return api
-
-
-def _paths(pages: Path | None) -> frozenset[str]:
-    """Return the paths of static files, taken once: what comes into the folder later is not served to strangers."""
-    if pages is None:
-        return frozenset()
-    found = {f"/{file.relative_to(pages).as_posix()}" for file in pages.rglob("*") if file.is_file()}
-    return frozenset({"/", *found} if "/index.html" in found else found)
 
 
 def _describe_keys(api: FastAPI) -> None:

@@ -5,7 +5,13 @@ Only a navigation is answered so, told by what it accepts; programs get what the
 
 from __future__ import annotations
 
+import hashlib
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: First parts of paths that have an answer of their own for browsers, too. `/metrics` is a page to them.
@@ -40,3 +46,39 @@ class DeepLinks:
             await send(message)
 
         await self._app({**scope, "path": "/", "raw_path": b"/"}, receive, sending)
+
+
+def read_pages(folder: Path) -> Mapping[str, Response]:
+    """Return the answer for each path of a folder's static files, which are read once: they are small and never change.
+
+    Nothing that comes into the folder later is served. `/` is `index.html`.
+    """
+    found = {}
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            content, kind = file.read_bytes(), mimetypes.guess_type(file.name)[0]
+            tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+            found[f"/{file.relative_to(folder).as_posix()}"] = Response(content, media_type=kind, headers={"ETag": tag})
+    if "/index.html" in found:
+        found["/"] = found["/index.html"]
+    return found
+
+
+class PageFiles:
+    """Answers for the static files; whatever else is asked for is passed on."""
+
+    def __init__(self, app: ASGIApp, pages: Mapping[str, Response]) -> None:
+        self._app, self._pages = app, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the file, or that it is the one that the asker has."""
+        page = (
+            self._pages.get(scope["path"]) if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else None
+        )
+        if page is None:
+            await self._app(scope, receive, send)
+            return
+        known = Headers(scope=scope).get("if-none-match", "")
+        tag = page.headers["etag"]
+        same = tag in [each.strip().removeprefix("W/") for each in known.split(",")]
+        await (Response(status_code=304, headers={"ETag": tag}) if same else page)(scope, receive, send)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 
 from reconciler.api import asking, writing
@@ -35,7 +34,7 @@ from reconciler.api.shapes import (
     WatcherQuery,
     WatcherWritten,
 )
-from reconciler.api.shaping import outline_fields, page_shapes, spec_of, watcher_fields
+from reconciler.api.shaping import outline_text, page_shapes, spec_of, watcher_fields
 from reconciler.model import Watcher, WatcherState
 from reconciler.protocols import StateReading, WatcherFilter
 
@@ -90,8 +89,7 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
     async def outline_watchers(limit: Annotated[int, Query(ge=1, le=MOST_OUTLINED)] = MOST_OUTLINED) -> Response:
         """List very many watchers in few words: what a list of cards shows, each spec once."""
         seq, outline = await desk.reading.ask(lambda state: (state.last_seq(), state.outline(limit)))
-        text = await asyncio.to_thread(lambda: orjson.dumps({**outline_fields(outline), "seq": seq}))
-        return Response(text, media_type="application/json")
+        return Response(await asyncio.to_thread(outline_text, outline, seq), media_type="application/json")
 
     @router.get("/watchers/{watcher_id}")
     async def look_at_watcher(watcher_id: Id, stopped: Annotated[bool, Query()] = False) -> WatcherDetail:

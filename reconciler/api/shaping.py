@@ -76,15 +76,17 @@ def spec_fields(spec: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
     }
 
 
-def outline_fields(outline: Outline) -> dict[str, Any]:
-    """Return the fields of `WatcherOutline`."""
-    return {
+def outline_text(outline: Outline, seq: int) -> bytes:
+    """Return a `WatcherOutline` as JSON."""
+    fields = {
         "columns": OUTLINED,
-        "rows": [tuple(clean(each) if isinstance(each, str) else each for each in row) for row in outline.rows],
+        "rows": orjson.Fragment(outline.rows),
         "specs": {name: spec_fields(spec_of(stored), stored.origin) for name, stored in outline.specs.items()},
-        "count": len(outline.rows),
+        "seq": seq,
+        "count": outline.count,
         "total": outline.total,
     }
+    return orjson.dumps(fields)
 
 
 def watcher_fields(watcher: Watcher, stored: StoredSpec | None, next_look: NextLook) -> dict[str, Any]:

@@ -47,12 +47,15 @@ class WatcherFilter:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Very many watchers in few words, by descending id: `rows` have what OUTLINED names, times as ISO text in UTC.
+    """Very many watchers in few words, by descending id.
 
+    `rows`: `count` of them as JSON, each an array of what OUTLINED names, times as ISO text in UTC: only a browser looks
+    into them.
     `specs`: those in force under their names. `total`: how many watchers there are beside tombstones.
     """
 
-    rows: Sequence[Sequence[object]] = ()
+    rows: str = "[]"
+    count: int = 0
     specs: Mapping[WatcherName, StoredSpec] = field(default_factory=dict)
     total: int = 0
 

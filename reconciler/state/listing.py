@@ -52,11 +52,14 @@ def outline_of(connection: Connection, most: int) -> Outline:
     columns = (_WATCHERS.c[name] for name in OUTLINED)
     plain = (type_coerce(each, Text) if isinstance(each.type, Moment) else each for each in columns)
     there = _WATCHERS.c.phase != WatcherState.STOPPED.value
-    rows = connection.execute(select(*plain).where(there).order_by(_WATCHERS.c.id.desc()).limit(most)).all()
-    names = {row.name for row in rows}
-    specs = (spec_from(row) for row in connection.execute(select(_SPECS)) if row.name in names)
+    listed = select(*plain).where(there).order_by(_WATCHERS.c.id.desc()).limit(most).subquery()
+    # One row, made by SQLite: fetching very many ones takes as many turns at the interpreter's lock.
+    rows = func.json_group_array(func.json_array(*listed.c))
+    text, count = connection.execute(select(rows, func.count()).select_from(listed)).one()
+    named = _SPECS.c.name.in_(select(listed.c.name))
+    specs = map(spec_from, connection.execute(select(_SPECS).where(named)))
     total = connection.execute(select(func.count()).select_from(_WATCHERS).where(there)).scalar_one()
-    return Outline([tuple(row) for row in rows], {spec.name: spec for spec in specs}, total)
+    return Outline(text, count, {spec.name: spec for spec in specs}, total)
 
 
 def _clauses(wanted: WatcherFilter) -> list[ColumnElement[bool]]:

@@ -196,9 +196,18 @@ class Watchers {
  * @returns {Watcher[]}
  */
 function outlined({ columns, rows, specs }, before) {
+  const [id, name] = [columns.indexOf("id"), columns.indexOf("name")];
+  /** @type {Map<string, any>} what watchers of one spec have in common: made once, there are very many of them */
+  const common = new Map();
   return rows.map((row) => {
-    const named = Object.fromEntries(columns.map((name, at) => [name, row[at]]));
-    return { ...(before.get(named["id"]) ?? NOTHING), ...(specs[named["name"]] ?? {}), ...named, timer_mode_active: Boolean(named["timer_mode_active"]), brief: true };
+    let shared = common.get(row[name]);
+    if (!shared) common.set(row[name], (shared = { ...NOTHING, ...specs[row[name]] }));
+    const known = before.get(row[id]);
+    const watcher = known ? { ...known, ...specs[row[name]] } : { ...shared };
+    columns.forEach((column, at) => (watcher[column] = row[at]));
+    watcher.timer_mode_active = Boolean(watcher.timer_mode_active);
+    watcher.brief = true;
+    return watcher;
   });
 }
 
