@@ -49,8 +49,7 @@ class WatcherFilter:
 class Outline:
     """Very many watchers in few words, by descending id.
 
-    `rows`: `count` of them as JSON, each an array of what OUTLINED names, times as ISO text in UTC: only a browser looks
-    into them.
+    `rows`: `count` of them as JSON, each an array of what OUTLINED names, times as ISO text in UTC.
     `specs`: those in force under their names. `total`: how many watchers there are beside tombstones.
     """
 
