@@ -75,15 +75,12 @@ class Reader:
         self.arm(key, self._parts.clock.now())
 
     def _note_paths(self, key: JobKey, worker: Worker | None) -> None:
-        paths = () if worker is None else tuple(worker.task.paths().values())
-        if paths == self._paths.get(key, ()):
-            return
         for path in self._paths.pop(key, ()):
             if self._by_path.get(path) == key:
                 del self._by_path[path]
-        if paths:
-            self._paths[key] = paths
-            self._by_path.update(dict.fromkeys(paths, key))
+        if worker is not None:
+            self._paths[key] = tuple(worker.task.paths().values())
+            self._by_path.update(dict.fromkeys(self._paths[key], key))
 
     def refresh(self, worker: Worker) -> None:
         """Its job or its watchers changed: its paths may be others, and a look is due now."""
