@@ -43,7 +43,7 @@ class Daemon:
         self._requests = Requests(parts, controller, drains=False)
         self._leaving: list[Worker] = []
         self._workers: dict[JobKey, Worker] = {}
-        self._done: list[Worker] = []  # whose jobs' work is done, which is yet to be recorded
+        self._done: set[Worker] = set()  # whose jobs' work is done, which is yet to be recorded
         self._readers = {
             name: Reader(parts, host, controller.discovery.answering) for name, host in parts.hosts.items()
         }
@@ -207,7 +207,7 @@ class Daemon:
     def _ready(self, worker: Worker, result: TickResult | None) -> None:
         self._pump.wake()
         if worker.done:
-            self._done.append(worker)
+            self._done.add(worker)
         else:
             self._readers[worker.task.job.host].ready(worker, result)
 
@@ -240,7 +240,7 @@ class Daemon:
                 await self._controller.finished(key)  # first: broken off here, it is done again at the end
                 if self._workers.get(key) is worker:
                     self._part(key)
-            self._done.remove(worker)
+            self._done.discard(worker)  # not `remove`: a request may be doing the same meanwhile
             self._pump.wake()
 
     async def _end(self, loops: list[asyncio.Task[None]]) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
 from parts.core import LOG, STORE
 from parts.house import House
+from parts.waiting import eventually
 
 from reconciler.app import Engine
 from reconciler.model import LOCALHOST, JobId, JobKey
@@ -52,3 +56,31 @@ async def test_who_writes_the_same_file_is_known_for_as_long_as_it_holds(house: 
         await engine.controller.finished(JobKey(LOCALHOST, JobId("3")))
         await engine.controller.pass_()  # nothing else happened: no job is other than it was listed
         assert sharers(engine) == {"1": ("2",), "2": ("1",)}
+
+
+async def test_two_who_record_the_same_ended_job_at_once_do_not_end_the_daemon(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write()
+    await house.submit("echo hit; sleep 60", wait=False)
+    async with house.daemon() as engine:
+        await eventually(lambda: house.matched() == ["hit"], 30)
+        gate, asked = asyncio.Event(), 0
+        finished = engine.controller.finished
+
+        async def slow(key: JobKey) -> None:
+            nonlocal asked
+            asked += 1
+            await gate.wait()
+            await finished(key)
+
+        monkeypatch.setattr(engine.controller, "finished", slow)
+        await house.cancel_all()
+        await eventually(lambda: asked > 0, 30)  # the daemon's own turn has begun
+        asking = asyncio.create_task(engine.daemon.carry_out())
+        await eventually(lambda: asked > 1, 30)
+        gate.set()
+        await asking
+        await eventually(lambda: not engine.controller.fleet.tasks, 30)
+        await engine.daemon.carry_out()
+        assert not engine.daemon._stopping.is_set()
