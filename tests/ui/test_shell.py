@@ -138,12 +138,14 @@ async def test_the_theme_is_the_systems_until_one_is_chosen_which_stays(window: 
 async def test_a_lost_connection_is_told_and_comes_back_from_where_it_was(served: Served, window: Window) -> None:
     page = window.page
     sockets: list[WebSocketRoute] = []
+    told: list[str | bytes] = []
     refusing = False
 
     def relay(socket: WebSocketRoute) -> None:
         sockets.append(socket)
         if not refusing:
-            socket.connect_to_server()
+            server = socket.connect_to_server()
+            server.on_message(lambda message: (told.append(message), socket.send(message)))
 
     async def lose(socket: WebSocketRoute) -> None:
         await socket.close(code=1012, reason="the server starts again")
@@ -154,6 +156,7 @@ async def test_a_lost_connection_is_told_and_comes_back_from_where_it_was(served
     await page.reload()
     await expect(page.get_by_role("article", name="First", exact=True)).to_contain_text("1")
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await eventually(lambda: len(told) > 0, 30)
     refusing = True
     await lose(sockets[0])
     await served.create("Missed", "1")
