@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from reconciler.engine.parts import ParsedFile, Parts
 from reconciler.errors import InMotionError, UnavailableError
-from reconciler.logic.desired import Desired, ReadFile, Reading
+from reconciler.logic.desired import Desired, ReadFile, Reading, names_in
 from reconciler.logic.layers import Hider, Layer, Uncovered, uncovered, worth_keeping
 from reconciler.model import Origin
 from reconciler.protocols import Snapshot, Source, SourceFile, StateReading
@@ -171,4 +171,5 @@ def _file(snapshot: Snapshot, file: SourceFile, parsed: ParsedFile) -> ReadFile:
         )
         for item in parsed.specs
     )
-    return ReadFile(file.path, specs, parsed.problems)
+    read = ReadFile(file.path, specs, parsed.problems)
+    return replace(read, named=names_in(file.content)) if read.bad else read

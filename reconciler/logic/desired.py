@@ -6,10 +6,11 @@ kept for a grace, and a source that was not read keeps everything it gave. Nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
@@ -71,16 +72,33 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """One file of a source as parsed: its specs, or the problems that make it bad (then `specs` is empty)."""
+    """One file of a source as parsed: its specs, or the problems that make it bad (then `specs` is empty).
+
+    `named`: the watchers that a bad file seems to define, as far as its text tells (see `names_in`).
+    """
 
     path: str
     specs: tuple[Desired, ...]
     problems: tuple[Problem, ...] = ()
+    named: frozenset[str] = frozenset()
 
     @property
     def bad(self) -> bool:
         """True where an error, not a mere warning, was found."""
         return any(problem.severity == "error" for problem in self.problems)
+
+
+#: What stands behind a key `name`: quoted, or plain up to a comment.
+_NAME: Final = re.compile(
+    r"""\bname["']?[ \t]*:[ \t]+(?:"([^"\n]*)|'([^'\n]*)|([^\s"'#].*?)[ \t]*(?:[ \t]#.*)?$)""", re.M
+)
+
+
+def names_in(content: bytes) -> frozenset[str]:
+    """Return what may be the names of watchers in a file that cannot be read as YAML, or not as watchers."""
+    text = content.decode(errors="replace").replace("\r", "")
+    found = {next(filter(None, groups), "") for groups in _NAME.findall(text)}
+    return frozenset(found | {re.split(r"[,}]", name)[0].strip() for name in found})  # in braces, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +286,10 @@ def _absent(
         return _Kept(replace(old, missing_since=None), True, "its file is invalid; the last good version is in force")
     if renamed:
         return Vanished(old, True, "renamed")
+    spoiled = next((file for file in reading.files if old.name in file.named), None)
+    if spoiled is not None:
+        note = f"{spoiled.path} defines it, it seems, and is invalid; the last good version is in force"
+        return _Kept(replace(old, missing_since=None), True, note)
     if orjson.loads(old.body).get("prune") == "disabled":
         return _Kept(old, False, f"gone from {old.origin.file}; prune: disabled keeps it")
     yes = _decided(old, reading, approved, file_gone=file is None)

@@ -88,6 +88,24 @@ async def test_a_file_that_a_commit_spoiled_keeps_its_last_good_version(house: H
     assert live(house) == ["b", "c"]
 
 
+async def test_a_file_that_one_commit_moved_and_spoiled_keeps_its_last_good_version(
+    house: House, repository: Repository
+) -> None:
+    repository.commit({"w/a.yaml": a_file("a", "old"), "w/b.yaml": a_file("b")})
+    await once(house)
+    repository.commit({"w/a.yaml": None, "w/new.yaml": "name: a\npattern: [\n"})
+    report = await once(house)
+    assert live(house) == ["a", "b"]
+    assert 4 in report.codes()
+    repository.commit({"w/new.yaml": a_file("a", "new")})
+    await once(house)
+    assert live(house) == ["a", "b"]
+    assert house.row("a").origin.file == "w/new.yaml"
+    repository.commit({"w/new.yaml": None})
+    await once(house)
+    assert live(house) == ["b"]
+
+
 @pytest.mark.parametrize("harm", ["gone", "branch"])
 async def test_a_repository_that_cannot_be_read_stops_nothing_and_says_so(
     harm: str, house: House, repository: Repository

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from parts.core import NOW, SOURCE, a_problem, a_spec, desired, reading, resolved, revive
 
-from reconciler.logic.desired import Desired, ReadFile, Reading, Resolution, resolve
+from reconciler.logic.desired import Desired, ReadFile, Reading, Resolution, names_in, resolve
 from reconciler.model import Origin, StoredSpec, WatcherName
 
 OTHER = "directory:/v"
@@ -58,6 +58,32 @@ def test_a_bad_file_ends_the_grace_of_a_spec_that_was_gone() -> None:
     resolution = resolved(reading("other", bad=[spec.origin.file]), before=[since(spec, 500)])
     assert gone(resolution) == []
     assert resolution.desired[spec.name].missing_since is None
+
+
+def test_a_file_that_was_moved_and_spoiled_at_once_keeps_its_last_good_version() -> None:
+    moved, gone_for_good = desired("w"), desired("x")
+    file = ReadFile("/w/new.yaml", (), (a_problem("/w/new.yaml"),), frozenset({"w", "y"}))
+    where = Reading(SOURCE, (file,), deliberate=True, revision="0123456789abcdef")
+    resolution = resolved(where, before=[since(moved, 500), gone_for_good])
+    assert (list(resolution.desired), gone(resolution)) == (["w"], ["x"])
+    assert note(resolution, "w").startswith("/w/new.yaml defines it")
+    assert resolution.desired[moved.name].missing_since is None
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("name: w\npattern: [\n", {"w"}),
+        ("- name: a b  # why\n  pattern: x\n- name: 'c: d'\n", {"a b", "c: d"}),
+        ('{"name": "w", "pattern": ', {"w"}),
+        ("{name: w, pattern: x", {"w", "w, pattern: x"}),
+        ("\tname:\tw\r\n", {"w"}),
+        ("name: caf\xe9\n", {"caf\ufffd"}),
+        ("name:\nsurname: x\nname: # none\n", set()),
+    ],
+)
+def test_the_names_in_a_file_that_cannot_be_read_are_found_in_its_text(content: str, names: set[str]) -> None:
+    assert names_in(content.encode("latin-1", errors="replace")) == names
 
 
 def test_a_mere_warning_makes_no_file_bad() -> None:

@@ -144,8 +144,11 @@ async def test_a_lost_connection_is_told_and_comes_back_from_where_it_was(served
     def relay(socket: WebSocketRoute) -> None:
         sockets.append(socket)
         if not refusing:
-            server = socket.connect_to_server()
-            server.on_message(lambda message: (told.append(message), socket.send(message)))
+            socket.connect_to_server().on_message(lambda message: pass_on(socket, message))
+
+    def pass_on(socket: WebSocketRoute, message: str | bytes) -> None:
+        told.append(message)
+        socket.send(message)
 
     async def lose(socket: WebSocketRoute) -> None:
         await socket.close(code=1012, reason="the server starts again")
