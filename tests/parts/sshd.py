@@ -171,8 +171,9 @@ class Sshd:
 
     def _listens(self) -> bool:
         assert self._server is not None
+        ended = self._server.poll() is not None  # first: what it says, it says before it ends
         said = (self.home / "sshd.out").read_text()
-        if self._server.poll() is not None:
+        if ended:
             assert "in use" in said[self._said :], said
             self._spawn()  # while it was away its port was somebody else's
             return False
