@@ -105,7 +105,7 @@ class TemplateShape(Answer):
     tags: list[str]
     pattern: str = Field(description="what it looks for, in one text")
     actions: list[str] = Field(description="types of its actions")
-    layer: Literal["package", "directory", "api"]
+    layer: Literal["package", "directory", "git", "api"]
     file: str
     writable: bool = Field(description="DELETE may take it away")
     errors: list[Flaw] = Field(description="why it cannot be used; empty: it can")

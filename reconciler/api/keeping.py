@@ -23,7 +23,7 @@ MOST_TEMPLATES = 500
 
 async def listed(desk: Desk) -> TemplateList:
     """Return all templates, by category and name."""
-    found = [_shape(each) for each in (await asyncio.to_thread(library, desk)).values()]
+    found = [_shape(each) for each in (await library(desk)).values()]
     found.sort(key=lambda each: (each.category == UNSORTED, each.category.lower(), each.name.lower(), each.id))
     return TemplateList(
         templates=found,
@@ -48,7 +48,7 @@ async def keep(desk: Desk, caller: Caller, body: NewTemplate) -> TemplateDetail:
     located = loaded(desk, caller, text)
     path = shelf(desk).directory / file_name(located.spec.name)
     async with desk.writing:
-        known = await asyncio.to_thread(library, desk)
+        known = await library(desk)
         taken = known.get(path.stem)
         if taken is not None and taken.path == path and not body.replace:
             raise ConflictError(
@@ -74,7 +74,7 @@ async def take_away(desk: Desk, caller: Caller, template_id: str) -> None:
 
 
 async def _find(desk: Desk, template_id: str) -> Template:
-    found = (await asyncio.to_thread(library, desk)).get(template_id)
+    found = (await library(desk)).get(template_id)
     if found is None:
         raise NotThereError(f"there is no template {template_id}", remedy="`GET /api/templates` lists them")
     return found

@@ -1,15 +1,17 @@
-"""The library of templates: files in the folder `templates` of each directory of watchers, and those of the package.
+"""The library of templates: files in the folder `templates` of each source of watchers, and those of the package.
 
-Directories never take them for watchers (sub-folders are inert). Later layers replace files of earlier ones, as with
-watchers; what is saved goes into the writable layer. Blocking; routes call it in a thread.
+Sources never take them for watchers (sub-folders are inert). Later layers replace files of earlier ones, as with
+watchers; what is saved goes into the writable layer.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,9 +20,12 @@ from typing import Literal
 from reconciler.api.desk import Desk
 from reconciler.api.template_text import Labelled, take_apart
 from reconciler.engine.dropins import Dropins
-from reconciler.errors import Problem
+from reconciler.errors import Problem, UnavailableError
 from reconciler.sources.directory import MAX_FILE_BYTES, DirectorySource, accepted
+from reconciler.sources.git import GitSource
 from reconciler.spec.load import Loaded, LocatedSpec
+
+log = logging.getLogger(__name__)
 
 FOLDER = "templates"
 #: Files of one folder that are looked at, in the order of their names.
@@ -28,7 +33,7 @@ MOST_FILES = 500
 #: The category of a file that names none.
 UNSORTED = "Other"
 
-Layer = Literal["package", "directory", "api"]
+Layer = Literal["package", "directory", "git", "api"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +53,40 @@ def shelf(desk: Desk) -> Dropins:
     return Dropins(desk.dropins.directory / FOLDER)
 
 
-def library(desk: Desk) -> dict[str, Template]:
+async def library(desk: Desk) -> dict[str, Template]:
     """Return all templates by id; where several layers have one of a name, the last one's."""
-    return {found.id: found for layer, folder in folders(desk) for found in _in(desk, layer, folder)}
+    branches = {source.name: await _committed(source) for source in desk.parts.sources if isinstance(source, GitSource)}
+    return await asyncio.to_thread(_collected, desk, branches)
 
 
-def folders(desk: Desk) -> Iterator[tuple[Layer, Path]]:
-    """Yield the folders that may hold templates, the first layer first."""
+def _collected(desk: Desk, branches: Mapping[str, Mapping[Path, bytes]]) -> dict[str, Template]:
+    found = (
+        _template(desk, layer, path, content)
+        for layer, files in _layers(desk, branches)
+        for path, content in sorted(files.items())[:MOST_FILES]
+    )
+    return {template.id: template for template in found}
+
+
+def _layers(desk: Desk, branches: Mapping[str, Mapping[Path, bytes]]) -> Iterator[tuple[Layer, Mapping[Path, bytes]]]:
+    """Yield the files that may hold templates, the first layer first."""
     with resources.as_file(resources.files("reconciler").joinpath("watchers.d")) as packaged:
-        yield from (("package", packaged / name) for name in (".", "examples", FOLDER))
+        yield from (("package", _files(packaged / name)) for name in (".", "examples", FOLDER))
     for source in desk.parts.sources:
-        if isinstance(source, DirectorySource) and source.path != desk.dropins.directory:
-            yield "directory", source.path / FOLDER
-    yield "api", shelf(desk).directory
+        if source.name in branches:
+            yield "git", branches[source.name]
+        elif isinstance(source, DirectorySource) and source.path != desk.dropins.directory:
+            yield "directory", _files(source.path / FOLDER)
+    yield "api", _files(shelf(desk).directory)
+
+
+async def _committed(source: GitSource) -> Mapping[Path, bytes]:
+    """Return the files in the folder of templates of the commit that is in force."""
+    try:
+        return {Path(file.path): file.content for file in await source.folder(FOLDER)}
+    except UnavailableError as error:
+        log.warning("%s: its templates cannot be read: %s", source.name, error.message)
+        return {}
 
 
 def file_name(name: str) -> str:
@@ -69,15 +95,13 @@ def file_name(name: str) -> str:
     return f"{words or 'template'}.yaml"
 
 
-def _in(desk: Desk, layer: Layer, folder: Path) -> Iterable[Template]:
+def _files(folder: Path) -> Mapping[Path, bytes]:
     try:
         names = sorted(filter(accepted, os.listdir(folder)))[:MOST_FILES]
     except OSError:  # most directories have no such folder
-        return
-    for name in names:
-        content = _read(folder / name)
-        if content is not None:
-            yield _template(desk, layer, folder / name, content)
+        return {}
+    read = {folder / name: _read(folder / name) for name in names}
+    return {path: content for path, content in read.items() if content is not None}
 
 
 def _read(path: Path) -> bytes | None:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,7 +20,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from reconciler.errors import InMotionError, Problem, UnavailableError
-from reconciler.protocols import Snapshot
+from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
 from reconciler.sources.commits import git, public, read_commit
@@ -57,6 +58,7 @@ class GitSource:
         self._asked: float | None = None
         self._unfetched = ""
         self._last: Snapshot | None = None
+        self._folders: dict[str, tuple[str, Sequence[SourceFile]]] = {}  # by name: of which commit, and its files
         self._followed = False
         self._fetching: asyncio.Task[None] | None = None
         self.name = f"git:{public(settings.git)}#{settings.branch}:{settings.path.strip('/')}"
@@ -97,6 +99,18 @@ class GitSource:
         """Return a file of the commit that `snapshot` gave last, by its path from the repository's top; None: none."""
         files = self._last.files if self._last else ()
         return next((file.content for file in files if file.path == path), None)
+
+    async def folder(self, name: str) -> Sequence[SourceFile]:
+        """Return the files of a folder within `path`, of the commit that `snapshot` gave last; they are no watchers.
+
+        Raises UnavailableError where git cannot tell.
+        """
+        commit = self._last.revision if self._last else ""
+        if commit and self._folders.get(name, ("", ()))[0] != commit:
+            where = f"{self._settings.path.strip('/')}/{name}".lstrip("/")
+            read = await read_commit(self._repository, commit, where, self.name)
+            self._folders[name] = (commit, read.files)
+        return self._folders[name][1] if commit else ()
 
     async def close(self) -> None:
         """Break off a fetch that is under way."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
-from parts.house import House, Jobs
+from parts.house import House, Jobs, Sourced
 from parts.repository import Repository
 from parts.served import LOG, Served, serving
 from parts.waiting import eventually
@@ -127,14 +125,13 @@ async def test_what_git_owns_is_answered_with_a_patch_that_applies(served: Serve
 
 
 async def test_what_a_git_source_read_keeps_its_comments_and_comes_as_a_patch(
-    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, repository: Repository
 ) -> None:
     text = "# team\nname: Theirs\npattern: x   # beside\nactions: [{type: log_event, params: {message: hi}}]\n"
     repository.commit({"w/theirs.yaml": text})
-    house = House(tmp_path / "house", sources=[{"type": "git", "git": str(repository.path), "path": "w"}])
+    house = Sourced(tmp_path / "house", sources=[{"type": "git", "git": str(repository.path), "path": "w"}])
     house.scheduler = Jobs(house.outputs)
     house.scheduler.add("1")
-    monkeypatch.setattr(house, "engine", partial(house.engine, ()))
     async with serving(house) as served:
         await eventually(lambda: house.rows("Theirs"))
         row = house.row("Theirs")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parts.house import House, Jobs
+from parts.house import House, Jobs, Sourced
+from parts.repository import Repository
 from parts.served import Served, serving
 
 from reconciler.api.keys import Scope
@@ -55,6 +56,26 @@ async def test_what_the_package_brings_is_there_sorted_and_usable(served: Served
     assert (await served.post("/api/validate", {"yaml": one["yaml"]}))["valid"]
     assert "category:" not in one["yaml"]
     assert "yaml-language-server" not in one["yaml"]
+
+
+async def test_those_of_a_branch_are_as_its_commit_has_them(tmp_path: Path, repository: Repository) -> None:
+    source = {"type": "git", "git": str(repository.path), "path": "w"}
+    house = Sourced(tmp_path / "house", sources=[source])
+    house.scheduler = Jobs(house.outputs)
+    text = f"# category: Team\n{TEXT}"
+    repository.commit({"w/a.yaml": TEXT, "w/templates/spikes.yaml": text, "w/templates/traceback.yaml": text})
+    async with serving(house) as served:
+        found = by_id(await served.get("/api/templates"))
+        assert {name for name, each in found.items() if each["layer"] == "git"} == {"spikes", "traceback"}
+        assert (found["spikes"]["file"], found["spikes"]["writable"]) == ("w/templates/spikes.yaml", False)
+        assert (await served.get("/api/templates/traceback"))["yaml"] == TEXT
+        assert (await served.http.delete("/api/templates/spikes")).status_code == 409
+        repository.commit({"w/templates/spikes.yaml": None})
+        (repository.path / "w/templates").mkdir(exist_ok=True)
+        (repository.path / "w/templates/loose.yaml").write_text(text)  # that nobody committed
+        await served.look()
+        found = by_id(await served.get("/api/templates"))
+        assert {name for name, each in found.items() if each["layer"] == "git"} == {"traceback"}
 
 
 async def test_a_later_layers_file_replaces_one_of_that_name_and_a_bad_one_says_why(served: Served) -> None:

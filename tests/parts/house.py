@@ -310,6 +310,17 @@ class House:
         )
 
 
+class Sourced(House):
+    """A house whose watchers come from the sources of its settings alone."""
+
+    @asynccontextmanager
+    async def engine(
+        self, named: Sequence[Path] | None = None, *, sinks: Sequence[Sink] = ()
+    ) -> AsyncIterator[app.Engine]:
+        async with super().engine(named or (), sinks=sinks) as made:
+            yield made
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     """A reconciler without watchers and jobs."""

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from parts.house import House, Jobs
+from parts.house import House, Jobs, Sourced
 from parts.repository import Repository, a_file
 from parts.served import Served, serving
 from parts.waiting import eventually
 from parts.window import PATIENCE, Window, window_on
 from playwright.async_api import Browser, expect
 
-from reconciler import app
 from reconciler.api.keys import Scope
-from reconciler.protocols import Sink
 
 expect.set_options(timeout=PATIENCE)
 
@@ -115,17 +111,6 @@ async def test_who_may_only_read_sees_drift_without_a_button(served: Served, str
     await expect(stranger.page.get_by_role("row", name=re.compile("held on 1@localhost"))).to_be_visible()
     await expect(stranger.page.get_by_role("button", name="Resume held on job 1")).to_have_count(0)
     await stranger.assert_accessible()
-
-
-class Sourced(House):
-    """A house whose watchers come from the sources of its settings alone."""
-
-    @asynccontextmanager
-    async def engine(
-        self, named: Sequence[Path] | None = None, *, sinks: Sequence[Sink] = ()
-    ) -> AsyncIterator[app.Engine]:
-        async with super().engine(named or (), sinks=sinks) as made:
-            yield made
 
 
 async def test_the_commit_that_was_applied_last_is_named(tmp_path: Path, chromium: Browser) -> None:

@@ -15,7 +15,7 @@ import { copyText } from "../parts/creator/file.js";
 /** @typedef {import("../parts/creator/types").Template} Template */
 
 /** @type {Record<Template["layer"], string>} */
-const LAYERS = { package: "comes with reconcile", directory: "from your directory", api: "saved here" };
+const LAYERS = { package: "comes with reconcile", directory: "from your directory", git: "from a branch", api: "saved here" };
 
 /** @type {import("../types").Page["show"]} */
 export async function show(root, ctx) {

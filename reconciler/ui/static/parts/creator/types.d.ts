@@ -79,7 +79,7 @@ export interface Template {
   tags: string[];
   pattern: string;
   actions: string[];
-  layer: "package" | "directory" | "api";
+  layer: "package" | "directory" | "git" | "api";
   file: string;
   writable: boolean;
   errors: Flaw[];
