@@ -1,4 +1,4 @@
-"""A job of a real SLURM on the pages: its output is followed, a watcher cancels it, and the page shows the end."""
+"""A job of a real SLURM on the pages: a watcher is made for it there and cancels it, and its output and end are shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ while true; do sleep 0.1; done
 
 @pytest.mark.slurm
 @pytest.mark.timeout(240)
-async def test_a_slurm_job_is_followed_and_its_end_by_a_watcher_is_shown_live(
+async def test_a_watcher_made_for_a_slurm_job_ends_it_and_all_of_it_is_shown_live(
     slurm: SlurmCluster, tmp_path: Path
 ) -> None:
     house = House(tmp_path, hosts={"localhost": {"scheduler": {"type": "slurm"}}})
@@ -34,9 +34,19 @@ async def test_a_slurm_job_is_followed_and_its_end_by_a_watcher_is_shown_live(
     slurm.wait_for(job_id, "RUNNING")
     async with serving(house) as served, browser() as running, window_on(served, running) as window:
         page = window.page
-        await served.create("Stop at nan", job_id, pattern="loss: nan", actions=[{"type": "cancel_job"}])
         await window.sign_in(to="/hosts")
         await expect(page.get_by_role("definition").filter(has_text=re.compile("^slurm$"))).to_be_visible()
+        await window.go("/new")
+        await expect(page.get_by_role("list", name="Chosen jobs")).to_contain_text(f"{job_id}@localhost")
+        tried = page.get_by_role("region", name="Output with what the pattern finds")
+        await expect(tried).to_contain_text("epoch 1 loss: 0.5")
+        await page.get_by_label("Pattern", exact=True).fill("loss: nan")
+        await page.get_by_label("Name", exact=True).fill("Stop at nan")
+        await page.get_by_role("button", name="Add an action").click()
+        await page.get_by_role("dialog", name="Add an action").get_by_role("button", name="Cancel job").click()
+        await page.get_by_role("button", name="Remove action 1").click()
+        await page.get_by_role("button", name="Create watcher").click()
+        await page.wait_for_url(re.compile(r"/watchers/\d+$"))
         await window.go("/jobs")
         row = page.get_by_role("row", name=re.compile(f"^{job_id}@localhost running 1 watcher"))
         await row.get_by_role("link", name=job_id, exact=True).click()
