@@ -12,7 +12,7 @@ from time import thread_time
 from reconciler.events import EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
-from reconciler.logic.follow import Followed, Verdict, follow
+from reconciler.logic.follow import Verdict, follow
 from reconciler.logic.patterns import PatternSet, Rule, compile_set
 from reconciler.logic.scanner import LineHit, StreamScanner
 from reconciler.model import FileStat, Position, StreamName, WatcherId
@@ -161,7 +161,7 @@ class _CohortFeed:
             self._cohort.patterns, followed.position, look.line_bytes, budget=BUDGET, clock=look.clock
         )
         broke_off = self._slices(followed.data, scanner)
-        if broke_off or followed.again or self._unread(followed):
+        if broke_off or followed.again:
             self._result.more, self._result.settled = True, False
         elif look.final and followed.verdict is not Verdict.WAIT:
             self._deliver(scanner.finish(), scanner)
@@ -181,12 +181,6 @@ class _CohortFeed:
             if left and self._look.clock() - begun > BUDGET and scanner.position.offset > position.offset:
                 return True
         return False
-
-    def _unread(self, followed: Followed) -> bool:
-        """Tell whether the file holds more than this look brought."""
-        stat = self._look.glimpse.stat
-        behind = stat is not None and followed.position.offset + len(followed.data) < stat.size
-        return behind and followed.verdict is not Verdict.WAIT
 
     def _place(self, reached: Position) -> None:
         for member in self._cohort.members:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from reconciler.model import LOCALHOST, JobState, StreamName, WatcherState
 from reconciler.transports.ssh import SshTransport
 
 NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
+NUMBERS = re.compile(NUMBER["pattern"])
 
 
 @pytest.fixture
@@ -54,6 +57,19 @@ async def test_an_output_that_is_not_there_yet_is_waited_for(house: House, jobs:
     out.write_text(numbers(1, 1))
     await house.once()
     assert house.matched() == said(1, 1)
+
+
+@pytest.mark.parametrize("begun", [b"", b"n=1", b"n=0\nn=1", b"\0"])
+async def test_nuls_where_text_has_yet_to_come_hold_up_no_pass(house: House, jobs: Jobs, begun: bytes) -> None:
+    """As NFS shows an append whose bytes are not there yet."""
+    house.write(**NUMBER)
+    out = jobs.add()
+    out.write_bytes(begun + b"\0\0")
+    report = await asyncio.wait_for(house.once(), 30)
+    assert (report.codes(), house.row().state) == ([0], WatcherState.ACTIVE)
+    out.write_bytes(begun + b"23\nn=9\n")
+    await house.once()
+    assert house.matched() == NUMBERS.findall((begun + b"23\nn=9\n").decode())
 
 
 async def test_an_output_that_is_missing_for_one_look_is_not_read_again(house: House, jobs: Jobs) -> None:

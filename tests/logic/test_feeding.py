@@ -268,6 +268,18 @@ def test_bytes_that_are_no_utf_8_keep_offsets_true() -> None:
     assert stream.positions[WatcherId(1)].offset == len(stream.file.content)
 
 
+@pytest.mark.parametrize("before", ["", "hit", "hit\n", "hit\nhi"])
+def test_nuls_at_the_end_wait_for_another_look_and_ask_for_none(before: str) -> None:
+    stream = Stream({}, file=File(f"{before}\0\0".encode()))
+    for _ in range(2):
+        result = stream.look()
+        assert (result.more, result.settled) == (False, True)
+    stream.file.content = f"{before}hit\n".encode()
+    stream.look()
+    assert stream.positions[WatcherId(1)].offset == len(stream.file.content)
+    assert stream.texts[1] == ["hit"] * stream.file.content.count(b"hit")
+
+
 def test_a_line_that_is_too_long_is_cut_and_said() -> None:
     stream = Stream(NUMBER)
     stream.file.content = b"n=1 " + b"x" * 5000 + b" n=2\nn=3\n"

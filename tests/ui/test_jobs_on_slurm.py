@@ -1,4 +1,4 @@
-"""A job of a real SLURM on the pages: a watcher is made for it there and cancels it, and its output and end are shown."""
+"""A job of a real SLURM on the pages: a watcher made there cancels it, and its output and end are shown."""
 
 from __future__ import annotations
 
