@@ -94,12 +94,18 @@ async def git(repository: Path, arguments: Sequence[str], given: bytes | None = 
     Raises UnavailableError with git's own words.
     """
     where = [] if arguments[0] == "init" else ["-C", str(repository)]
+    starting = asyncio.ensure_future(asyncio.create_subprocess_exec(
+        "git", *where, *arguments, env=git_environment(), start_new_session=True,
+        stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    ))  # fmt: skip
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *where, *arguments, env=git_environment(), start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        process = await asyncio.shield(starting)
+    except asyncio.CancelledError:  # a start that is broken off kills git alone, and waits for its helpers
+        await asyncio.wait([starting])
+        if starting.exception() is None:
+            await _end(starting.result())
+        raise
     except OSError as error:
         raise UnavailableError(f"git cannot be run: {error.strerror}", remedy="install git") from error
     try:
@@ -108,13 +114,18 @@ async def git(repository: Path, arguments: Sequence[str], given: bytes | None = 
     except TimeoutError as error:
         raise UnavailableError(f"git {arguments[0]} gave no answer within {TIMEOUT:.0f} s") from error
     finally:
-        if process.returncode is None:  # also where we are cancelled: its helpers must not outlive it
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        await _end(process)
     if process.returncode != 0:
         raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or process.returncode}")
     return out
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what has not ended, also where we are cancelled: git's helpers must not outlive it."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 def _complaint(printed: bytes) -> str:

@@ -70,8 +70,8 @@ class Running:
     ) -> Completed:
         """See `protocols.Transport.run`."""
         outputs = _Outputs(limit)
-        try:
-            transport, _ = await asyncio.get_running_loop().subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.get_running_loop().subprocess_exec(
                 lambda: outputs,
                 *argv,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
@@ -79,6 +79,14 @@ class Running:
                 env=env,
                 start_new_session=True,
             )
+        )
+        try:
+            transport, _ = await asyncio.shield(starting)
+        except asyncio.CancelledError:  # a start that is broken off kills the program alone, and waits for its children
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                await _finish(starting.result()[0], outputs)
+            raise
         except (OSError, ValueError) as error:
             return _not_started(argv, error)
         self._transports.add(transport)

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from parts.waiting import eventually
+from parts.waiting import eventually, soon
 
 from reconciler.protocols import Transport
+from reconciler.transports.local import LocalTransport
 
 HOSTILE = [
     "$(touch x)",
@@ -135,6 +136,20 @@ async def test_a_cancelled_run_leaves_no_program(transport: Transport, tmp_path:
     with pytest.raises(asyncio.CancelledError):
         await running
     await eventually(lambda: not alive(pid))
+
+
+async def test_a_run_that_is_cancelled_while_it_starts_leaves_no_program(here: LocalTransport, tmp_path: Path) -> None:
+    told = tmp_path / "child"
+    running = asyncio.create_task(
+        here.run(["sh", "-c", f"sleep 60 & echo $! > {told}.new; mv {told}.new {told}; wait"])
+    )
+    for _ in range(3):
+        await asyncio.sleep(0)  # it is started, and the loop has not yet heard of it
+    soon(told.exists)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 10)
+    await eventually(lambda: not alive(int(told.read_text())))
 
 
 async def test_many_run_at_once(transport: Transport) -> None:
