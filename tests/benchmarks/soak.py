@@ -1,9 +1,12 @@
 """Several hosts, thousands of jobs, tens of thousands of watchers, for minutes: what it costs and how late it is.
 
     python tests/benchmarks/soak.py [--hosts 5] [--jobs 5000] [--watchers 20000] [--rate 2000] [--seconds 120] [--long]
+                                    [--delay 50 --loss 1]
 
 Real transports (sshd on loopback), the real parser of squeue's answers, the real state and events file; all in a
-directory that goes afterwards. `--long` is 30 minutes. It fails where a match was lost or doubled; the rest is figures.
+directory that goes afterwards. `--long` is 30 minutes; `--delay` and `--loss` put relays in between, as slow as a link
+of so many milliseconds each way that loses so many of a hundred packets. It fails where a match was lost or doubled;
+the rest is figures.
 """
 
 from __future__ import annotations
@@ -94,11 +97,17 @@ class Meter:
         return float(used.user + used.system)
 
 
+def transport_to(host: FarHost) -> dict[str, object]:
+    """Settings of the way to a host."""
+    made = host.sshd.settings(port=host.port, retry_after=1.0, answer_timeout=30.0)
+    return made.model_dump(exclude_none=True)
+
+
 def settings_for(home: Path, hosts: Sequence[FarHost], listed: float) -> Settings:
     """Settings as a user has them, with all hosts."""
     sections = {
         host.name: {
-            "transport": host.sshd.settings(retry_after=1.0, answer_timeout=30.0).model_dump(exclude_none=True),
+            "transport": transport_to(host),
             "scheduler": {"type": "slurm"},
         }
         for host in hosts
@@ -221,7 +230,8 @@ async def soak(options: argparse.Namespace, home: Path) -> None:
         (watchers / f"{number}.yaml").write_text(text)
     (home / "state").mkdir()
     make_keys(home / "keys")
-    with far_hosts(home, home / "keys", options.hosts, options.jobs) as hosts:
+    link = {"delay": options.delay / 1000, "loss": options.loss / 100}
+    with far_hosts(home, home / "keys", options.hosts, options.jobs, **link) as hosts:
         lags = Lags()
         async with app.engine(settings_for(home, hosts, options.listed), [watchers], sinks=[lags]) as engine:
             await load(options, engine, hosts, lags)
@@ -234,6 +244,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     for name, seconds in {"rate": 2000.0, "seconds": 120.0, "interval": 5.0, "listed": 30.0, "hits": 0.1}.items():
         parser.add_argument(f"--{name}", type=float, default=seconds)
+    parser.add_argument("--delay", type=float, default=0.0, help="ms each way to every host")
+    parser.add_argument("--loss", type=float, default=0.0, help="percent of packets that are lost on the way")
     parser.add_argument("--long", action="store_true", help="30 minutes")
     options = parser.parse_args()
     options.seconds = 1800.0 if options.long else options.seconds

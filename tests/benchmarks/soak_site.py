@@ -56,12 +56,26 @@ print(json.dumps({"hits": hits, "lines": written}))
 """
 
 
+#: Passes on to the port of its first argument, slowly (seconds each way) and with losses, until it is killed.
+LINK = """\
+import asyncio, sys
+from parts.relay import relay_to
+async def main():
+    port, delay, loss = sys.argv[1:]
+    async with relay_to(int(port), delay=float(delay), loss=float(loss)) as relay:
+        print(relay.port, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
 @dataclass(frozen=True)
 class FarHost:
-    """One host: its server, and the ids and outputs of its jobs."""
+    """One host: its server, the port at which it is reached, and the ids and outputs of its jobs."""
 
     name: HostName
     sshd: Sshd
+    port: int
     place: Path
     outputs: dict[str, Path]
     began: float
@@ -106,8 +120,8 @@ class FarHost:
 
 
 @contextlib.contextmanager
-def far_hosts(home: Path, keys: Path, hosts: int, jobs: int) -> Iterator[list[FarHost]]:
-    """So many servers, with so many jobs of theirs altogether."""
+def far_hosts(home: Path, keys: Path, hosts: int, jobs: int, *, delay: float, loss: float) -> Iterator[list[FarHost]]:
+    """So many servers, with so many jobs of theirs altogether, behind links of so many seconds each way."""
     with contextlib.ExitStack() as stack:
         made = []
         for number in range(hosts):
@@ -122,9 +136,24 @@ def far_hosts(home: Path, keys: Path, hosts: int, jobs: int) -> Iterator[list[Fa
                 (place / "bin" / name).chmod(0o755)
             sshd = stack.enter_context(serving(keys))
             sshd.restart(PATH=f"{place}/bin:{PATH}")
-            made.append(FarHost(HostName(f"h{number}"), sshd, place, outputs, time.time()))
+            sshd.known_hosts.write_text(f"127.0.0.1 {(sshd.home / 'host_key.pub').read_text()}")  # behind any port
+            port = stack.enter_context(_linked(sshd.port, delay, loss)) if delay or loss else sshd.port
+            made.append(FarHost(HostName(f"h{number}"), sshd, port, place, outputs, time.time()))
             made[-1].list_jobs("RUNNING")
         yield made
+
+
+@contextlib.contextmanager
+def _linked(port: int, delay: float, loss: float) -> Iterator[int]:
+    """The port of a relay, in a process of its own."""
+    argv = [sys.executable, "-c", LINK, str(port), str(delay), str(loss)]
+    where = Path(__file__).parents[1]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=where) as link:
+        assert link.stdout is not None
+        try:
+            yield int(link.stdout.readline())
+        finally:
+            link.kill()
 
 
 class Writer:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator
 
 #: Bytes that are passed on at once.
 PIECE = 16 * 1024
+#: Bytes of a packet, and seconds beyond a round trip after which TCP sends a lost one again (RFC 6298; Linux: 0.2).
+PACKET = 1448
+RETRANSMIT = 0.2
 
 
 class Relay:
-    """Passes on what comes. `delay`: seconds each way. `rate`: bytes a second to the client, None: as they come."""
+    """Passes on what comes. `delay`: seconds each way. `rate`: bytes a second to the client, None: as they come.
 
-    def __init__(self, port: int) -> None:
+    `loss`: share of packets that are lost. TCP brings them later, and holds back all that is behind them, as here.
+    """
+
+    def __init__(self, port: int, *, delay: float = 0.0, loss: float = 0.0) -> None:
         self.port = 0
-        self.delay = 0.0
+        self.delay = delay
+        self.loss = loss
         self.rate: float | None = None
         #: Bytes to the client after which the line is cut; None: never.
         self.cut_after: int | None = None
@@ -26,6 +34,7 @@ class Relay:
         self.hung_up = 0
         self.through = asyncio.Event()
         self.through.set()
+        self._chance = random.Random(1)
         self._target = port
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -89,7 +98,7 @@ class Relay:
         task = asyncio.create_task(deliver())
         try:
             while data := await reader.read(PIECE):
-                await line.put((loop.time() + self.delay, data))
+                await line.put((loop.time() + self.delay + self._recovery(len(data)), data))
             self.hung_up += not to_client
             await line.put((loop.time() + self.delay, b""))
             await task
@@ -97,6 +106,12 @@ class Relay:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await task
+
+    def _recovery(self, length: int) -> float:
+        """Return the seconds that lost packets of these bytes cost."""
+        packets = -(-length // PACKET)
+        lost = self.loss > 0 and any(self._chance.random() < self.loss for _ in range(packets))
+        return RETRANSMIT + 2 * self.delay if lost else 0.0
 
     async def _count(self, length: int, to_client: bool) -> None:
         if not to_client:
@@ -110,9 +125,9 @@ class Relay:
 
 
 @contextlib.asynccontextmanager
-async def relay_to(port: int) -> AsyncIterator[Relay]:
+async def relay_to(port: int, *, delay: float = 0.0, loss: float = 0.0) -> AsyncIterator[Relay]:
     """A relay to a port of this machine; `relay.port` is where to connect to."""
-    relay = Relay(port)
+    relay = Relay(port, delay=delay, loss=loss)
     server = await asyncio.start_server(relay.accept, "127.0.0.1", 0)
     relay.port = server.sockets[0].getsockname()[1]
     try:
