@@ -18,6 +18,9 @@ from reconciler.registry import Plugin
 from reconciler.settings import Duration
 from reconciler.spec.watcher import ActionSpec, SpecModel
 
+#: The year 9000, in seconds since the epoch: what `datetime` can still say wherever it is added to.
+FAR = 221_845_392_000.0
+
 
 class PauseWatcherParams(SpecModel):
     """Why, and how long; with neither `for` nor `until`: until somebody resumes it."""
@@ -32,6 +35,8 @@ class PauseWatcherParams(SpecModel):
     def _one_end(self) -> PauseWatcherParams:
         if self.for_ is not None and self.until is not None:
             raise ValueError("give `for` or `until`, not both")
+        if self.end(0.0) is not None and not 0.0 <= (self.end(0.0) or 0.0) < FAR:
+            raise ValueError("the end lies before 1970 or beyond the year 9000; leave both out for a pause without end")
         return self
 
     def end(self, start: float) -> float | None:

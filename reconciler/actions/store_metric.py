@@ -47,7 +47,7 @@ class StoreMetric:
     def effect(self, params: Mapping[str, Any], watcher: Watcher, trigger: Trigger) -> StateEffect:
         """Return one MetricPoint, observed at `trigger.at`; PermanentActionError where value or step is no number."""
         wanted = read(StoreMetricParams, params)
-        step = None if wanted.step is None else _number("step", wanted.step)
+        step = None if wanted.step in (None, "") else _number("step", wanted.step)  # a group that took no part is empty
         value = _number("value", wanted.value)
         point = MetricPoint(watcher.id, watcher.job, wanted.name, value, trigger.at, step)
         at = "" if step is None else f" at step {step:g}"

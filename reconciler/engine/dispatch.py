@@ -8,6 +8,7 @@ notifications together.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -87,9 +88,10 @@ class Dispatcher:
     async def _step(self, action: PendingAction, walk: _Walk) -> None:
         """Deal with one action of the queue."""
         verdict = await self._judge.verdict(action, walk.waiting)
-        wait = verdict.wait_until
-        if wait is not None and wait != action.not_before:
-            self._ledger.requeue(replace(action, not_before=wait))
+        wait = math.inf if verdict.held else verdict.wait_until
+        due = None if verdict.held else wait  # the edit that lets it go on asks for a tick of its own
+        if wait is not None and due != action.not_before:
+            self._ledger.requeue(replace(action, not_before=due))
         elif verdict.outcome is None and wait is None:
             wait = await self._run(action, walk)
         if wait is not None:

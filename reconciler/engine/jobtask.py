@@ -223,7 +223,7 @@ class JobTask:
     @property
     def blocked(self) -> bool:
         """True while a watcher reads no further before some of its actions have run."""
-        return any(self._blocked(watcher_id) for watcher_id in self.watchers)
+        return any(self._blocked(w.id) for w in self.watchers.values() if w.state is not WatcherState.PAUSED)
 
     # --- one tick ---
 

@@ -15,7 +15,7 @@ from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
 from reconciler.errors import StateError
 from reconciler.events import Event
-from reconciler.logic.advance import count_failure
+from reconciler.logic.advance import count_failure, count_success
 from reconciler.logic.telling import action_event
 from reconciler.model import (
     HoldKind,
@@ -93,7 +93,7 @@ class Ledger:
             before = self._task.watchers[watcher_id]
             after = before if effect is None else _after(before, effect[0])
             events = tuple(self._event(after, action, outcome, now) for action, outcome in ended)
-            after, more = self._counted(after, [outcome for _, outcome in ended], now)
+            after, more = self._counted(after, ended, now)
             changes = tuple(_change(action, outcome, now) for action, outcome in ended)
             metrics = effect[1] if effect is not None else ()
             advance = Advance(before, after, metrics=metrics, events=(*events, *more))
@@ -117,11 +117,15 @@ class Ledger:
         event = action_event(watcher, action.trigger, action.type, action.index, outcome.kind, outcome.result, data)
         return replace(event, at=now)
 
-    def _counted(self, watcher: Watcher, outcomes: Sequence[Outcome], now: float) -> tuple[Watcher, tuple[Event, ...]]:
-        for outcome in outcomes:
+    def _counted(self, watcher: Watcher, ended: Sequence[Ended], now: float) -> tuple[Watcher, tuple[Event, ...]]:
+        compiled = self._task.compiled[watcher.id]
+        for _, outcome in ended:
             if outcome.kind in (OutcomeKind.FAILED, OutcomeKind.REFUSED) and not outcome.unanswered:
-                return count_failure(self._task.compiled[watcher.id], watcher, outcome.result, now)
-        return (replace(watcher, failures=0), ()) if any(each.success for each in outcomes) else (watcher, ())
+                return count_failure(compiled, watcher, outcome.result, now)
+        for action, outcome in ended:
+            if outcome.success:
+                return count_success(compiled, watcher, outside=self._parts.kinds[action.type].state is None), ()
+        return watcher, ()
 
     async def drop(self, watcher_id: WatcherId, dropped: Sequence[PendingAction]) -> None:
         """What the limit took is told in one event with a count."""

@@ -13,22 +13,33 @@ from reconciler.engine.parts import Parts
 from reconciler.errors import ConditionError
 from reconciler.logic.advance import trigger_values
 from reconciler.logic.compiled import CompiledAction
-from reconciler.model import Outcome, OutcomeKind, PendingAction, Watcher, WatcherId, WatcherState
+from reconciler.model import Hold, HoldKind, Outcome, OutcomeKind, PendingAction, Watcher, WatcherId, WatcherState
 from reconciler.protocols import Limit, StateReading
 from reconciler.spec.watcher import Mode
 
 #: Actions that are refused where two jobs write one file.
 NEEDS_OWN_OUTPUT = frozenset({"cancel_job", "resubmit"})
+#: What an action with `on_failure` stands in for: it failed, was not allowed, or nobody knows what became of it.
+_NOT_DONE = frozenset({OutcomeKind.FAILED, OutcomeKind.REFUSED, OutcomeKind.INTERRUPTED})
 #: The window (seconds) of the limit of actions a minute.
 WINDOW = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to do with one pending action: an outcome without running it, or a wait, or (both None) run it."""
+    """What to do with one pending action: an outcome without running it, or a wait, or (neither) run it.
+
+    `held`: it waits until somebody lets its watcher go on.
+    """
 
     outcome: Outcome | None = None
     wait_until: float | None = None
+    held: bool = False
+
+
+def _hold_of(watcher: Watcher) -> Hold | None:
+    """Return what a person holds it by: then none of its actions runs. One that paused itself goes on with its list."""
+    return next((hold for hold in watcher.holds if hold.kind is not HoldKind.SELF), None)
 
 
 class Judge:
@@ -44,6 +55,10 @@ class Judge:
         compiled = self.compiled(action)
         if watcher.phase in (WatcherState.DISABLED, WatcherState.STOPPED):
             return Verdict(Outcome(OutcomeKind.SKIPPED, f"the watcher is {watcher.phase}"))
+        if (hold := _hold_of(watcher)) is not None:
+            if watcher.phase is not WatcherState.COMPLETED:
+                return Verdict(held=True)
+            return Verdict(Outcome(OutcomeKind.SKIPPED, f"the watcher was suspended by {hold.by} when its job ended"))
         if compiled is None:
             return Verdict(Outcome(OutcomeKind.SKIPPED, "an edit of the spec took this action away"))
         if compiled.kind.missing:
@@ -65,9 +80,9 @@ class Judge:
     def compiled(self, action: PendingAction) -> CompiledAction | None:
         """Return the action of the spec in force; None where an edit took it away."""
         actions = self._task.compiled[action.watcher_id].actions
-        if action.index < len(actions) and actions[action.index].type == action.type:
-            return actions[action.index]
-        return next((a for a in actions if a.type == action.type), None)
+        alike = [a for a in actions if a.type == action.type]
+        alike = [a for a in alike if a.params == action.params] or alike  # an edit may have moved it
+        return next((a for a in alike if a.index == action.index), alike[0] if alike else None)
 
     async def _unmet(self, action: PendingAction, compiled: CompiledAction) -> str:
         """Say which of `needs`, `on_failure` and the action's own condition does not hold (empty: all hold)."""
@@ -81,7 +96,7 @@ class Judge:
             unmet = [str(n) for n in compiled.needs if outcomes.get(n) not in good]
             if unmet:
                 return f"it needs action {', '.join(unmet)}, which did not succeed"
-            if compiled.on_failure and all(outcomes.get(n) != OutcomeKind.FAILED for n in compiled.on_failure):
+            if compiled.on_failure and not any(outcomes.get(n) in _NOT_DONE for n in compiled.on_failure):
                 return "nothing it waits for failed"
         if compiled.condition is None:
             return ""

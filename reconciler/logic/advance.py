@@ -6,6 +6,7 @@ max_triggers or began timer mode triggers. Times are seconds since the epoch, of
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,12 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import Advance
+
+log = logging.getLogger(__name__)
+
+
+#: The names of the whole text of a match.
+_WHOLE = ("0", "_matched_text")
 
 
 def trigger_values(trigger: Trigger, job: Job, watcher: Watcher) -> Mapping[str, str | None]:
@@ -102,6 +109,7 @@ class WatcherTick:
                 return
             memory = self.after.memory
             if memory.cooldown_until is not None and self._now < memory.cooldown_until:
+                self._passed_over(match)
                 continue
             if self._compiled.members and not self._all_seen(match.pattern):
                 self._keep_names(match)
@@ -126,10 +134,12 @@ class WatcherTick:
         """
         if self.after.state is not WatcherState.ACTIVE or self._job.state is not JobState.RUNNING:
             return
-        spec, memory = self._compiled.spec, self.after.memory
-        if self.after.timer_active and memory.timer_due is not None and self._now >= memory.timer_due:
+        spec, due = self._compiled.spec, self.after.memory.timer_due
+        if self.after.timer_active and due is not None and self._now >= due:
             self._remember(timer_due=self._now + spec.timer_interval_seconds)
             self._trigger(TriggerKind.TIMER)
+        elif self.after.timer_active and due is not None and due > self._now + spec.timer_interval_seconds:
+            self._remember(timer_due=self._now + spec.timer_interval_seconds)  # an edit made it shorter
         due = silence_due(self._compiled, self.after, self._job)
         if due is not None and self._now >= due and not blind and self.after.state is WatcherState.ACTIVE:
             self._remember(silence_fired=True)
@@ -192,6 +202,14 @@ class WatcherTick:
         named = {name: self._cut(value) for name, value in match.captures.items()}
         self.after = replace(self.after, variables={**self.after.variables, **named})
 
+    def _passed_over(self, match: Match) -> None:
+        """A match that the cooldown keeps from acting: what a person triggers by hand acts on the newest all the same.
+
+        Of `patterns.all` no single one counts.
+        """
+        if not self._compiled.members and self._told(self._compiled.condition, TriggerKind.MATCH, match):
+            self._remember(newest=match)
+
     def _after_match(self, match: Match) -> None:
         spec = self._compiled.spec
         self._remember(newest=match)
@@ -203,11 +221,10 @@ class WatcherTick:
 
     def _trigger(self, kind: TriggerKind, match: Match | None = None, data: Mapping[str, Any] = {}) -> bool:
         """Make a trigger if the condition holds, and everything that belongs into its transaction."""
-        variables = dict(self.after.variables)
-        if match is not None:
-            captured = match_values(match)
-            variables |= {k: self._cut(v) for k, v in captured.items() if k not in ("0", "_matched_text")}
+        variables = self._variables(match)
         trigger = Trigger(kind, self._now, variables, match)
+        if kind is TriggerKind.TIMER and self.after.memory.newest is not None:  # it stands for the match that began it
+            trigger = replace(trigger, variables=variables | self._whole(self.after.memory.newest))
         if not self._holds(self._compiled.condition, trigger):
             return False
         self.after = replace(
@@ -222,8 +239,22 @@ class WatcherTick:
             self.after = replace(self.after, phase=WatcherState.TRIGGERED, timer_active=False)
         return True
 
+    def _variables(self, match: Match | None) -> dict[str, str | None]:
+        """Return the variables as they are with the values of a match, without its whole text."""
+        variables = dict(self.after.variables)
+        if match is not None:
+            captured = match_values(match)
+            variables |= {k: self._cut(v) for k, v in captured.items() if k not in _WHOLE}
+        return variables
+
+    def _whole(self, match: Match) -> dict[str, str | None]:
+        values = match_values(match)
+        return {name: self._cut(values[name]) for name in _WHOLE}
+
     def _act(self, action: CompiledAction, trigger: Trigger) -> None:
-        if action.leading:
+        if action.leading and self.after.phase is WatcherState.DISABLED:
+            self._outcome(action, trigger, OutcomeKind.SKIPPED, f"the watcher is {self.after.phase}")
+        elif action.leading:
             self._lead(action, trigger)
         else:
             self._pending.append(
@@ -245,12 +276,20 @@ class WatcherTick:
             self._fail(error.message)
             return
         self._metrics.extend(metrics)
-        self.after = replace(self.after, failures=0)
+        self.after = count_success(self._compiled, self.after, outside=False)
         self._outcome(action, trigger, OutcomeKind.SUCCEEDED, result)
 
     def _fail(self, message: str) -> None:
         self.after, events = count_failure(self._compiled, self.after, message, self._now)
         self._events.extend(events)
+
+    def _told(self, condition: Condition | None, kind: TriggerKind, match: Match) -> bool:
+        """Tell whether a condition would hold; where it cannot be told, it does not, and nobody counts that."""
+        try:
+            trigger = Trigger(kind, self._now, self._variables(match), match)
+            return condition is None or condition.holds(trigger_values(trigger, self._job, self.after))
+        except ConditionError:
+            return False
 
     def _holds(self, condition: Condition | None, trigger: Trigger) -> bool:
         if condition is None:
@@ -308,7 +347,13 @@ def apply_state_action(
     The last value of a metric is left among the variables, unless a capture has its name. Raises PermanentActionError.
     """
     assert action.kind.state is not None  # noqa: S101 - the caller chose a state-only action
-    effect = action.kind.state.effect(render_params(action.params, values), watcher, trigger)
+    try:
+        effect = action.kind.state.effect(render_params(action.params, values), watcher, trigger)
+    except PermanentActionError:
+        raise
+    except Exception as error:  # a plugin's bug must not stop the other watchers
+        log.exception("action %s of %s", action.type, watcher.name)
+        raise PermanentActionError(f"{type(error).__name__}: {error}") from error
     variables = dict(watcher.variables)
     for point in effect.metrics:
         if trigger.match is None or point.name not in trigger.match.captures:
@@ -336,6 +381,16 @@ def count_failure(
         success=False,
     )
     return watcher, (event,)
+
+
+def count_success(compiled: CompiledSpec, watcher: Watcher, *, outside: bool) -> Watcher:
+    """Return the watcher after an action that succeeded: the row of failures is over. `outside`: it reached outside.
+
+    What touches the state alone nearly always succeeds; it ends no row of failures of what reaches outside.
+    """
+    if not outside and any(action.kind.state is None for action in compiled.actions):
+        return watcher
+    return replace(watcher, failures=0)
 
 
 def hold(watcher: Watcher, new: Hold) -> Watcher:

@@ -68,8 +68,14 @@ def test_store_metric_keeps_the_step() -> None:
 def test_store_metric_refuses_what_is_no_finite_number(written: str | float) -> None:
     with pytest.raises(PermanentActionError, match="not a finite number"):
         effect_of(store_metric, {"name": "loss", "value": written})
-    with pytest.raises(PermanentActionError, match="step"):
-        effect_of(store_metric, {"name": "loss", "value": 1, "step": written})
+    if written != "":
+        with pytest.raises(PermanentActionError, match="step"):
+            effect_of(store_metric, {"name": "loss", "value": 1, "step": written})
+
+
+def test_a_step_of_a_group_that_took_no_part_is_no_step() -> None:
+    effect = effect_of(store_metric, {"name": "loss", "value": "0.5", "step": ""})
+    assert effect.metrics[0].step is None
 
 
 def test_store_metric_needs_a_name_after_rendering_too() -> None:
@@ -104,6 +110,12 @@ def test_pause_watcher_ends_when_it_says(params: dict[str, Any], until: float) -
 def test_pause_watcher_takes_one_end() -> None:
     with pytest.raises(ValidationError, match="not both"):
         pause_watcher.PauseWatcherParams.model_validate({"for": "1h", "until": "2026-12-01"})
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", "9500-01-01"])
+def test_pause_watcher_takes_no_end_that_no_calendar_has(until: str) -> None:
+    with pytest.raises(ValidationError, match="beyond the year 9000"):
+        pause_watcher.PauseWatcherParams.model_validate({"until": until})
 
 
 def test_pause_watcher_needs_no_params() -> None:

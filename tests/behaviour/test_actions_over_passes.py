@@ -95,6 +95,14 @@ async def test_needs_and_on_failure_follow_the_outcomes_of_their_own_trigger(
     ]  # fmt: skip
 
 
+async def test_on_failure_stands_in_for_what_was_refused_too(house: House, jobs: Jobs) -> None:
+    command = {"type": "run_command", "params": {"command": "cat $n"}}
+    house.write(pattern=r"n=(\S+)", captures=["n"], actions=[command, {**LOG, "on_failure": [0]}])
+    jobs.add().write_text("n=../../secret\n")
+    await house.once()
+    assert outcomes(house) == [(0, "refused"), (1, "succeeded")]
+
+
 async def test_needs_may_name_an_action_of_the_state_alone(house: House, jobs: Jobs) -> None:
     store = {"type": "store_metric", "params": {"name": "x", "value": "$0"}}
     house.write(**NUMBER, actions=[store, {**LOG, "needs": [0]}, {**LOG, "on_failure": [0]}])
@@ -161,6 +169,21 @@ async def test_a_success_between_failures_counts_anew(house: House, jobs: Jobs, 
     assert (house.row().state, house.row().failures) == (WatcherState.ACTIVE, 1)
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_row_of_failures_is_the_same_however_its_lines_arrive(
+    house: House, jobs: Jobs, doing: Doing, at_once: bool
+) -> None:
+    doing.errors = [PermanentActionError("no")] * 9
+    house.write(**NUMBER, max_failures=2, actions=[LOG, REQUEUE])
+    out = jobs.add()
+    for number in range(1, 5):
+        out.write_text(numbers(1, number))
+        if number == 4 or not at_once:
+            await house.once()
+    assert len(doing.given) == 2
+    assert house.row().state is WatcherState.DISABLED
+
+
 async def test_an_edit_makes_a_disabled_watcher_active_again(house: House, jobs: Jobs, doing: Doing) -> None:
     doing.errors = [PermanentActionError("no")]
     house.write(**NUMBER, max_failures=1, actions=[REQUEUE])
@@ -207,6 +230,61 @@ async def test_what_must_not_be_lost_is_put_off(house: House, jobs: Jobs, doing:
         assert len(doing.given) == expected
     assert [context.values["n"] for context in doing.given] == [str(n) for n in range(1, 26)]
     assert house.events("action.rate_limited") == ()
+
+
+@pytest.mark.parametrize("how", ["by hand", "declared"])
+async def test_what_is_put_off_waits_while_its_watcher_is_suspended(
+    house: House, jobs: Jobs, doing: Doing, how: str
+) -> None:
+    house.write(**NUMBER, actions=[REQUEUE])
+    jobs.add().write_text(numbers(1, 15))
+    await house.once()
+    if how == "by hand":
+        assert house.run("suspend", "w", "--reason", "it runs wild").returncode == 0
+    else:
+        house.write(**NUMBER, actions=[REQUEUE], suspend={"reason": "it runs wild"})
+    assert house.clock is not None
+    for _ in range(3):
+        house.clock.at += 61
+        await house.once()
+    assert (len(doing.given), house.row().state) == (10, WatcherState.PAUSED)
+    if how == "by hand":
+        assert house.run("resume", "w").returncode == 0
+    else:
+        house.write(**NUMBER, actions=[REQUEUE])
+    await house.once()
+    await house.once()
+    assert [context.values["n"] for context in doing.given] == [str(n) for n in range(1, 16)]
+
+
+async def test_what_is_put_off_is_skipped_where_the_job_ends_while_its_watcher_is_suspended(
+    house: House, jobs: Jobs, doing: Doing
+) -> None:
+    house.write(**NUMBER, actions=[REQUEUE])
+    jobs.add().write_text(numbers(1, 12))
+    await house.once()
+    assert house.run("suspend", "w").returncode == 0
+    await house.once()
+    jobs.finish()
+    await house.once()
+    await house.once()
+    assert (len(doing.given), house.row().state) == (10, WatcherState.COMPLETED)
+    assert [kind for _, kind in outcomes(house)][10:] == ["skipped", "skipped"]
+
+
+async def test_what_is_put_off_keeps_its_place_where_an_edit_moves_its_action(
+    house: House, jobs: Jobs, doing: Doing
+) -> None:
+    first, second = ({**REQUEUE, "params": {"reason": word}} for word in ("a", "b"))
+    house.write(**NUMBER, actions=[first, {**second, "condition": "int(n) < 0"}])
+    jobs.add().write_text(numbers(1, 11))
+    await house.once()
+    assert len(doing.given) == 10
+    house.write(**NUMBER, actions=[{**second, "condition": "int(n) < 0"}, first])
+    assert house.clock is not None
+    house.clock.at += 61
+    await house.once()
+    assert [context.params["reason"] for context in doing.given] == ["a"] * 11
 
 
 async def test_each_watcher_has_a_limit_of_its_own(house: House, jobs: Jobs, doing: Doing) -> None:
@@ -474,6 +552,17 @@ async def test_a_request_acts_once_on_the_newest_match(house: House, jobs: Jobs)
     assert house.matched() == ["n=1", "n=2", "n=3", "n=3"]
     (event,) = [e for e in house.events("watcher.triggered") if e.data["trigger"] == "manual"]
     assert event.data["by"]
+
+
+async def test_a_request_acts_on_the_newest_match_though_the_cooldown_passed_it_over(house: House, jobs: Jobs) -> None:
+    house.write(
+        **NUMBER, cooldown="1h", condition="int(n) < 5", actions=[{"type": "log_event", "params": {"message": "$n"}}]
+    )
+    jobs.add().write_text(numbers(1, 6))
+    await house.once()
+    assert house.run("trigger", "w").returncode == 0
+    await house.once()
+    assert house.done() == ["1", "4"]
 
 
 async def test_a_request_to_a_watcher_without_a_match_acts_all_the_same(house: House, jobs: Jobs) -> None:

@@ -10,10 +10,10 @@ import pytest
 from parts.core import CANCEL, LOG, NOW, PAUSE, STORE, a_job, a_match, a_spec, a_watcher, compiled, desired
 
 from reconciler.events import Event, EventType
-from reconciler.logic.advance import WatcherTick, count_failure, hold
+from reconciler.logic.advance import WatcherTick, count_failure, count_success, hold
 from reconciler.logic.deadlines import next_due
 from reconciler.model import Hold, HoldKind, Job, JobState, Match, Memory, Position, StreamName, Watcher, WatcherState
-from reconciler.protocols import Advance
+from reconciler.protocols import Advance, StateEffect
 
 FIRST = replace(a_watcher(), variables={}, created_at=NOW - 40)
 
@@ -279,6 +279,25 @@ def test_overdue_ticks_are_one() -> None:
     assert next_due(life.spec, life.watcher, life.job) == life.now + 30
 
 
+def test_a_tick_of_the_timer_has_the_whole_text_of_the_match_that_began_it() -> None:
+    life = timed(actions=[{"type": "log_event", "params": {"message": "$0 $1"}}])
+    life.tick(loss("7"))
+    life.tick(after=30)
+    told = [event.action_result for event in life.events(EventType.ACTION_SUCCEEDED)]
+    assert told == ["loss: 7 7"] * 2
+    assert "0" not in life.watcher.variables
+
+
+def test_an_edit_that_makes_the_timer_quicker_holds_from_now_on() -> None:
+    life = timed()
+    life.tick(loss("1"))
+    life.spec = compiled(a_spec(timer_mode_enabled=True, timer_interval_seconds=10))
+    life.tick(after=1)
+    assert life.watcher.memory.timer_due == life.now + 10
+    life.tick(after=10)
+    assert life.triggers == ["match", "timer"]
+
+
 def test_the_end_of_a_job_ends_its_timer_without_a_burst() -> None:
     life = timed()
     life.tick(loss("1"))
@@ -501,6 +520,36 @@ def test_a_success_between_failures_counts_anew() -> None:
     life.tick(loss("a"), loss("1"), loss("b"), loss("2"), loss("c"))
     assert life.watcher.state is WatcherState.ACTIVE
     assert life.watcher.failures == 1
+
+
+def test_the_rest_of_a_list_is_skipped_once_a_failure_disables_the_watcher() -> None:
+    life = Life(actions=[STORE, STORE, LOG], max_failures=1, captures=["loss"], pattern="loss: (.+)")
+    life.tick(loss("a"), loss("b"))
+    kinds = [event.type.split(".")[2] for event in life.events() if event.type.startswith("reconciler.action")]
+    assert kinds == ["failed", "skipped", "skipped"]
+    assert (life.watcher.state, life.watcher.failures) == (WatcherState.DISABLED, 1)
+
+
+def test_what_touches_the_state_alone_ends_no_row_of_failures_of_what_reaches_outside() -> None:
+    spec = compiled(a_spec(actions=[LOG, CANCEL]))
+    failed = replace(FIRST, failures=3)
+    assert count_success(spec, failed, outside=False).failures == 3
+    assert count_success(spec, failed, outside=True).failures == 0
+    assert count_success(compiled(a_spec(actions=[LOG, STORE])), failed, outside=False).failures == 0
+
+
+def test_a_bug_in_an_action_fails_that_action_alone() -> None:
+    class Broken:
+        def effect(self, *_: Any) -> StateEffect:
+            return 1 / 0  # type: ignore[return-value]
+
+    life = Life(actions=[STORE, LOG], captures=["loss"], pattern="loss: (.+)")
+    first, second = life.spec.actions
+    life.spec = replace(life.spec, actions=(replace(first, kind=replace(first.kind, state=Broken())), second))
+    life.tick(loss("1"))
+    (event,) = life.events(EventType.ACTION_FAILED)
+    assert event.action_result == "ZeroDivisionError: division by zero"
+    assert len(life.events(EventType.ACTION_SUCCEEDED)) == 1
 
 
 def test_a_watcher_without_a_limit_is_never_disabled() -> None:
