@@ -223,7 +223,8 @@ class Origin:
 class Memory:
     """What a watcher must remember between ticks beside its checkpoints and variables.
 
-    `seen`: for `patterns.all`, when each member was last seen. `grown_at`: last growth of its streams.
+    `seen`: for `patterns.all`, when each member was last seen, by the CRC-32 of its text. `grown_at`: last growth of
+    its streams, `grown_to`: their sizes and times then. `missing_since`: an output of the ended job is out of sight.
     `silence_fired`, `time_left_fired`, `job_end_fired`: each fires once (silence is armed again by growth).
     `newest`: the newest match, for a manual trigger. `condition_failures`: evaluations that could not be made.
     """
@@ -231,6 +232,8 @@ class Memory:
     seen: Mapping[int, float] = field(default_factory=dict)
     cooldown_until: float | None = None
     grown_at: float | None = None
+    grown_to: Mapping[str, str] = field(default_factory=dict)
+    missing_since: float | None = None
     silence_fired: bool = False
     time_left_fired: bool = False
     job_end_fired: bool = False

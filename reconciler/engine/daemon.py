@@ -12,13 +12,13 @@ from typing import Any
 
 from reconciler.engine.controller import Controller, PassReport
 from reconciler.engine.housekeeping import Housekeeping
-from reconciler.engine.jobtask import TickResult
 from reconciler.engine.lease import kept
 from reconciler.engine.parts import Parts
 from reconciler.engine.pump import Pump
 from reconciler.engine.reader import Looked, Reader
 from reconciler.engine.requests import Requests
 from reconciler.engine.textfile import TextFile
+from reconciler.engine.ticks import TickResult
 from reconciler.engine.worker import Worker
 from reconciler.errors import LeaseLostError, StateError
 from reconciler.logic.plan import Plan

@@ -20,8 +20,8 @@ from reconciler.engine.parts import Host, Parts
 from reconciler.engine.retrying import attempted
 from reconciler.engine.verdicts import Judge, Verdict
 from reconciler.errors import PermanentActionError
-from reconciler.logic.advance import apply_state_action
 from reconciler.logic.compiled import CompiledAction
+from reconciler.logic.outcomes import apply_state_action
 from reconciler.logic.substitution import render_params
 from reconciler.model import (
     ActionId,

@@ -10,31 +10,22 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from reconciler.engine import outputs
 from reconciler.engine.parts import Host, Parts
+from reconciler.engine.streams import any_on_network, joined, lost, seen_as_one, streams_of, written_as_one
+from reconciler.engine.ticks import TickResult
 from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, KnownStream, StreamResult, cohorts, feed
 from reconciler.logic.selecting import started
-from reconciler.model import (
-    LOCALHOST,
-    Job,
-    PendingAction,
-    Position,
-    StreamName,
-    Watcher,
-    WatcherId,
-    WatcherState,
-)
+from reconciler.model import LOCALHOST, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import Advance, Batch, Glimpse, Sight, Want
 from reconciler.spec.watcher import OutputType, StartAt
-from reconciler.state.mounts import on_network
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +33,8 @@ log = logging.getLogger(__name__)
 ALL_MATCHES, LEAST_MATCHES = 50_000, 100
 #: A watcher with so many actions waiting reads no further until some of them have run.
 MOST_WAITING = 10_000
+#: Seconds that an output that was read may be out of sight at its job's end: a file may vanish for a moment.
+LOST_GRACE = 120.0
 _NOTHING = KnownStream()
 
 
@@ -53,24 +46,12 @@ class _Kept(NamedTuple):
     due: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class TickResult:
-    """What one tick came to.
-
-    `more`: look again at once. `grew`: there was something new. `finished`: the job's work is done.
-    """
-
-    more: bool = False
-    grew: bool = False
-    finished: bool = False
-
-
 class JobTask:
     """All watchers of one job. `lock` is held while their values change."""
 
     __slots__ = (
-        "_cohorts", "_host", "_kept", "_known", "_network", "_parts", "_placed", "_quiet_since", "asked", "checked",
-        "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
+        "_cohorts", "_host", "_kept", "_known", "_network", "_one_file", "_parts", "_placed", "_quiet_since", "asked",
+        "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
@@ -91,10 +72,13 @@ class JobTask:
         self._cohorts: dict[tuple[Any, ...], tuple[Cohort, ...]] = {}
         self._placed: dict[tuple[WatcherId, StreamName], Position] = {}  # start_at: end, until the first commit
         self._network: bool | None = None
+        self._one_file = written_as_one(job)
         self.shared_with: tuple[str, ...] = ()  # other jobs that write the same file
 
     def meet(self, job: Job) -> None:
         """Take note of what became of the job."""
+        same = (job.stdout, job.stderr) == (self.job.stdout, self.job.stderr)
+        self._one_file = written_as_one(job) or (self._one_file and same)
         self.job = job
         self.fresh = True
         self._kept = None
@@ -143,7 +127,8 @@ class JobTask:
             return None
         since = self._quiet_since if self._quiet_since is not None else self._parts.clock.now()
         engine = self._parts.settings.engine
-        return since + (engine.end_grace_network if self._on_network() else engine.end_grace)
+        gone = [w.memory.missing_since + LOST_GRACE for w in self.watchers.values() if w.memory.missing_since]
+        return max([since + (engine.end_grace_network if self._on_network() else engine.end_grace), *gone])
 
     def _on_network(self) -> bool:
         """Tell whether sizes may be stale: the output lies on a network file system, as far as is known."""
@@ -151,19 +136,14 @@ class JobTask:
         if said is not None or self.job.host != LOCALHOST:
             return bool(said)
         if self._network is None:
-            self._network = any(on_network(Path(path)) for path in self.paths().values())
+            self._network = any_on_network(self.paths().values())
         return self._network
 
     # --- looking ---
 
     def paths(self) -> Mapping[StreamName, str]:
         """Return the streams that the job has: one alone where both outputs are one file."""
-        found = {}
-        if self.job.stdout:
-            found[StreamName.STDOUT] = self.job.stdout
-        if self.job.stderr and self.job.stderr != self.job.stdout:
-            found[StreamName.STDERR] = self.job.stderr
-        return found
+        return streams_of(self.job, one_file=self._one_file)
 
     def readers(self) -> Mapping[StreamName, dict[WatcherId, Position]]:
         """Return which watchers read which stream now, and from where."""
@@ -211,7 +191,7 @@ class JobTask:
             return False
         if (not self.compiled[watcher.id].rules and spec.silence is None) or self._blocked(watcher.id):
             return False
-        if spec.output_type is OutputType.BOTH or len(self.paths()) == 1:
+        if spec.output_type is OutputType.BOTH or self._one_file:
             return True
         return spec.output_type.value == stream.value
 
@@ -237,7 +217,9 @@ class JobTask:
     async def _deal(self, glimpses: Mapping[StreamName, Glimpse]) -> TickResult:
         now = self._parts.clock.now()
         ticks = {w.id: self._start(w, now) for w in self.watchers.values()}
-        final = self._final(glimpses, now)
+        if not self._one_file and seen_as_one(glimpses):
+            self._join()
+        final = not self._lost(glimpses, ticks, now) and self._final(glimpses, now)
         results = self._feed(glimpses, ticks, final)
         grew = any(result.grew for result in results.values())
         more = any(result.more for result in results.values())
@@ -282,7 +264,7 @@ class JobTask:
             results[stream] = feed(self._grouped(stream, positions), ticks, look)
             if results[stream].grew:
                 for watcher_id in positions:
-                    ticks[watcher_id].grew()
+                    ticks[watcher_id].grew(stream, glimpse.stat)
         return results
 
     def _grouped(self, stream: StreamName, positions: dict[WatcherId, Position]) -> tuple[Cohort, ...]:
@@ -340,7 +322,9 @@ class JobTask:
             self._placed.update({(watcher_id, stream): place for watcher_id in at_end})
 
     def _starts_at_end(self, watcher_id: WatcherId, stream: StreamName) -> bool:
-        fresh = stream not in self.watchers[watcher_id].checkpoints and (watcher_id, stream) not in self._placed
+        watcher = self.watchers[watcher_id]
+        fresh = stream not in watcher.checkpoints and (watcher_id, stream) not in self._placed
+        fresh = fresh and watcher.created_at >= (self.job.started or 0.0)  # else it was there before the first line
         return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
@@ -360,6 +344,20 @@ class JobTask:
             self._quiet_since = now
         due = self.settle_due()
         return due is not None and self.asked >= due
+
+    def _lost(self, glimpses: Mapping[StreamName, Glimpse], ticks: Mapping[WatcherId, WatcherTick], now: float) -> bool:
+        """Tell whether an output is out of sight that was there, and not yet for so long that it is gone."""
+        missing = self.job.state.ended and lost(glimpses, self.watchers.values())
+        since = [tick.out_of_sight(missing) for tick in ticks.values()]
+        return any(now - at < LOST_GRACE for at in since if at is not None)
+
+    def _join(self) -> None:
+        """From now on both outputs are one stream."""
+        self._one_file = True
+        self._placed.update(
+            {(watcher_id, StreamName.STDOUT): place for watcher_id, place in joined(self.watchers.values())}
+        )
+        self._cohorts.clear()
 
     def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:
         failed = [g.reason for g in glimpses.values() if g.sight is Sight.FAILED]

@@ -15,7 +15,7 @@ from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
 from reconciler.errors import StateError
 from reconciler.events import Event
-from reconciler.logic.advance import count_failure, count_success
+from reconciler.logic.outcomes import count_failure, count_success
 from reconciler.logic.telling import action_event
 from reconciler.model import (
     HoldKind,

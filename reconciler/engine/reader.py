@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.engine.answering import Answering
-from reconciler.engine.jobtask import JobTask, TickResult
+from reconciler.engine.jobtask import JobTask
 from reconciler.engine.once import interesting, look
 from reconciler.engine.parts import Host, Parts
+from reconciler.engine.ticks import TickResult
 from reconciler.engine.worker import Worker
 from reconciler.errors import HostUnreachableError, StateError
 from reconciler.model import JobKey, StreamName

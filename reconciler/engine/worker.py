@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Mapping
 
 from reconciler.engine.dispatch import Dispatcher
-from reconciler.engine.jobtask import JobTask, TickResult
+from reconciler.engine.jobtask import JobTask
 from reconciler.engine.parts import Parts
+from reconciler.engine.ticks import TickResult
 from reconciler.errors import HostUnreachableError, LeaseLostError, StateError
 from reconciler.model import StreamName, WatcherId
 from reconciler.protocols import Glimpse

@@ -6,7 +6,6 @@ max_triggers or began timer mode triggers. Times are seconds since the epoch, of
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,10 +15,12 @@ from reconciler.events import Event, EventType
 from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
 from reconciler.logic.deadlines import silence_due, time_left_due
+from reconciler.logic.outcomes import apply_state_action, count_failure, count_success
 from reconciler.logic.selecting import ended_as
-from reconciler.logic.substitution import builtin_values, match_values, render_params
+from reconciler.logic.substitution import builtin_values, match_values
 from reconciler.logic.telling import action_event, watcher_event
 from reconciler.model import (
+    FileStat,
     Hold,
     Job,
     JobState,
@@ -35,9 +36,6 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import Advance
-
-log = logging.getLogger(__name__)
-
 
 #: The names of the whole text of a match.
 _WHOLE = ("0", "_matched_text")
@@ -122,10 +120,20 @@ class WatcherTick:
         what = f"only the first {kept} matches were kept" if kept else "it ran out of time"
         self._failures.append(("pattern", f"{what} on line {line}"))
 
-    def grew(self) -> None:
-        """A stream has new bytes: silence begins anew."""
-        if self._compiled.spec.silence is not None:
-            self._remember(grown_at=self._now, silence_fired=False)
+    def grew(self, stream: StreamName, stat: FileStat | None) -> None:
+        """Bytes of a stream were read: silence begins anew, unless they were there before and are only read again."""
+        if self._compiled.spec.silence is None or stat is None:
+            return
+        grown = self.after.memory.grown_to
+        if grown.get(stream) != (reached := f"{stat.size} {stat.mtime_ns}"):
+            self._remember(grown_at=self._now, silence_fired=False, grown_to={**grown, stream: reached})
+
+    def out_of_sight(self, missing: bool) -> float | None:
+        """Take note of whether an output that was there is `missing`; return since when."""
+        since = self.after.memory.missing_since
+        if missing != (since is not None):
+            self._remember(missing_since=self._now if missing else None)
+        return self.after.memory.missing_since
 
     def deadlines(self, *, blind: bool = False) -> None:
         """Deal with every due deadline: timer, silence, time left. Several overdue timer ticks are one.
@@ -190,10 +198,11 @@ class WatcherTick:
         )
 
     def _all_seen(self, member: int) -> bool:
-        within = self._compiled.within
+        """Note a member of `patterns.all`, by its text: an edit may move it. Tell whether it was the last."""
+        within, marks = self._compiled.within, self._compiled.marks
         seen = {m: at for m, at in self.after.memory.seen.items() if within is None or self._now - at <= within}
-        seen[member] = self._now
-        complete = len(seen) == self._compiled.members
+        seen[marks[member]] = self._now
+        complete = all(mark in seen for mark in marks)
         self._remember(seen={} if complete else seen)
         return complete
 
@@ -337,60 +346,6 @@ class WatcherTick:
         if value is None or len(value) * 4 <= self._cap:
             return value
         return value.encode("utf-8", "surrogateescape")[: self._cap].decode("utf-8", "ignore")
-
-
-def apply_state_action(
-    action: CompiledAction, watcher: Watcher, trigger: Trigger, values: Mapping[str, str | None]
-) -> tuple[Watcher, tuple[MetricPoint, ...], str]:
-    """Return the watcher after a state-only action, the metric points it made, and its result for people.
-
-    The last value of a metric is left among the variables, unless a capture has its name. Raises PermanentActionError.
-    """
-    assert action.kind.state is not None  # noqa: S101 - the caller chose a state-only action
-    try:
-        effect = action.kind.state.effect(render_params(action.params, values), watcher, trigger)
-    except PermanentActionError:
-        raise
-    except Exception as error:  # a plugin's bug must not stop the other watchers
-        log.exception("action %s of %s", action.type, watcher.name)
-        raise PermanentActionError(f"{type(error).__name__}: {error}") from error
-    variables = dict(watcher.variables)
-    for point in effect.metrics:
-        if trigger.match is None or point.name not in trigger.match.captures:
-            variables[point.name] = repr(point.value)
-    holds = watcher.holds
-    if effect.hold is not None:
-        holds = (*(hold for hold in holds if hold.kind is not effect.hold.kind), effect.hold)
-    return replace(watcher, variables=variables, holds=holds), effect.metrics, effect.result
-
-
-def count_failure(
-    compiled: CompiledSpec, watcher: Watcher, message: str, now: float
-) -> tuple[Watcher, tuple[Event, ...]]:
-    """Return the watcher after one more failed attempt in a row, disabled where that was the last allowed."""
-    watcher = replace(watcher, failures=watcher.failures + 1, last_error=message)
-    limit = compiled.spec.max_failures
-    if limit is None or watcher.failures < limit or watcher.phase is WatcherState.DISABLED:
-        return watcher, ()
-    watcher = replace(watcher, phase=WatcherState.DISABLED, timer_active=False)
-    event = watcher_event(
-        watcher,
-        EventType.WATCHER_DISABLED,
-        now,
-        result=f"{watcher.failures} failures in a row: {message}",
-        success=False,
-    )
-    return watcher, (event,)
-
-
-def count_success(compiled: CompiledSpec, watcher: Watcher, *, outside: bool) -> Watcher:
-    """Return the watcher after an action that succeeded: the row of failures is over. `outside`: it reached outside.
-
-    What touches the state alone nearly always succeeds; it ends no row of failures of what reaches outside.
-    """
-    if not outside and any(action.kind.state is None for action in compiled.actions):
-        return watcher
-    return replace(watcher, failures=0)
 
 
 def hold(watcher: Watcher, new: Hold) -> Watcher:

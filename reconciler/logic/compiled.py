@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from pydantic import BaseModel
 
@@ -56,6 +57,7 @@ class CompiledAction:
 class CompiledSpec:
     """A spec ready to run.
 
+    `marks`: what the members of `patterns.all` are remembered by, CRC-32 of their texts; none where one is enough.
     `late_pause`: it has a pause_watcher that does not lead, so what comes behind a triggering line must wait for its
     actions. `obstacle`: why it cannot run at all (empty: it can).
     """
@@ -63,6 +65,7 @@ class CompiledSpec:
     spec: WatcherSpec
     digest: str
     rules: tuple[Rule, ...]
+    marks: tuple[int, ...]
     condition: Condition | None
     actions: tuple[CompiledAction, ...]
     late_pause: bool
@@ -71,7 +74,7 @@ class CompiledSpec:
     @property
     def members(self) -> int:
         """How many patterns must all be seen (`patterns.all`); 0 where one is enough."""
-        return len(self.rules) if isinstance(self.spec.patterns, AllPatterns) else 0
+        return len(self.marks)
 
     @property
     def within(self) -> float | None:
@@ -98,6 +101,7 @@ def compile_spec(spec: WatcherSpec, digest: str, kinds: Mapping[str, ActionKind]
         spec=spec,
         digest=digest,
         rules=rules,
+        marks=tuple(crc32(rule.expression.encode()) for rule in rules if isinstance(spec.patterns, AllPatterns)),
         condition=compile_condition(spec.condition) if spec.condition else None,
         actions=actions,
         late_pause=any(a.kind.state is not None and not a.leading and a.type == "pause_watcher" for a in actions),

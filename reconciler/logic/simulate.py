@@ -12,10 +12,11 @@ from typing import Any
 
 from reconciler.errors import ConditionError, PermanentActionError
 from reconciler.events import EventType
-from reconciler.logic.advance import WatcherTick, apply_state_action, trigger_values
+from reconciler.logic.advance import WatcherTick, trigger_values
 from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import Feeding, cohorts, feed
+from reconciler.logic.outcomes import apply_state_action
 from reconciler.logic.substitution import render_params
 from reconciler.model import (
     FileStat,

@@ -236,3 +236,60 @@ async def test_cancelled_jobs_count_as_an_end_only_where_they_are_listed(house: 
     jobs.finish(state=JobState.CANCELLED)
     await house.once()
     assert [event.watcher for event in house.events("watcher.triggered")] == ["listed"]
+
+
+# --- silence and sets over passes ------------------------------------------------------------------------------------
+
+
+def triggers(house: House, watcher: str = "w") -> list[str]:
+    """What made the triggers of a watcher."""
+    return [str(event.data["trigger"]) for event in house.events("watcher.triggered", watcher=watcher)]
+
+
+@pytest.mark.parametrize("begun", ["", "Epoch 5:  45%"])
+@pytest.mark.parametrize("gap", [300, 700])
+async def test_a_silence_is_told_once_though_every_pass_reads_a_line_without_an_end_again(
+    house: House, jobs: Jobs, begun: str, gap: int
+) -> None:
+    house.write(silence="10m")
+    out = jobs.add()
+    out.write_text(f"a line\n{begun}")
+    assert house.clock is not None
+    for _ in range(6):
+        await house.once()
+        house.clock.at += gap
+    assert triggers(house) == ["silence"]
+    out.write_text(f"a line\n{begun}\nanother\n")
+    for _ in range(4):
+        await house.once()
+        house.clock.at += gap
+    assert triggers(house) == ["silence"] * 2
+
+
+@pytest.mark.parametrize("fired", [True, False])
+async def test_what_another_watcher_reads_again_ends_no_silence(house: House, jobs: Jobs, fired: bool) -> None:
+    house.write(pattern=None, silence="10m")
+    jobs.add().write_text("a line\n")
+    await house.once()
+    assert house.clock is not None
+    house.clock.at += 700 if fired else 500
+    await house.once()
+    house.write("new", pattern="line")
+    await house.once()
+    house.clock.at += 700 if fired else 200
+    await house.once()
+    assert (triggers(house), triggers(house, "new")) == (["silence"], ["match"])
+
+
+async def test_a_member_that_was_seen_counts_as_itself_wherever_an_edit_puts_it(house: House, jobs: Jobs) -> None:
+    out = jobs.add()
+    house.write(pattern=None, patterns={"all": ["A", "B"]})
+    out.write_text("A\n")
+    await house.once()
+    house.write(pattern=None, patterns={"all": ["C", "A"]})
+    out.write_text("A\nA\n")
+    await house.once()
+    assert triggers(house) == []
+    out.write_text("A\nA\nC\n")
+    await house.once()
+    assert triggers(house) == ["match"]

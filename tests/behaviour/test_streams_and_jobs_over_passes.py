@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from parts.house import House, Jobs
 
+from reconciler.engine.jobtask import LOST_GRACE
 from reconciler.engine.parts import Host
 from reconciler.errors import HostUnreachableError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, JobState, StreamName, WatcherState
@@ -70,6 +71,86 @@ async def test_nuls_where_text_has_yet_to_come_hold_up_no_pass(house: House, job
     out.write_bytes(begun + b"23\nn=9\n")
     await house.once()
     assert house.matched() == NUMBERS.findall((begun + b"23\nn=9\n").decode())
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_an_output_that_is_out_of_sight_when_its_job_has_ended_is_waited_for(
+    house: House, jobs: Jobs, comes_back: bool
+) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True, trigger_job_states=["completed"])
+    out = jobs.add()
+    out.write_text(numbers(1, 1))
+    await house.once()
+    out.write_text(numbers(1, 2))
+    away = out.rename(out.with_suffix(".away"))
+    jobs.finish()
+    assert house.clock is not None
+    for _ in range(3):
+        house.clock.at += LOST_GRACE / 4
+        await house.once()
+    assert (house.row().state, house.events("watcher.completed")) == (WatcherState.ACTIVE, ())
+    if comes_back:
+        away.rename(out)
+    house.clock.at += LOST_GRACE
+    for _ in range(2):
+        await house.once()
+    assert house.row().state is WatcherState.COMPLETED
+    assert house.matched() == [*said(1, 2 if comes_back else 1), "None"]
+
+
+@pytest.mark.parametrize("output", ["both", "stderr", "stdout"])
+@pytest.mark.parametrize("spelling", ["./o.out", "../outputs/o.out", "/o.out", "symlink", "hardlink", "linked/o.out"])
+async def test_one_file_under_two_names_is_read_once(house: House, jobs: Jobs, output: str, spelling: str) -> None:
+    house.write(**NUMBER, output_type=output)
+    out = house.outputs / "o.out"
+    out.touch()
+    (house.outputs / "symlink").symlink_to(out)
+    (house.outputs / "hardlink").hardlink_to(out)
+    (house.outputs / "linked").symlink_to(house.outputs)
+    jobs.add(stdout=str(out), stderr=f"{house.outputs}/{spelling}")
+    for last in range(1, 4):
+        out.write_text(numbers(1, last).rstrip("\n" if last == 3 else ""))
+        await house.once()
+    jobs.finish()
+    await house.once()
+    await house.once()
+    assert (house.matched(), house.row().state) == (said(1, 3), WatcherState.COMPLETED)
+
+
+async def test_two_files_that_become_one_are_read_on_from_where_the_further_was(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER, output_type="both")
+    out, err = house.outputs / "o.out", house.outputs / "o.err"
+    out.write_text(numbers(1, 2))
+    jobs.add(stdout=str(out), stderr=str(err))
+    await house.once()
+    err.hardlink_to(out)
+    for last in (3, 4):
+        out.write_text(numbers(1, last))
+        await house.once()
+    assert house.matched() == said(1, 4)
+
+
+@pytest.mark.parametrize(("output", "triggers"), [("stdout", 1), ("stderr", 0), ("both", 1)])
+async def test_a_job_whose_errors_go_nowhere_has_none(house: House, jobs: Jobs, output: str, triggers: int) -> None:
+    house.write(**NUMBER, output_type=output)
+    jobs.add(stderr=None).write_text(numbers(1, 1))
+    await house.once()
+    assert len(house.matched()) == triggers
+
+
+async def test_where_one_starts_at_the_end_of_a_job_that_has_yet_to_begin_all_of_it_is_read(
+    house: House, jobs: Jobs
+) -> None:
+    house.write(**NUMBER, start_at="end")
+    out = jobs.add(state=JobState.PENDING, started=None)
+    await house.once()
+    assert house.clock is not None
+    house.clock.at += 30
+    out.write_text(numbers(1, 2))
+    os.utime(out, (house.clock.at, house.clock.at))
+    jobs.change(state=JobState.RUNNING, started=house.clock.at - 1)
+    await house.once()
+    assert house.matched() == said(1, 2)
 
 
 async def test_an_output_that_is_missing_for_one_look_is_not_read_again(house: House, jobs: Jobs) -> None:

@@ -14,9 +14,9 @@ from parts.house import House, Jobs
 from parts.waiting import eventually
 
 from reconciler import app
-from reconciler.engine.jobtask import TickResult
 from reconciler.engine.parts import Host
 from reconciler.engine.reader import Reader
+from reconciler.engine.ticks import TickResult
 from reconciler.engine.worker import Worker
 from reconciler.errors import HostUnreachableError
 from reconciler.model import LOCALHOST, JobState, WatcherState

@@ -10,9 +10,22 @@ import pytest
 from parts.core import CANCEL, LOG, NOW, PAUSE, STORE, a_job, a_match, a_spec, a_watcher, compiled, desired
 
 from reconciler.events import Event, EventType
-from reconciler.logic.advance import WatcherTick, count_failure, count_success, hold
+from reconciler.logic.advance import WatcherTick, hold
 from reconciler.logic.deadlines import next_due
-from reconciler.model import Hold, HoldKind, Job, JobState, Match, Memory, Position, StreamName, Watcher, WatcherState
+from reconciler.logic.outcomes import count_failure, count_success
+from reconciler.model import (
+    FileStat,
+    Hold,
+    HoldKind,
+    Job,
+    JobState,
+    Match,
+    Memory,
+    Position,
+    StreamName,
+    Watcher,
+    WatcherState,
+)
 from reconciler.protocols import Advance, StateEffect
 
 FIRST = replace(a_watcher(), variables={}, created_at=NOW - 40)
@@ -35,7 +48,7 @@ class Life:
         self.now += after
         tick = WatcherTick(self.spec, self.watcher, self.job, self.now)
         if grew or lines:
-            tick.grew()
+            tick.grew(StreamName.STDOUT, FileStat(1, 1, len(self.advances) + 1, int(self.now * 1e9)))
         for line in lines:
             tick.matched([line] if isinstance(line, Match) else line)
         tick.deadlines()
