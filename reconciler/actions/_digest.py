@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.actions._message import LINE_CHARACTERS, REPEAT, MessageParams, own_text
+from reconciler.actions._message import LINE_CHARACTERS, REPEAT, MessageParams, own_text, sendable
 from reconciler.errors import UnavailableError
 from reconciler.protocols import ActionContext
 
@@ -61,7 +61,8 @@ async def listed(
     taken = items[: len(entries)]
     title = _title(taken)
     more = f" {len(items) - len(taken)} more follow." if len(taken) < len(items) else ""
-    return Listed(len(taken), title, "\n".join([f"{escape(title)}. Times are UTC.{more}", "", *entries]))
+    text = "\n".join([f"{escape(title)}. Times are UTC.{more}", "", *entries])
+    return Listed(len(taken), sendable(title), sendable(text))
 
 
 def _title(items: Sequence[Item]) -> str:

@@ -15,6 +15,8 @@ from reconciler.spec.watcher import SpecModel
 REPEAT = "(may be a repeat: an earlier attempt was interrupted)"
 BODY_CHARACTERS = 20_000
 LINE_CHARACTERS = 200
+#: Surrogates that stand for no byte; no source of ours makes them.
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
@@ -29,9 +31,14 @@ class MessageParams(SpecModel):
     ] = 0
 
 
+def sendable(text: str) -> str:
+    """Return text that every channel can carry: bytes of a job's name or output that were no UTF-8 become U+FFFD."""
+    return _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def one_line(text: str) -> str:
-    """Return text for a header: control characters are blanks, the length is bounded."""
-    return _CONTROL.sub(" ", text).strip()[:LINE_CHARACTERS]
+    """Return text for a header: control characters are blanks, the length is bounded, every channel can carry it."""
+    return _CONTROL.sub(" ", sendable(text)).strip()[:LINE_CHARACTERS]
 
 
 def summary(context: ActionContext) -> str:
@@ -48,7 +55,7 @@ async def body(
     escape: Callable[[str], str] = str,
     block: Callable[[str], str] = str,
 ) -> str:
-    """Return the text to send, at most BODY_CHARACTERS.
+    """Return the text to send, at most BODY_CHARACTERS, `sendable`.
 
     `escape` is applied to everything that does not come from the watcher's author; `block` sets the last lines off.
     """
@@ -59,7 +66,7 @@ async def body(
     if params.tail_lines and context.tail is not None:
         lines = await context.tail(params.tail_lines)
         parts.append(block(escape(lines[-BODY_CHARACTERS:])))
-    return "\n\n".join(parts)
+    return sendable("\n\n".join(parts))
 
 
 def own_text(context: ActionContext, escape: Callable[[str], str] = str) -> str | None:

@@ -110,6 +110,13 @@ def pick(channels: Channels, kind: type[BaseModel], name: str | None, word: str)
 
 
 def quiet(*loggers: str) -> None:
-    """Let these libraries say only errors: their lesser messages hold whole addresses, which are the secrets here."""
+    """Let these libraries log nothing, errors neither: what they say holds whole addresses, which are the secrets here.
+
+    What of it matters is said by the action that called them. They may set levels of their own: two things stop them.
+    """
     for name in loggers:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.CRITICAL + 1)
+        logger.propagate = False
+        if not logger.handlers:  # else Python prints it on standard error
+            logger.addHandler(logging.NullHandler())

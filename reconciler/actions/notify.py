@@ -24,6 +24,7 @@ from reconciler.spec.watcher import ActionSpec
 
 #: From the least to the most urgent.
 _LEVELS = ("success", "info", "warning", "failure")
+_REMEDY = "see how this service is written at https://appriseit.com/services/, and mend `channels` in the settings"
 _DIGEST_CHARACTERS = 20_000  # or what the service takes, where that is less
 
 
@@ -94,11 +95,11 @@ def _sender(name: str, channel: AppriseChannel) -> Any:
         import apprise
     except ImportError:
         raise PermanentActionError("Apprise is not installed", remedy="pip install 'reconciler[notify]'") from None
-    quiet("apprise")
+    quiet("apprise", "urllib3", "requests_oauthlib", "oauthlib")
     sender = apprise.Apprise()
     for number, address in enumerate(addresses, start=1):
         if not sender.add(address):
-            raise PermanentActionError(f"address {number} of {name} is none that Apprise knows")
+            raise PermanentActionError(f"address {number} of {name} is none that Apprise knows", remedy=_REMEDY)
     return sender
 
 

@@ -91,13 +91,18 @@ class NotifyEmail:
         self._channels = channels
 
     async def run(self, context: ActionContext) -> str:
-        """Send. Raises TemporaryActionError where the server is away or busy, PermanentActionError where it says no."""
+        """Send. Raises TemporaryActionError where the server is away or busy, PermanentActionError where it says no.
+
+        That, too, where it says no to some recipients alone: the others have the mail, and must not get it twice.
+        """
         params = read(NotifyEmailParams, context.params)
         to = self._recipients(params, context.job.user)
         subject = one_line(f"{REPEAT if context.repeat else ''} {params.subject}")
         text = await body(context, params)
-        await self._send(context, to, subject, text, context.mark)
-        return f"sent to {', '.join(to)}"
+        refused = await self._send(context, to, subject, text, context.mark)
+        if refused:
+            raise PermanentActionError(_told(to, refused))
+        return _told(to, refused)
 
     def address(self, context: ActionContext) -> str:
         """Return the recipients, and the host where it is its `mail` that takes it. Raises PermanentActionError."""
@@ -115,14 +120,18 @@ class NotifyEmail:
         to = self._recipients(every[0], contexts[0].job.user)
         again = REPEAT if any(context.repeat for context in contexts[: message.taken]) else ""
         mark = " ".join(context.mark for context in contexts[: message.taken])
-        await self._send(contexts[0], to, one_line(f"{again} {message.title}"), message.text, mark)
-        return Together(message.taken, f"sent to {', '.join(to)}, {message.taken} notifications as one message")
+        refused = await self._send(contexts[0], to, one_line(f"{again} {message.title}"), message.text, mark)
+        result = f"{_told(to, refused)}, {message.taken} notifications as one message"
+        return Together(message.taken, result, failed=bool(refused))
 
-    async def _send(self, context: ActionContext, to: Sequence[str], subject: str, text: str, mark: str) -> None:
+    async def _send(
+        self, context: ActionContext, to: Sequence[str], subject: str, text: str, mark: str
+    ) -> Mapping[str, str]:
+        """Send, and return who was refused, by which answer."""
         if self._settings.smtp is None:
             await _mail(context, to, subject, text)
-        else:
-            await _smtp(self._settings.smtp, self._message(to, subject, text, mark))
+            return {}
+        return await _smtp(self._settings.smtp, to, self._message(to, subject, text, mark))
 
     def _recipients(self, params: NotifyEmailParams, user: str) -> tuple[str, ...]:
         return recipients(params, self._settings, self._channels) or read(NotifyEmailParams, {"to": user}).to
@@ -173,15 +182,16 @@ async def _mail(context: ActionContext, to: Sequence[str], subject: str, text: s
         )
 
 
-async def _smtp(server: SmtpSettings, message: EmailMessage) -> None:
+async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) -> Mapping[str, str]:
     # Imported on the first message: most watchers send none.
     import aiosmtplib
 
     password = None if server.password is None else reveal(server.password, "SMTP password")
     context = ssl.create_default_context(cafile=server.ca_file) if server.security != "plain" else None
     try:
-        await aiosmtplib.send(
+        refused, _ = await aiosmtplib.send(
             message,
+            recipients=list(to),
             hostname=server.host,
             port=server.port,
             username=server.user,
@@ -192,13 +202,32 @@ async def _smtp(server: SmtpSettings, message: EmailMessage) -> None:
             timeout=server.timeout,
         )
     except aiosmtplib.SMTPRecipientsRefused as error:
-        raise _refusal(
-            max(refused.code for refused in error.recipients), "the server took none of the recipients"
-        ) from None
+        told = _each({each.recipient: _answer(each.code, each.message) for each in error.recipients})
+        code = max(each.code for each in error.recipients)
+        raise _refusal(code, f"it took none of the recipients: {told}") from None
+    except aiosmtplib.SMTPAuthenticationError as error:  # without its words: some servers repeat what they were given
+        raise _refusal(error.code, "it does not take this user and password") from None
     except aiosmtplib.SMTPResponseException as error:
         raise _refusal(error.code, error.message) from None
     except (aiosmtplib.SMTPException, OSError) as error:
         raise TemporaryActionError(f"{server.host} was not reached: {type(error).__name__}") from None
+    return {address: _answer(code, said) for address, (code, said) in refused.items()}
+
+
+def _told(to: Sequence[str], refused: Mapping[str, str]) -> str:
+    """Return who got it and who did not."""
+    if not refused:
+        return f"sent to {', '.join(to)}"
+    got = ", ".join(address for address in to if address not in refused)
+    return f"sent to {got} and to nobody else, so it is not sent again; the mail server refused {_each(refused)}"
+
+
+def _each(refused: Mapping[str, str]) -> str:
+    return ", ".join(f"{address} ({answer})" for address, answer in refused.items())
+
+
+def _answer(code: int, said: str) -> str:
+    return f"{code} {one_line(said)}".strip()
 
 
 def _refusal(code: int, said: str) -> TemporaryActionError | PermanentActionError:

@@ -1,14 +1,14 @@
 """notify_slack: posts to an incoming webhook of Slack, or of what takes the same.
 
 Text from the job's output is escaped, so it can neither mention anybody nor make links. The webhook's address is a
-secret and appears in no result, error or log. Format:
+secret and appears in no result, error or log; of what a server says, a short word at most is shown. Format:
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -17,12 +17,17 @@ from reconciler.actions._message import MessageParams, body
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
+from reconciler.logic.addresses import plain_word
 from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, Together
 from reconciler.registry import Plugin
 from reconciler.spec.watcher import ActionSpec
 
+if TYPE_CHECKING:
+    import httpx
+
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST_WAIT = 3600.0
+_REMEDY = "an operator may mend the webhook of the channel, under `channels` in the settings"
 _DIGEST_CHARACTERS = 35_000  # Slack cuts a text at 40,000
 
 
@@ -87,24 +92,40 @@ async def _post(name: str, address: str, text: str, timeout: float) -> None:
     import httpx
 
     quiet("httpx", "httpcore")
+    # `from None`, here and below: the exception holds the request or the address.
+    try:
+        wrong = _wrong(httpx.URL(address))
+    except (httpx.InvalidURL, UnicodeError):
+        wrong = "cannot be read"
+    if wrong:
+        raise PermanentActionError(f"the webhook of {name} is no web address: it {wrong}", remedy=_REMEDY) from None
     try:
         async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
             answer = await client.post(address, json={"text": text})
     except httpx.TransportError as error:
-        # `from None`: the exception holds the request, and with it the address.
         raise TemporaryActionError(f"{name} was not reached: {type(error).__name__}") from None
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
-        raise PermanentActionError(f"the webhook of {name} is no web address") from None
-    _judge(name, answer.status_code, answer.headers.get("retry-after", ""), answer.text)
+    _judge(name, answer.status_code, answer.headers.get("retry-after", ""), plain_word(answer.text, address))
 
 
-def _judge(name: str, status: int, retry_after: str, said: str) -> None:
+def _wrong(address: httpx.URL) -> str:
+    """Return why no server can be called at this address, without any of it; nothing where one can."""
+    if address.scheme not in ("http", "https"):
+        return "does not begin with https:// or http://"
+    if not address.host:
+        return "names no server"
+    if address.port is not None and not 1 <= address.port <= 65535:
+        return "names a port that there is not (1 to 65535 there are)"
+    return ""
+
+
+def _judge(name: str, status: int, retry_after: str, word: str) -> None:
+    """Raise what an answer means. `word`: what of it may be shown."""
     if 200 <= status < 300:
         return
     if status == 429 or status >= 500:
         delay = min(float(retry_after), _LONGEST_WAIT) if retry_after.isdecimal() else None
         raise TemporaryActionError(f"{name} answered with status {status}", delay=delay)
-    raise PermanentActionError(f"{name} answered with status {status}: {said[:200]}")
+    raise PermanentActionError(f"{name} answered with status {status}" + (f": {word}" if word else ""), remedy=_REMEDY)
 
 
 def make(section: BaseModel | None, channels: Mapping[str, Any]) -> NotifySlack:

@@ -15,8 +15,9 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.client.http import trusting
+from reconciler.client.http import trusting, web_address
 from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError
+from reconciler.logic.addresses import public
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import connect
@@ -52,8 +53,8 @@ async def follow(
     first; without it `initial` does. Where more was missed than the server sends again, `refetch` comes.
 
     Raises HostUnreachableError where nobody answers at first, RefusedError where the key is not (or no longer) valid,
-    ConfigurationError where the library is missing. A connection that is lost later is made again for as long as it
-    takes.
+    ConfigurationError where the library is missing or `url` is none. A connection that is lost later is made again for
+    as long as it takes.
     """
     wait, connected = FIRST_WAIT, False
     while True:
@@ -76,14 +77,14 @@ def _judge(url: str, error: Exception, connected: bool) -> None:
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
     if isinstance(error, InvalidStatus) and error.response.status_code in (401, 403):
-        raise RefusedError(f"{url} lets nobody in with this key", remedy="see `client.key_file`") from error
+        raise RefusedError(public(f"{url} lets nobody in with this key"), remedy="see `client.key_file`") from error
     if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == _POLICY:
-        raise RefusedError(f"{url}: {error.rcvd.reason}", remedy="see that the key is valid") from error
+        raise RefusedError(public(f"{url}: {error.rcvd.reason}"), remedy="see that the key is valid") from error
     if not isinstance(error, (OSError, InvalidHandshake, InvalidURI, ConnectionClosed)):
         raise error
     if not connected:
         raise HostUnreachableError(
-            f"{url} does not answer as a reconciler does: {error or type(error).__name__}",
+            public(f"{url} does not answer as a reconciler does: {error or type(error).__name__}"),
             remedy="is `reconcile serve` running there, and its certificate trusted (`client.certificate`)?",
         ) from error
 
@@ -107,4 +108,4 @@ def _connection(
     if url.startswith("unix://"):
         return unix_connect(url.removeprefix("unix://"), f"ws://localhost{path}", **more)
     trust: ssl.SSLContext | None = trusting(certificate) if url.startswith("https") else None
-    return connect(url.rstrip("/").replace("http", "ws", 1) + path, ssl=trust, **more)
+    return connect(web_address(url).rstrip("/").replace("http", "ws", 1) + path, ssl=trust, **more)

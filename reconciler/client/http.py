@@ -21,6 +21,7 @@ from reconciler.errors import (
     UnavailableError,
     UsageError,
 )
+from reconciler.logic.addresses import public
 
 #: Rows that one request brings.
 PAGE = 1000
@@ -35,8 +36,8 @@ class Client:
 
     `url`: `https://host:port`, `http://...`, or `unix:///path` of a socket. `certificate`: PEM file of a self-signed
     certificate to trust beside the usual ones. `timeout` in seconds. All methods raise HostUnreachableError where
-    nobody answers, RefusedError (no or a wrong key, a conflict), ConfigurationError (what was sent is not valid),
-    UsageError (there is no such thing), UnavailableError (try again).
+    nobody answers, RefusedError (no or a wrong key, a conflict), ConfigurationError (`url` or what was sent is not
+    valid), UsageError (there is no such thing), UnavailableError (try again).
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Client:
         path = url.removeprefix("unix://") if url.startswith("unix://") else None
         verify = trusting(certificate) if url.startswith("https") else False
         self._http = httpx.Client(
-            base_url="http://localhost" if path else url,
+            base_url="http://localhost" if path else web_address(url),
             headers={"Authorization": f"Bearer {key}"} if key else {},
             timeout=timeout,
             transport=httpx.HTTPTransport(uds=path) if path else httpx.HTTPTransport(verify=verify, retries=1),
@@ -202,7 +203,7 @@ class Client:
             said = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise HostUnreachableError(
-                f"{self.url} does not answer as a reconciler does: {error or type(error).__name__}",
+                public(f"{self.url} does not answer as a reconciler does: {error or type(error).__name__}"),
                 remedy="is `reconcile serve` running there, and its certificate trusted (`client.certificate`)?",
             ) from error
         if answer.is_success:
@@ -216,6 +217,18 @@ def _error(status: int, said: Mapping[str, Any]) -> ReconcilerError:
     detail = str(said.get("detail", f"status {status}")) + (f": {problems}" if problems else "")
     kind = _BY_STATUS.get(status, ReconcilerError)
     return kind(detail, remedy=str(said.get("remedy", "")))
+
+
+def web_address(url: str) -> str:
+    """Return a URL that can be called. Raises ConfigurationError, which shows nothing of it: it may hold a password."""
+    try:
+        port = httpx.URL(url).port
+    except httpx.InvalidURL:
+        port = -1
+    if port is not None and not 0 <= port <= 65535:
+        remedy = "write https://host:8443, or unix:///path (see `client.url`)"
+        raise ConfigurationError("the URL of the server is no web address", remedy=remedy)
+    return url
 
 
 def trusting(certificate: str | PathLike[str] | None) -> ssl.SSLContext:

@@ -124,7 +124,7 @@ class Courier:
                 for each, o in zip(letters, came, strict=True)
             }
         self._traffic[key] = replace(self._traffic.get(key, Traffic()), together=now)
-        done = Outcome(OutcomeKind.SUCCEEDED, came.result)
+        done = Outcome(OutcomeKind.FAILED if came.failed else OutcomeKind.SUCCEEDED, came.result)
         later = now + self._parts.settings.digest.window
         await self._put_off(letters[came.taken :], later, now)
         return {

@@ -97,10 +97,14 @@ class OutsideAction(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What one message came to: it stands for the first `taken` of those offered. `result` is text for people."""
+    """What one message came to: it stands for the first `taken` of those offered. `result` is text for people.
+
+    `failed`: it went out, and not to everybody, and must not go again: those taken have failed, the rest has its turn.
+    """
 
     taken: int
     result: str
+    failed: bool = False
 
 
 @runtime_checkable

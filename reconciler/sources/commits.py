@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reconciler.errors import Problem, UnavailableError
+from reconciler.logic.addresses import public
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.sources._worktree import git_environment
 from reconciler.sources.directory import MAX_FILE_BYTES, accepted, digest_of
@@ -133,8 +133,3 @@ def _complaint(printed: bytes) -> str:
     lines = printed.decode(errors="replace").strip().splitlines()
     fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
     return public((fatal or lines or [""])[0])
-
-
-def public(text: str) -> str:
-    """Return the text without what may be a credential in a URL: user and password, and the query."""
-    return re.sub(r"(://[^\s?']*)\?[^\s']*", r"\1", re.sub(r"(://)[^/@\s]+@", r"\1", text))

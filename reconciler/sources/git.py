@@ -20,10 +20,11 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from reconciler.errors import InMotionError, Problem, UnavailableError
+from reconciler.logic.addresses import public
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
-from reconciler.sources.commits import git, public, read_commit
+from reconciler.sources.commits import git, read_commit
 
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/]+@[^/]+:)")
 #: After so many seconds without an answer to a fetch it is said that what is in force may be old.

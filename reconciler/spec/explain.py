@@ -7,7 +7,7 @@ are listed in README.md. Nothing is decided by a message's text: types and conte
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -55,11 +55,18 @@ _RANGES: Mapping[str, tuple[str, str]] = {
 
 
 def explain(
-    details: Sequence[Any], places: Places, model: type[BaseModel], written: Mapping[tuple[int, int], str]
+    details: Sequence[Any],
+    places: Places,
+    model: type[BaseModel],
+    written: Mapping[tuple[int, int], str],
+    hidden: Callable[[Path], bool] = lambda path: False,
 ) -> Iterator[Fault]:
-    """Yield a Fault for each fault in `details`; `written` is how scalars stand in the file, by line and column."""
+    """Yield a Fault for each fault in `details`; `written` is how scalars stand in the file, by line and column.
+
+    `hidden` tells what may be a secret: no Fault shows what was written there.
+    """
     details = details[:MAX_FAULTS]
-    faults = [_Explainer(group, places, model, written).fault() for group in _grouped(details, places)]
+    faults = [_Explainer(group, places, model, written, hidden).fault() for group in _grouped(details, places)]
     # a misspelt key is one fault, not two: the right one is not reported as missing
     spelt = {(fault.path[:-1], fault.guess) for fault in faults if fault.guess}
     yield from (fault for fault in faults if fault.code != "missing-key" or (fault.path, fault.missing) not in spelt)
@@ -98,7 +105,12 @@ class _Explainer:
     """Words one fault, of which pydantic said one thing or several."""
 
     def __init__(
-        self, group: Sequence[Any], places: Places, model: type[BaseModel], written: Mapping[tuple[int, int], str]
+        self,
+        group: Sequence[Any],
+        places: Places,
+        model: type[BaseModel],
+        written: Mapping[tuple[int, int], str],
+        hidden: Callable[[Path], bool],
     ) -> None:
         self.detail = group[0]
         self.types = [detail["type"] for detail in group]
@@ -106,7 +118,8 @@ class _Explainer:
         self.path = places.real(self.detail["loc"])
         self.model = model
         self.places = places
-        self.value = _shown(self.detail["input"], written.get(places.find(self.path)))
+        self.hidden = hidden(self.path)
+        self.value = "" if self.hidden else _shown(self.detail["input"], written.get(places.find(self.path)))
 
     @property
     def name(self) -> str:
@@ -194,7 +207,7 @@ class _Explainer:
         if isinstance(self.detail["input"], (list, dict)) and "list" not in wanted and "mapping" not in wanted:
             remedy = f"write one value here: {wanted}"
         elif "text" in wanted and isinstance(self.detail["input"], (int, float)):
-            remedy = f'put it in quotes: "{self.value}"' + self._misread()
+            remedy = "put it in quotes" if self.hidden else f'put it in quotes: "{self.value}"' + self._misread()
         elif "true or false" in wanted:
             remedy = "write true or false, without quotes"
         elif "number" in wanted:

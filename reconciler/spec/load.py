@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.errors import Problem
 from reconciler.spec.canonical import from_json, to_plain
 from reconciler.spec.explain import explain, misled
-from reconciler.spec.faults import Fault, Places, RawPlace
+from reconciler.spec.faults import Fault, Path, Places, RawPlace
 from reconciler.spec.rules import broken
 from reconciler.spec.text import Flaw
 from reconciler.spec.texts import LOADING
@@ -112,9 +112,13 @@ def _watcher(item: _Item, model: type[WatcherSpec], checks: Iterable[Check]) -> 
 
 
 def validated(
-    value: Any, places: Places, model: type[M], written: Mapping[tuple[int, int], str]
+    value: Any,
+    places: Places,
+    model: type[M],
+    written: Mapping[tuple[int, int], str],
+    hidden: Callable[[Path], bool] = lambda path: False,
 ) -> tuple[M | None, list[Fault]]:
-    """Return `value` as an instance of `model`, or None and every fault.
+    """Return `value` as an instance of `model`, or None and every fault; `hidden` as of `explain`.
 
     It goes through JSON: there pydantic is strict about types (`"60"` is no number) and still takes lists for tuples.
     """
@@ -129,7 +133,7 @@ def validated(
     if len(kept) < len(details):
         result, more = _lax(text, model)
         kept += [detail for detail in more if detail["loc"] not in {old["loc"] for old in kept}]
-    return (None if kept else result), list(explain(kept, places, model, written))
+    return (None if kept else result), list(explain(kept, places, model, written, hidden))
 
 
 def _lax(text: bytes, model: type[M]) -> tuple[M | None, list[Any]]:

@@ -1,7 +1,8 @@
 """The operator's settings: which file, what it says, and what the environment overrides.
 
 The same loader as for watchers, so that every error names file, line, column and remedy. Only `app` calls it. What
-stands in sections that may hold secrets (channels, hosts, ...) is never shown in an error.
+stands in sections that may hold secrets (channels, client, hosts, ...), and what a variable brought, is never shown in
+an error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from reconciler.errors import ConfigurationError, Problem, SpecError
 from reconciler.settings import Settings, Written
@@ -38,7 +39,18 @@ RESERVED = frozenset(
 FILE = "reconciler.yaml"
 ENVIRONMENT = "the environment"
 #: Sections whose values may be, or hold, secrets.
-_SECRET = frozenset({"actions", "channels", "hosts", "sinks", "sources"})
+_SECRET = frozenset({"actions", "channels", "client", "hosts", "sinks", "sources"})
+#: Flaws of the text that quote what a person meant as a value: a password may begin with such a character.
+_QUOTING: Mapping[str, tuple[str, str]] = {
+    "alias": (
+        "`*` means an alias here, and it names no anchor above it",
+        "put the value in quotes if no alias is meant",
+    ),
+    "tag": (
+        "`!` means a tag here, and it does not fit",
+        "put the value in quotes if no tag is meant, else delete the tag",
+    ),
+}
 
 
 def find_settings(config: Path | None, env: Mapping[str, str]) -> Path | None:
@@ -67,7 +79,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     overridden, problems = _override(value, env)
     for steps in overridden:
         _place(places.raw, steps)
-    settings, faults = validated(value, places, Settings, written)
+    settings, faults = validated(value, places, Settings, written, lambda path: _hidden(path, overridden))
     known = Written(str(path or ENVIRONMENT), places.raw, written, overridden)
     problems += [_problem(fault, known) for fault in faults]
     if problems or settings is None:
@@ -81,7 +93,8 @@ def section_error(settings: Settings, section: Steps, error: ValidationError, mo
     from reconciler.spec.faults import Places
 
     places = Places(Places(settings.written.places).below(section))
-    faults = list(explain(error.errors(include_url=False), places, model, settings.written.scalars))
+    details = error.errors(include_url=False)
+    faults = list(explain(details, places, model, settings.written.scalars, hidden=lambda path: True))
     faults = [dataclasses.replace(fault, path=(*section, *fault.path)) for fault in faults]
     problems = [_problem(fault, settings.written) for fault in faults]
     return SpecError(sorted(problems, key=lambda problem: (problem.line, problem.column)))
@@ -94,6 +107,11 @@ def unknown_type(settings: Settings, section: Steps, name: str, known: Iterable[
     message = f"{'.'.join(map(str, section))}: there is no type {name!r}"
     fault = Fault((*section, "type"), "unknown-type", message, f"use one of: {', '.join(sorted(known))}")
     return SpecError([_problem(fault, settings.written)])
+
+
+def _hidden(path: Steps, overridden: Iterable[Steps]) -> bool:
+    """Tell whether what stands at `path` may hold a secret, or what a variable brought."""
+    return not path or path[0] in _SECRET or any(path[: len(s)] == s[: len(path)] for s in overridden)
 
 
 def _place(raw: RawPlace, steps: tuple[str, ...]) -> None:
@@ -113,7 +131,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Places, Mapping[tuple[int, int], 
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}", remedy="make it readable for this account") from error
     if parsed.flaws:  # without the line itself, which may hold a secret
-        raise SpecError([Problem(str(path), f.line, f.column, f.code, f.message, f.remedy) for f in parsed.flaws])
+        told = [(flaw, *_QUOTING.get(flaw.code, (flaw.message, flaw.remedy))) for flaw in parsed.flaws]
+        raise SpecError([Problem(str(path), f.line, f.column, f.code, message, do) for f, message, do in told])
     if not parsed.documents or (len(parsed.documents) == 1 and parsed.documents[0].value is None):
         return {}, Places([1, 1, 1, 1, {}]), {}
     first = parsed.documents[0]
@@ -196,7 +215,7 @@ def _plain(text: str, annotation: Any) -> Any:
     """Read JSON where it is JSON; else it is text, or a list of one where a list is wanted."""
     listed = get_origin(annotation) is tuple
     members = {annotation, *get_args(annotation)}
-    if not listed and members & {str, Path} and not text.startswith('"'):
+    if not listed and members & {str, Path, SecretStr} and not text.startswith('"'):
         return text
     try:
         value = orjson.loads(text)

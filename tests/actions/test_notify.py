@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 import pytest
-from parts.acting import a_context
+from parts.acting import a_context, a_job
 from parts.receivers import Webhook
 
 from reconciler.actions.channels import read_channels
@@ -48,15 +48,44 @@ async def test_a_failure_is_worth_another_try_and_shows_no_address(
         await make(None, known).run(a_context({"message": "m"}, transport=this_machine))
     secret = webhook.address.rsplit("/", 1)[-1]
     assert secret not in str(caught.value) + repr(known)
-    assert secret not in "".join(
-        record.getMessage() for record in caplog.records if record.name != "urllib3.connectionpool"
-    )
+    assert secret not in caplog.text
 
 
 async def test_an_address_that_apprise_does_not_know_is_named_by_its_number(this_machine: LocalTransport) -> None:
     with pytest.raises(PermanentActionError, match="address 2 of phone") as caught:
         await make(None, channels("json://127.0.0.1:1", "secret-nonsense")).run(a_context({}, transport=this_machine))
     assert "nonsense" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["nosuch://S3KRIT", "tgram://S3KRIT", "slack://S3KRIT", "S3KRIT", "json://:S3KRIT"])
+async def test_an_address_that_is_wrong_shows_nowhere(
+    this_machine: LocalTransport, address: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(PermanentActionError, match="address 1 of phone") as caught:
+        await make(None, channels(address)).run(a_context({"message": "m"}, transport=this_machine))
+    assert "channels" in caught.value.remedy
+    assert "s3krit" not in (caplog.text + "".join(capfd.readouterr()) + caught.value.message).lower()
+
+
+async def test_apprise_logs_nothing_by_itself(
+    this_machine: LocalTransport, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    webhook.answers = [(404, {}, b"")]
+    with pytest.raises(TemporaryActionError):
+        await make(None, channels(apprise_address(webhook))).run(a_context({"message": "m"}, transport=this_machine))
+    assert not [record for record in caplog.records if record.name.partition(".")[0] in ("apprise", "urllib3")]
+    assert logging.getLogger("apprise").handlers  # else Python would print what a level of its own lets through
+    assert not logging.getLogger("apprise").propagate
+
+
+async def test_what_is_no_utf_8_arrives_with_signs_in_its_place(this_machine: LocalTransport, webhook: Webhook) -> None:
+    job = a_job(name="tr\udcffin")
+    context = a_context({"title": "${JOB_NAME}", "message": "${JOB_NAME}"}, transport=this_machine, job=job)
+    await make(None, channels(apprise_address(webhook))).run(context)
+    ((_, got),) = webhook.got
+    assert (got["title"], got["message"]) == ("tr\ufffdin", "tr\ufffdin")
 
 
 async def test_without_apprise_it_says_what_to_install(

@@ -6,6 +6,7 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from reconciler.errors import PermanentActionError, TemporaryActionError
 from reconciler.transports.local import LocalTransport
 
 PASSWORD = "correct horse"
+ODD = {"to": "ada", "subject": "${JOB_NAME}", "message": "${JOB_NAME} $x"}
 
 
 @pytest.fixture
@@ -160,6 +162,42 @@ async def test_a_server_that_says_no_is_not_asked_again(this_machine: LocalTrans
         await make(smtp(postbox), {}).run(a_context({"to": "ada"}, transport=this_machine))
 
 
+@pytest.mark.parametrize("refusal", ["550 no such person", "451 come back later"])
+async def test_a_mail_that_some_did_not_get_is_told_and_not_sent_again(
+    this_machine: LocalTransport, postbox: Postbox, refusal: str
+) -> None:
+    postbox.refused, postbox.refusal = ("bob", "eve"), refusal
+    context = a_context({"to": ["ada", "bob", "cy", "eve"]}, transport=this_machine)
+    with pytest.raises(PermanentActionError, match="sent to ada, cy and to nobody else") as caught:
+        await make(smtp(postbox), {}).run(context)
+    assert f"refused bob ({refusal}), eve ({refusal})" in caught.value.message
+    assert [to for to, _ in postbox.got] == [["ada", "cy"]]
+    sent = await make(smtp(postbox), {}).run_together([context, context])
+    assert (sent.taken, sent.failed) == (2, True)
+    assert f"bob ({refusal})" in sent.result
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind"), [("550 no such person", PermanentActionError), ("451 come back later", TemporaryActionError)]
+)
+async def test_a_mail_that_nobody_got_names_who_was_refused(
+    this_machine: LocalTransport, postbox: Postbox, refusal: str, kind: type[Exception]
+) -> None:
+    postbox.refused, postbox.refusal = ("ada", "bob"), refusal
+    with pytest.raises(kind) as caught:
+        await make(smtp(postbox), {}).run(a_context({"to": ["ada", "bob"]}, transport=this_machine))
+    assert f"ada ({refusal}), bob ({refusal})" in str(caught.value)
+
+
+async def test_what_is_no_utf_8_arrives_with_signs_in_its_place(this_machine: LocalTransport, postbox: Postbox) -> None:
+    context = a_context(ODD, {"x": "\udcc3("}, transport=this_machine, job=a_job(name="tr\udcffin"))
+    await make(smtp(postbox), {}).run(context)
+    await make(smtp(postbox), {}).run_together([context, context])
+    (_, one), (_, both) = postbox.got
+    assert (one["Subject"], said(one)) == ("tr\ufffdin", "tr\ufffdin \ufffd(\n")
+    assert said(both).count("tr\ufffdin: tr\ufffdin \ufffd(\n") == 2
+
+
 async def test_a_server_that_is_away_is_tried_again(this_machine: LocalTransport) -> None:
     away = smtp(Postbox(port=1))
     with pytest.raises(TemporaryActionError, match=r"127\.0\.0\.1 was not reached"):
@@ -228,6 +266,15 @@ async def test_without_a_server_the_hosts_own_mail_takes_it(this_machine: LocalT
     assert "root:" not in text
     assert "To: ada\n" in text
     assert canaries(sendmail, Path.cwd()) == []
+
+
+async def test_the_hosts_own_mail_takes_what_is_no_utf_8(this_machine: LocalTransport, sendmail: Path) -> None:
+    context = a_context(ODD, {"x": "\udcc3("}, transport=this_machine, job=a_job(name="tr\udcffin"))
+    await make(None, {}).run(context)
+    text = message_from_bytes((sendmail / "mail").read_bytes(), policy=policy.default)
+    assert isinstance(text, EmailMessage)
+    assert text["Subject"] == "tr\ufffdin"
+    assert said(text).startswith("tr\ufffdin \ufffd(\n")
 
 
 async def test_the_hosts_own_mail_takes_several_as_one(this_machine: LocalTransport, sendmail: Path) -> None:

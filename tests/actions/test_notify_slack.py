@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parts.acting import a_context
+from parts.acting import a_context, a_job
 from parts.receivers import SECRET, Webhook
 
 from reconciler.actions.channels import SlackChannel, read_channels
@@ -15,6 +15,8 @@ from reconciler.actions.notify_slack import PLUGIN, NotifySlackParams, check, ma
 from reconciler.errors import ConfigurationError, PermanentActionError, TemporaryActionError
 from reconciler.protocols import AfterCrash, Limit
 from reconciler.transports.local import LocalTransport
+
+ODD = a_job(name="tr\udcffin")  # a name in Latin-1
 
 
 def channels(webhook: Webhook, **more: Any) -> dict[str, Any]:
@@ -83,6 +85,62 @@ async def test_a_service_that_says_no_is_not_asked_again(
     with pytest.raises(PermanentActionError, match=f"{status}: invalid_token"):
         await make(None, channels(webhook)).run(a_context({"message": "m"}, transport=this_machine))
     assert len(webhook.got) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Cannot POST /services/{SECRET}",
+        f"<pre>no &#x54;{SECRET[1:]}</pre>",
+        f"no /services/%54{SECRET[1:]}",
+        '{"error": "' + SECRET.lower() + '"}',
+        SECRET.lower(),
+        SECRET.lower().rpartition("-")[2],
+    ],
+)
+async def test_a_server_that_repeats_the_address_makes_it_known_to_nobody(
+    this_machine: LocalTransport, webhook: Webhook, said: str
+) -> None:
+    webhook.answers = [(404, {}, said.encode())]
+    with pytest.raises(PermanentActionError) as caught:
+        await make(None, channels(webhook)).run(a_context({"message": "m"}, transport=this_machine))
+    assert caught.value.message == "team answered with status 404"
+    assert "channels" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        (f"ftp://example.org/{SECRET}", "begin with https"),
+        (SECRET, "begin with https"),
+        (f"//example.org/{SECRET}", "begin with https"),
+        (f"https:///{SECRET}", "no server"),
+        (f"http://127.0.0.1:99999/{SECRET}", "port"),
+        (f"http://127.0.0.1:0/{SECRET}", "port"),
+        (f"http://127.0.0.1:{SECRET}", "cannot be read"),
+        (f"http://127.0.0.1:1/{SECRET}\udcff", "cannot be read"),
+        (f"http://xn--/{SECRET}", "cannot be read"),
+    ],
+)
+async def test_an_address_that_nobody_can_have_is_not_tried_again(
+    this_machine: LocalTransport, address: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK", address)
+    known = read_channels({"team": {"type": "slack", "webhook": {"env": "HOOK"}, "timeout": 5}})
+    with pytest.raises(PermanentActionError, match=why) as caught:
+        await make(None, known).run(a_context({"message": "m"}, transport=this_machine))
+    assert caught.value.message.startswith("the webhook of team is no web address: it ")
+    assert SECRET not in caught.value.message + caught.value.remedy
+    assert caught.value.remedy
+
+
+async def test_what_is_no_utf_8_arrives_with_signs_in_its_place(this_machine: LocalTransport, webhook: Webhook) -> None:
+    context = a_context({"message": "${JOB_NAME} $x"}, {"x": "\udcc3\ud800"}, transport=this_machine, job=ODD)
+    await make(None, channels(webhook)).run(context)
+    await make(None, channels(webhook)).run_together([context, context])
+    (_, one), (_, both) = webhook.got
+    assert one["text"] == "tr\ufffdin \ufffd\ufffd"
+    assert both["text"].count("job 123 (tr\ufffdin) on localhost: tr\ufffdin \ufffd\ufffd") == 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from parts.waiting import eventually
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.reading import state_of
-from reconciler.client import Client, RemoteState
+from reconciler.client import Client, RemoteState, follow
 from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError, UsageError
 from reconciler.model import LOCALHOST, JobId, JobKey, Memory, StreamName, Watcher
 from reconciler.protocols import EventFilter, WatcherFilter
@@ -220,6 +220,24 @@ async def test_a_server_that_is_not_trusted_or_not_there_is_said(there: tuple[Se
         other = House(tmp_path / "other", client=client)
         code, _, err = await run(other, "status")
         assert (code, "does not answer" in err) == (7, True), err
+
+
+async def test_a_password_in_the_url_is_not_shown_where_nobody_answers(tmp_path: Path) -> None:
+    here = House(tmp_path, client={"url": "http://ada:hunter2@127.0.0.1:9", "key": "rk_x"})
+    for words in (("status",), ("events",), ("events", "-f")):
+        code, out, err = await run(here, *words)
+        assert (code, "http://127.0.0.1:9 does not answer" in err) == (7, True), err
+        assert "hunter2" not in out + err
+
+
+@pytest.mark.parametrize("rest", ["", "/ter2@h", "@h:99999", "@[::1"])
+async def test_a_url_that_is_no_web_address_is_said_without_it(rest: str) -> None:
+    url = f"http://ada:hunter2{rest}"
+    with pytest.raises(ConfigurationError, match="no web address") as caught:
+        Client(url)
+    assert "hun" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="no web address"):
+        await anext(follow(url))
 
 
 def test_a_key_file_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -284,6 +284,25 @@ async def test_a_message_that_is_refused_is_one_failure_of_its_watcher(mailing: 
     assert nothing_pending(mailing)
 
 
+async def test_a_message_that_some_did_not_get_has_failed_and_what_had_no_room_has_its_turn(
+    mailing: House, postbox: Postbox
+) -> None:
+    jobs = mailing.with_jobs(PatientClock())
+    postbox.refused = ("bob@example.org",)
+    long = {"to": ["ada@example.org", "bob@example.org"], "message": "number <$n> " + "x" * 900}
+    mailing.write(**NUMBER, actions=[{**MAIL, "params": long}])
+    jobs.add().write_text(numbers(1, 150))
+    await mailing.once()
+    assert mailing.clock is not None
+    mailing.clock.at += 61
+    await mailing.once()
+    assert told(mails(postbox)) == list(range(1, 151))
+    assert len(postbox.got) == 2
+    failed = mailing.events("action.failed")
+    assert len(failed) == 150
+    assert all("bob@example.org (550 no such person)" in event.action_result for event in failed)
+
+
 async def test_a_channel_that_hangs_blocks_nobody_else(tmp_path: Path, webhook: Webhook) -> None:
     silent = socket.create_server(("127.0.0.1", 0))  # takes connections, and says nothing
     port = silent.getsockname()[1]

@@ -116,10 +116,34 @@ def test_a_file_that_is_a_directory_is_an_error(tmp_path: Path) -> None:
         "actions: {notify: [s3cret]}",
         "hosts: {h: {transport: s3cret}}",
         "sources: [s3cret]",
+        "client: s3cret",
+        "client: {key: [s3cret]}",
+        "client: {key: {s3: s3cret}}",
+        "client: {url: 'hxxp://ada:s3cret@host'}",
+        "client: {url: [https://ada:s3cret@host]}",
+        "client: {key_file: [s3cret]}",
+        "client: {key: *s3cret}",
+        "client: {key: !s3cret x}",
+        "channels: {p: {type: apprise, urls: [!s3cret]}}",
     ],
 )
 def test_what_may_be_a_secret_is_not_shown(text: str, tmp_path: Path) -> None:
     assert all("s3cret" not in str(problem) + problem.value for problem in wrong(file(tmp_path, text)))
+
+
+@pytest.mark.parametrize(
+    "text", ["client: {key: 8237462873}", "client: {key: 82_3746_2873}", "client: {url: 8237462873}"]
+)
+def test_a_secret_of_digits_alone_is_to_stand_in_quotes_and_is_not_shown(text: str, tmp_path: Path) -> None:
+    (problem,) = wrong(file(tmp_path, text))
+    assert (problem.code, problem.remedy, problem.value) == ("wrong-type", "put it in quotes", "")
+    assert "3746" not in problem.message
+
+
+def test_what_is_no_secret_is_shown(tmp_path: Path) -> None:
+    env = {"RECONCILER_POLICY__MAX_STOPS": "3"}
+    (problem,) = wrong(file(tmp_path, "policy: {users: 82_37, max_stops: 2}"), env)
+    assert problem.value == "82_37"
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
@@ -132,6 +156,8 @@ def test_what_may_be_a_secret_is_not_shown(text: str, tmp_path: Path) -> None:
         ("RECONCILER_STATE__PATH", "123", lambda s: str(s.state.path) == "123"),
         ("RECONCILER_POLICY__USERS", '["a", "b"]', lambda s: s.policy.users == ("a", "b")),
         ("RECONCILER_POLICY__USERS", "a", lambda s: s.policy.users == ("a",)),
+        ("RECONCILER_CLIENT__KEY", "8237462873", lambda s: s.client.key.get_secret_value() == "8237462873"),
+        ("RECONCILER_CLIENT__KEY", '"in quotes"', lambda s: s.client.key.get_secret_value() == "in quotes"),
         ("RECONCILER_POLICY__MAX_STOPS", "5", lambda s: s.policy.max_stops == 5),
         ("RECONCILER_POLICY", '{"max_stops": 5}', lambda s: s.policy.max_stops == 5),
         ("RECONCILER_ENGINE__SOURCE_INTERVAL", "1m", lambda s: s.engine.source_interval == 60),
@@ -172,6 +198,22 @@ def test_a_wrong_value_is_blamed_on_its_variable_and_not_shown(tmp_path: Path) -
     assert by_file == {(str(path), "wrong-type"), ("the environment", "wrong-type"), ("the environment", "unknown-key")}
     assert any("RECONCILER_POLICY__MAX_STOPS" in problem.message for problem in problems)
     assert all("s3cret" not in str(problem) + problem.value for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RECONCILER_CLIENT", '{"key": 8237462873}'),
+        ("RECONCILER_CLIENT", "8237462873"),
+        ("RECONCILER_CLIENT__KEY__X", "8237462873"),
+        ("RECONCILER_STATE__DURABILITY", "8237462873"),
+        ("RECONCILER_CHANNELS__TEAM", "8237462873"),
+        ("RECONCILER_DIRECTORIES__X", "8237462873"),
+    ],
+)
+def test_a_number_that_a_variable_brought_is_not_shown(variable: str, value: str, tmp_path: Path) -> None:
+    for problem in wrong(file(tmp_path, "{}"), {variable: value}):
+        assert "8237" not in str(problem) + problem.value
 
 
 def test_wrong_variables_and_a_wrong_file_are_told_together(tmp_path: Path) -> None:

@@ -71,6 +71,15 @@ def test_what_a_variable_brought_is_told_at_the_variable(tmp_path: Path) -> None
     assert "RECONCILER_HOSTS__HPC1__SCHEDULER__TIMEOUT" in problem.message
 
 
+def test_a_password_of_digits_alone_is_not_shown(tmp_path: Path) -> None:
+    text = "actions: {notify_email: {smtp: {host: h, password: 8237462873}}}\n"
+    env = {"RECONCILER_ACTIONS__NOTIFY_EMAIL__SMTP__PASSWORD": "8237462873"}
+    for problems in (told(text, tmp_path), told(text, tmp_path, env)):
+        assert problems
+        assert all("8237" not in str(problem) + problem.value for problem in problems)
+        assert any("quotes" in problem.remedy for problem in problems)
+
+
 def test_where_settings_stand_makes_them_no_others(tmp_path: Path) -> None:
     path = tmp_path / "reconciler.yaml"
     path.write_text("engine: {discovery_interval: 30s}\n", encoding="utf-8")
