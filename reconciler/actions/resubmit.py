@@ -2,7 +2,8 @@
 
 The new job is submitted held, then the old one is cancelled where that was asked for, then the new one released: a
 submission that fails costs nothing. The new job's comment carries the action's mark, so a crash between any two steps
-is picked up where it happened. Refuses jobs of other users, and options that hold a capture which is not there.
+is picked up where it happened. Refuses jobs of other users, and options that hold a capture which is not there, or
+that a capture left empty.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from reconciler.actions._rendered import missing, read
 from reconciler.errors import ActionError, PermanentActionError
 from reconciler.logic.command_tools import names
 from reconciler.model import Job, JobId, JobState
-from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, Submission
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, OptionValue, Submission
 from reconciler.registry import Plugin
 from reconciler.settings import Section
 from reconciler.spec.watcher import ActionSpec, SpecModel
@@ -42,6 +43,10 @@ OPTIONS = tuple(
             " thread-spec threads-per-core time time-min tmp use-min-nodes"
         )
     )
+)
+#: Those of them that sbatch takes without a value. The others would take the next word of its command line.
+SWITCHES = names(
+    "contiguous exclusive nice no-kill no-requeue overcommit oversubscribe requeue spread-job use-min-nodes"
 )
 _VALUE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
 _ARRAY_TASK = re.compile(r"\d+_(\d+)")
@@ -76,12 +81,16 @@ class ResubmitParams(SpecModel):
         for name, value in given.items():
             if isinstance(value, str) and not _VALUE.fullmatch(value):
                 raise ValueError(f"{name}: a control character, or longer than 500 characters")
+            if value == "":
+                raise ValueError(f"{name}: an empty value; write one, or leave the option out")
+            if value is True and name in OPTIONS and name not in SWITCHES:
+                raise ValueError(f"{name}: no switch; write a value in place of `true`")
         return given
 
-    def options(self) -> dict[str, str]:
-        """Return the modifications as the scheduler takes them: a switch has the value ""; `false` leaves it out."""
+    def options(self) -> dict[str, OptionValue]:
+        """Return the modifications as the scheduler takes them: a switch is True; `false` leaves it out."""
         return {
-            name: "" if value is True else str(value)
+            name: True if value is True else str(value)
             for name, value in self.modifications.items()
             if value is not False
         }
@@ -131,6 +140,12 @@ class Resubmit:
                 refused=True,
                 remedy="capture it, or give a default: ${name:-value}",
             )
+        if empty := sorted(name for name, value in context.params.get("modifications", {}).items() if value == ""):
+            raise PermanentActionError(
+                f"{', '.join(empty)} would be empty: nothing was submitted; write a default, as ${{name:-value}}",
+                refused=True,
+                remedy="give a default in modifications: ${name:-value}",
+            )
         params = read(ResubmitParams, context.params)
         if unknown := sorted(set(params.modifications) - set(self._settings.options)):
             raise PermanentActionError(
@@ -157,7 +172,7 @@ class Resubmit:
                 refused=True,
                 remedy="raise max_resubmits, or find out why the job does not get on",
             )
-        options = {**_array_of(job), **params.options()}
+        options: dict[str, OptionValue] = {**_array_of(job), **params.options()}
         script = await context.scheduler.script(job)
         arguments = await known_arguments(context) if params.arguments is None else params.arguments
         lineage = Lineage(root_of(job), done + 1, parent_of(job), digest(context.mark), arguments)
@@ -189,7 +204,7 @@ def _array_of(job: Job) -> dict[str, str]:
 
 
 def _changes(params: ResubmitParams) -> str:
-    changes = ", ".join(f"{name}={value}" if value else name for name, value in params.options().items())
+    changes = ", ".join(name if value is True else f"{name}={value}" for name, value in params.options().items())
     return f" with {changes}" if changes else ""
 
 
