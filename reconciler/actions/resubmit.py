@@ -19,6 +19,7 @@ from reconciler.actions._arguments import known_arguments
 from reconciler.actions._lineage import Lineage, digest, lineage_of, parent_of, resubmissions, root_of
 from reconciler.actions._ours import refuse_foreign_job
 from reconciler.actions._rendered import missing, read
+from reconciler.actions._runs import Resubmitted, Runs
 from reconciler.errors import ActionError, PermanentActionError
 from reconciler.logic.command_tools import names
 from reconciler.model import Job, JobId, JobState
@@ -112,21 +113,23 @@ class _Found:
 
 
 class Resubmit:
-    """One job run is resubmitted once, however many lines ask for it."""
+    """One job run is resubmitted once, however many lines of however many watchers ask for it."""
 
     def __init__(self, settings: ResubmitSettings) -> None:
         self._settings = settings
+        self._runs = Runs()
 
     async def run(self, context: ActionContext) -> str:
         """Return the new job's id in words. Raises PermanentActionError (refused) at a bound."""
         params = self._params(context)
         await refuse_foreign_job(context)
-        others = [job for job in await context.scheduler.jobs(context.job.submitted) if job.id != context.job.id]
-        found = self._mine(context, others)
-        if found is None:
-            if (child := _child(context.job, others)) is not None:
-                return f"job {context.job.id} was resubmitted already, as {child.id}: nothing done"
-            found = await self._submit(context, params, others)
+        async with self._runs.turn(context.job):
+            others = [job for job in await context.scheduler.jobs(context.job.submitted) if job.id != context.job.id]
+            found = self._mine(context, others)
+            if found is None:
+                if (child := self._child(context.job, others)) is not None:
+                    return f"job {context.job.id} was resubmitted already, as {child}: nothing done"
+                found = await self._submit(context, params, others)
         if params.cancel_previous:
             await self._cancel(context, found)
         if found.waiting:
@@ -160,7 +163,16 @@ class Resubmit:
         for job in others:
             if (line := lineage_of(job)) is not None and line.mark == mark:
                 return _Found(job.id, job.state is JobState.PENDING)
-        return None
+        known = self._runs.known(context.job)
+        return _Found(known.id, waiting=True) if known is not None and known.mark == mark else None
+
+    def _child(self, job: Job, others: list[Job]) -> JobId | None:
+        parent = parent_of(job)
+        for other in others:
+            if (line := lineage_of(other)) is not None and line.parent == parent:
+                return other.id
+        known = self._runs.known(job)
+        return known.id if known is not None else None
 
     async def _submit(self, context: ActionContext, params: ResubmitParams, others: list[Job]) -> _Found:
         job = context.job
@@ -179,6 +191,7 @@ class Resubmit:
         new = await context.scheduler.submit(
             Submission(script, arguments, options, job.workdir, lineage.comment(job.comment), held=True)
         )
+        self._runs.note(job, Resubmitted(new, lineage.mark))
         return _Found(new, waiting=True)
 
     async def _cancel(self, context: ActionContext, found: _Found) -> None:
@@ -189,12 +202,8 @@ class Resubmit:
             held = (await context.scheduler.lookup([found.id])).get(found.id)
             if held is not None and found.waiting:
                 await context.scheduler.cancel(held, f"job {context.job.id} could not be cancelled")
+                self._runs.forget(context.job)
             raise
-
-
-def _child(job: Job, others: list[Job]) -> Job | None:
-    parent = parent_of(job)
-    return next((o for o in others if (line := lineage_of(o)) is not None and line.parent == parent), None)
 
 
 def _array_of(job: Job) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,30 @@ async def test_a_submission_that_slurm_refuses_leaves_the_job_running(
     with pytest.raises(PermanentActionError, match="partition"):
         await act(resubmit, {"modifications": {"partition": "nowhere"}, "cancel_previous": True}, job, scheduler, here)
     assert (await look(scheduler, job.id)).state is JobState.RUNNING
+
+
+async def test_watchers_that_ask_at_once_resubmit_a_job_once_and_a_restarted_reconciler_knows(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path)
+    before = {known.id for known in await scheduler.jobs(None)}
+    params = {"cancel_previous": True}
+    contexts = [
+        a_context(params, transport=here, scheduler=scheduler, job=job, mark=f"{tmp_path} m.{number}")
+        for number in range(3)
+    ]
+    first, restarted = resubmit.make(None, {}), resubmit.make(None, {})
+    told = await asyncio.gather(*map(first.run, contexts))
+    (new,) = {known.id for known in await scheduler.jobs(None)} - before
+    assert (
+        sorted(told)
+        == [f"job {job.id} resubmitted as {new}"]
+        + [f"job {job.id} was resubmitted already, as {new}: nothing done"] * 2
+    )
+    await job_in(scheduler, job.id, JobState.CANCELLED)
+    assert [await restarted.run(context) for context in contexts] == told
+    await scheduler.cancel(await job_in(scheduler, new, JobState.RUNNING), "")
+    await job_in(scheduler, new, JobState.CANCELLED)
 
 
 async def test_a_capture_that_is_empty_costs_no_resubmitted_job_its_lineage(
