@@ -2,7 +2,8 @@
 
 The new job is submitted held, then the old one is cancelled where that was asked for, then the new one released: a
 submission that fails costs nothing. The new job's comment carries the action's mark, so a crash between any two steps
-is picked up where it happened. Refuses jobs of other users, and options that hold a capture which is not there.
+is picked up where it happened. Refuses jobs of other users, and options that hold a capture which is not there, or
+that a capture left empty.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from reconciler.actions._arguments import known_arguments
 from reconciler.actions._lineage import Lineage, digest, lineage_of, parent_of, resubmissions, root_of
 from reconciler.actions._ours import refuse_foreign_job
 from reconciler.actions._rendered import missing, read
+from reconciler.actions._runs import Resubmitted, Runs
 from reconciler.errors import ActionError, PermanentActionError
 from reconciler.logic.command_tools import names
 from reconciler.model import Job, JobId, JobState
-from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, Submission
+from reconciler.protocols import ActionContext, ActionTraits, AfterCrash, Limit, OptionValue, Submission
 from reconciler.registry import Plugin
 from reconciler.settings import Section
 from reconciler.spec.watcher import ActionSpec, SpecModel
@@ -42,6 +44,10 @@ OPTIONS = tuple(
             " thread-spec threads-per-core time time-min tmp use-min-nodes"
         )
     )
+)
+#: Those of them that sbatch takes without a value. The others would take the next word of its command line.
+SWITCHES = names(
+    "contiguous exclusive nice no-kill no-requeue overcommit oversubscribe requeue spread-job use-min-nodes"
 )
 _VALUE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
 _ARRAY_TASK = re.compile(r"\d+_(\d+)")
@@ -76,12 +82,16 @@ class ResubmitParams(SpecModel):
         for name, value in given.items():
             if isinstance(value, str) and not _VALUE.fullmatch(value):
                 raise ValueError(f"{name}: a control character, or longer than 500 characters")
+            if value == "":
+                raise ValueError(f"{name}: an empty value; write one, or leave the option out")
+            if value is True and name in OPTIONS and name not in SWITCHES:
+                raise ValueError(f"{name}: no switch; write a value in place of `true`")
         return given
 
-    def options(self) -> dict[str, str]:
-        """Return the modifications as the scheduler takes them: a switch has the value ""; `false` leaves it out."""
+    def options(self) -> dict[str, OptionValue]:
+        """Return the modifications as the scheduler takes them: a switch is True; `false` leaves it out."""
         return {
-            name: "" if value is True else str(value)
+            name: True if value is True else str(value)
             for name, value in self.modifications.items()
             if value is not False
         }
@@ -103,21 +113,23 @@ class _Found:
 
 
 class Resubmit:
-    """One job run is resubmitted once, however many lines ask for it."""
+    """One job run is resubmitted once, however many lines of however many watchers ask for it."""
 
     def __init__(self, settings: ResubmitSettings) -> None:
         self._settings = settings
+        self._runs = Runs()
 
     async def run(self, context: ActionContext) -> str:
         """Return the new job's id in words. Raises PermanentActionError (refused) at a bound."""
         params = self._params(context)
         await refuse_foreign_job(context)
-        others = [job for job in await context.scheduler.jobs(context.job.submitted) if job.id != context.job.id]
-        found = self._mine(context, others)
-        if found is None:
-            if (child := _child(context.job, others)) is not None:
-                return f"job {context.job.id} was resubmitted already, as {child.id}: nothing done"
-            found = await self._submit(context, params, others)
+        async with self._runs.turn(context.job):
+            others = [job for job in await context.scheduler.jobs(context.job.submitted) if job.id != context.job.id]
+            found = self._mine(context, others)
+            if found is None:
+                if (child := self._child(context.job, others)) is not None:
+                    return f"job {context.job.id} was resubmitted already, as {child}: nothing done"
+                found = await self._submit(context, params, others)
         if params.cancel_previous:
             await self._cancel(context, found)
         if found.waiting:
@@ -130,6 +142,12 @@ class Resubmit:
                 f"no value for {', '.join('$' + name for name in absent)}: nothing was submitted",
                 refused=True,
                 remedy="capture it, or give a default: ${name:-value}",
+            )
+        if empty := sorted(name for name, value in context.params.get("modifications", {}).items() if value == ""):
+            raise PermanentActionError(
+                f"{', '.join(empty)} would be empty: nothing was submitted; write a default, as ${{name:-value}}",
+                refused=True,
+                remedy="give a default in modifications: ${name:-value}",
             )
         params = read(ResubmitParams, context.params)
         if unknown := sorted(set(params.modifications) - set(self._settings.options)):
@@ -145,7 +163,16 @@ class Resubmit:
         for job in others:
             if (line := lineage_of(job)) is not None and line.mark == mark:
                 return _Found(job.id, job.state is JobState.PENDING)
-        return None
+        known = self._runs.known(context.job)
+        return _Found(known.id, waiting=True) if known is not None and known.mark == mark else None
+
+    def _child(self, job: Job, others: list[Job]) -> JobId | None:
+        parent = parent_of(job)
+        for other in others:
+            if (line := lineage_of(other)) is not None and line.parent == parent:
+                return other.id
+        known = self._runs.known(job)
+        return known.id if known is not None else None
 
     async def _submit(self, context: ActionContext, params: ResubmitParams, others: list[Job]) -> _Found:
         job = context.job
@@ -157,13 +184,14 @@ class Resubmit:
                 refused=True,
                 remedy="raise max_resubmits, or find out why the job does not get on",
             )
-        options = {**_array_of(job), **params.options()}
+        options: dict[str, OptionValue] = {**_array_of(job), **params.options()}
         script = await context.scheduler.script(job)
         arguments = await known_arguments(context) if params.arguments is None else params.arguments
         lineage = Lineage(root_of(job), done + 1, parent_of(job), digest(context.mark), arguments)
         new = await context.scheduler.submit(
             Submission(script, arguments, options, job.workdir, lineage.comment(job.comment), held=True)
         )
+        self._runs.note(job, Resubmitted(new, lineage.mark))
         return _Found(new, waiting=True)
 
     async def _cancel(self, context: ActionContext, found: _Found) -> None:
@@ -174,12 +202,8 @@ class Resubmit:
             held = (await context.scheduler.lookup([found.id])).get(found.id)
             if held is not None and found.waiting:
                 await context.scheduler.cancel(held, f"job {context.job.id} could not be cancelled")
+                self._runs.forget(context.job)
             raise
-
-
-def _child(job: Job, others: list[Job]) -> Job | None:
-    parent = parent_of(job)
-    return next((o for o in others if (line := lineage_of(o)) is not None and line.parent == parent), None)
 
 
 def _array_of(job: Job) -> dict[str, str]:
@@ -189,7 +213,7 @@ def _array_of(job: Job) -> dict[str, str]:
 
 
 def _changes(params: ResubmitParams) -> str:
-    changes = ", ".join(f"{name}={value}" if value else name for name, value in params.options().items())
+    changes = ", ".join(name if value is True else f"{name}={value}" for name, value in params.options().items())
     return f" with {changes}" if changes else ""
 
 

@@ -19,7 +19,7 @@ from reconciler.protocols.actions import (
 )
 from reconciler.protocols.batches import ActionChange, Advance, Batch, Committed
 from reconciler.protocols.questions import EventFilter, KnownJob, Statistics, WatcherFilter, WatcherPage
-from reconciler.protocols.schedulers import Scheduler, Submission
+from reconciler.protocols.schedulers import OptionValue, Scheduler, Submission
 from reconciler.protocols.sinks import EXPORTED_SEQ, Sink
 from reconciler.protocols.sources import Snapshot, Source, SourceFile
 from reconciler.protocols.state import State, StateReading, StateWriting
@@ -42,6 +42,7 @@ __all__ = [
     "Glimpse",
     "KnownJob",
     "Limit",
+    "OptionValue",
     "OutsideAction",
     "Scheduler",
     "Sight",

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from reconciler.model import HostName, Job, JobId
+
+#: The value of an option; True: it is a switch (`--exclusive`), which has no text, not even an empty one.
+OptionValue = str | Literal[True]
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What to submit: a script and its arguments, sbatch-style options merged over those of the script, and a
-    comment."""
+    comment. Schedulers refuse an option with an empty text."""
 
     script: bytes
     arguments: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
     workdir: str | None = None
     comment: str = ""
     held: bool = True

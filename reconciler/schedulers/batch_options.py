@@ -1,12 +1,16 @@
-"""The options that a batch script carries in its own `#SBATCH` lines, and the names of their short forms. Pure.
+"""The options that a batch script carries in its own `#SBATCH` lines, and what no submission may carry. Pure.
 
-Read for local jobs, where no sbatch is there to do it; as sbatch(1) does, reading ends at the first command.
+Read for local jobs, where no sbatch is there to do it; as sbatch(1) does, reading ends at the first command. Every
+scheduler has the options of a submission checked here.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from reconciler.errors import PermanentActionError
+from reconciler.protocols import OptionValue
 
 SHORT = {
     "J": "job-name",
@@ -29,9 +33,25 @@ SHORT = {
 _MARK = "#SBATCH"
 
 
-def script_options(script: bytes) -> dict[str, str]:
-    """Return long option name -> value ("" for a switch); a later line wins."""
-    found: dict[str, str] = {}
+def refuse_empty(options: Mapping[str, OptionValue]) -> None:
+    """Raise PermanentActionError (refused) for an empty text: some options would take the next word in its place."""
+    if empty := sorted(name for name, value in options.items() if value == ""):
+        raise PermanentActionError(
+            f"no value for the option {', '.join(empty)}: nothing was submitted",
+            refused=True,
+            remedy="give it a value, or leave it out",
+        )
+
+
+def text_of(options: Mapping[str, OptionValue], name: str) -> str:
+    """Return the text of an option, empty where it is not given or stands there as a switch."""
+    value = options.get(name, "")
+    return "" if value is True else value
+
+
+def script_options(script: bytes) -> dict[str, OptionValue]:
+    """Return long option name -> value (True for a switch); a later line wins."""
+    found: dict[str, OptionValue] = {}
     for line in script.decode(errors="surrogateescape").splitlines():
         if line.startswith(_MARK):
             found.update(_options(_words(line[len(_MARK) :])))
@@ -47,7 +67,7 @@ def _words(text: str) -> list[str]:
         return text.split()
 
 
-def _options(words: list[str]) -> Iterator[tuple[str, str]]:
+def _options(words: list[str]) -> Iterator[tuple[str, OptionValue]]:
     """Yield name and value of each option among the words; the value may be a word of its own."""
     queue = list(words)
     while queue:
@@ -60,4 +80,4 @@ def _options(words: list[str]) -> Iterator[tuple[str, str]]:
             continue
         if not equals and queue and not queue[0].startswith("-"):
             value = queue.pop(0)
-        yield name, value
+        yield name, value if equals or value else True

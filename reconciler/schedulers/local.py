@@ -15,6 +15,7 @@ from reconciler.errors import PermanentActionError, SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId
 from reconciler.protocols import Submission, Transport
 from reconciler.registry import Plugin
+from reconciler.schedulers.batch_options import refuse_empty
 from reconciler.schedulers.calls import answer, checked_id
 from reconciler.schedulers.local_jobs import JobRecord, Place, new_record, read_listing
 from reconciler.schedulers.local_scripts import (
@@ -108,6 +109,7 @@ class LocalScheduler:
 
     async def submit(self, submission: Submission) -> JobId:
         """Write the job down, and start it unless it is held. Options that only a cluster understands do nothing."""
+        refuse_empty(submission.options)
         printed = await self._sh(ALLOCATE, self._settings.directory or "", stdin=submission.script)
         directory, job_id, node, home = printed.decode(errors="surrogateescape").split("\0")[:4]
         self._directory = directory

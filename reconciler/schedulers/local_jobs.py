@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.protocols import Submission
-from reconciler.schedulers.batch_options import script_options
+from reconciler.schedulers.batch_options import script_options, text_of
 from reconciler.schedulers.slurm_paths import PathFacts, expand, followed
 from reconciler.schedulers.slurm_times import limit_seconds
 
@@ -59,25 +59,26 @@ class Place:
 def new_record(submission: Submission, place: Place, user: str, now: float) -> JobRecord:
     """Return what is submitted; the options of the submission go over those in the script."""
     options = {**script_options(submission.script), **submission.options}
-    workdir = options.get("chdir") or submission.workdir or place.home
-    name = options.get("job-name") or "job"
+    workdir = text_of(options, "chdir") or submission.workdir or place.home
+    name = text_of(options, "job-name") or "job"
     facts = PathFacts(place.id, name=name, user=user, node=place.node.split(".")[0], workdir=workdir)
     home = f"{place.directory}/{place.id}"
-    stdout = expand(options["output"], facts) if options.get("output") else f"{home}/output"
+    output, error = text_of(options, "output"), text_of(options, "error")
+    stdout = expand(output, facts) if output else f"{home}/output"
     return JobRecord(
         name=name,
         user=user,
         node=place.node,
         submitted=now,
         stdout=stdout,
-        stderr=expand(options["error"], facts) if options.get("error") else stdout,  # one file, as with sbatch
+        stderr=expand(error, facts) if error else stdout,  # one file, as with sbatch
         workdir=workdir,
-        comment=submission.comment or options.get("comment", ""),
-        append=options.get("open-mode", "").startswith("a"),
-        limit=limit_seconds(options.get("time", "")),
+        comment=submission.comment or text_of(options, "comment"),
+        append=text_of(options, "open-mode").startswith("a"),
+        limit=limit_seconds(text_of(options, "time")),
         arguments=submission.arguments,
-        options=options,
-        command=options.get("wrap", ""),
+        options={each: text_of(options, each) for each in options},
+        command=text_of(options, "wrap"),
     )
 
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.errors import PermanentActionError
-from reconciler.protocols import Submission
+from reconciler.protocols import OptionValue, Submission
+from reconciler.schedulers.batch_options import refuse_empty
 from reconciler.schedulers.slurm_parse import SQUEUE_FIELDS
 
 _SQUEUE = [
@@ -86,23 +87,26 @@ def sacct(
 
 def sbatch(submission: Submission) -> tuple[str, ...]:
     """Return the command line that submits the script on its standard input. PermanentActionError for odd options."""
+    refuse_empty(submission.options)
     options = {**submission.options, **({"comment": submission.comment} if submission.comment else {})}
     if submission.workdir:
         options = {"chdir": submission.workdir, **options}
-    argv = ["sbatch", "--parsable", *(["--hold"] if submission.held else [])]
-    argv += [_option(name, value) for name, value in options.items()]
+    # Switches stand first: one that wants a value after all takes `--parsable` for it, and never the comment.
+    argv = ["sbatch", *(_option(name, value) for name, value in options.items() if value is True)]
+    argv += ["--parsable", *(["--hold"] if submission.held else [])]
+    argv += [_option(name, value) for name, value in options.items() if value is not True]
     # A script that gets arguments must have a name; without one sbatch reads the standard input by itself.
     return tuple(argv + (["/dev/stdin", *submission.arguments] if submission.arguments else []))
 
 
-def _option(name: str, value: str) -> str:
+def _option(name: str, value: OptionValue) -> str:
     if not _OPTION.fullmatch(name) or name in _NO_OPTIONS:
         raise PermanentActionError(
             f"{name[:40]!r} cannot be changed when a job is submitted",
             refused=True,
             remedy="write options of sbatch by their long names, such as mem or time",
         )
-    return f"--{name}={value}" if value else f"--{name}"
+    return f"--{name}" if value is True else f"--{name}={value}"
 
 
 def placed(argv: Sequence[str], directory: str) -> tuple[str, ...]:

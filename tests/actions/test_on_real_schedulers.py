@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from parts.slurm import SlurmCluster
 from parts.waiting import eventually
 
 from reconciler.actions import cancel_job, requeue, resubmit, run_command, signal_job
-from reconciler.errors import PermanentActionError
+from reconciler.errors import PermanentActionError, SchedulerUnavailableError
 from reconciler.model import Job, JobId, JobState
 from reconciler.protocols import Scheduler, Submission
 from reconciler.schedulers.slurm import SlurmScheduler
@@ -115,6 +117,68 @@ async def test_a_submission_that_slurm_refuses_leaves_the_job_running(
     with pytest.raises(PermanentActionError, match="partition"):
         await act(resubmit, {"modifications": {"partition": "nowhere"}, "cancel_previous": True}, job, scheduler, here)
     assert (await look(scheduler, job.id)).state is JobState.RUNNING
+
+
+async def test_watchers_that_ask_at_once_resubmit_a_job_once_and_a_restarted_reconciler_knows(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path)
+    before = {known.id for known in await scheduler.jobs(None)}
+    params = {"cancel_previous": True}
+    contexts = [
+        a_context(params, transport=here, scheduler=scheduler, job=job, mark=f"{tmp_path} m.{number}")
+        for number in range(3)
+    ]
+    first, restarted = resubmit.make(None, {}), resubmit.make(None, {})
+    told = await asyncio.gather(*map(first.run, contexts))
+    (new,) = {known.id for known in await scheduler.jobs(None)} - before
+    assert (
+        sorted(told)
+        == [f"job {job.id} resubmitted as {new}"]
+        + [f"job {job.id} was resubmitted already, as {new}: nothing done"] * 2
+    )
+    await job_in(scheduler, job.id, JobState.CANCELLED)
+    assert [await restarted.run(context) for context in contexts] == told
+    await scheduler.cancel(await job_in(scheduler, new, JobState.RUNNING), "")
+    await job_in(scheduler, new, JobState.CANCELLED)
+
+
+async def test_a_capture_that_is_empty_costs_no_resubmitted_job_its_lineage(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path)
+    for empty in ("${mem:+}", "${none:-}"):
+        with pytest.raises(PermanentActionError, match="job-name would be empty") as caught:
+            await act(resubmit, {"modifications": {"job-name": empty}}, job, scheduler, here)
+        assert caught.value.refused
+    told = await act(resubmit, {"modifications": {"job-name": "${none:-x}", "overcommit": True}}, job, scheduler, here)
+    new = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
+    assert (new.name, new.comment.startswith("mine [reconciler root=")) == ("x", True)
+    for each in (job, new):
+        await scheduler.cancel(each, "")
+        await job_in(scheduler, each.id, JobState.CANCELLED)
+
+
+@pytest.mark.slurm
+def test_sbatch_takes_the_options_that_are_switches_without_a_value_and_no_others(slurm: SlurmCluster) -> None:
+    def wants_one(name: str) -> bool:
+        asked = ["sbatch", "--test-only", f"--{name}"]
+        done = subprocess.run(asked, input="#!/bin/sh\n", capture_output=True, text=True, env=slurm.env, timeout=60)
+        return "requires an argument" in done.stderr
+
+    assert {name for name in resubmit.OPTIONS if not wants_one(name)} == resubmit.SWITCHES
+
+
+@pytest.mark.slurm
+async def test_a_site_option_that_is_no_switch_after_all_takes_no_comment_for_its_value(
+    slurm: SlurmCluster, here: LocalTransport, tmp_path: Path
+) -> None:
+    scheduler = SlurmScheduler(a_watcher().job.host, here)
+    with pytest.raises(SchedulerUnavailableError, match="no job id"):
+        await scheduler.submit(Submission(SCRIPT, options={"wckey": True}, workdir=str(tmp_path), comment="mark"))
+    (held,) = [job for job in await scheduler.jobs(None) if job.workdir == str(tmp_path)]
+    assert (held.comment, held.state) == ("mark", JobState.PENDING)
+    await scheduler.cancel(held, "")
 
 
 async def test_run_command_runs_in_the_directory_that_the_scheduler_names(

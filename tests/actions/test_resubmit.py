@@ -45,7 +45,7 @@ async def test_it_submits_held_then_cancels_then_releases(this_machine: LocalTra
     (submission,) = scheduler.submissions
     assert submission.held
     assert submission.script == scheduler.text
-    assert submission.options == {"time": "04:00:00", "mem": "64G", "exclusive": ""}
+    assert submission.options == {"time": "04:00:00", "mem": "64G", "exclusive": True}
     assert told == "job 123 resubmitted as 1001 with time=04:00:00, mem=64G, exclusive"
     assert scheduler.known[JobId("123")].state is JobState.CANCELLED
     assert scheduler.known[JobId("1001")].state is JobState.RUNNING
@@ -246,6 +246,41 @@ async def test_a_missing_capture_is_refused_and_not_retried(
         await resubmit(this_machine, scheduler, params, values)
     assert caught.value.refused
     assert scheduler.verbs() == []
+
+
+@pytest.mark.parametrize(("written", "values"), [("$name", {"name": ""}), ("${a:+x}", {}), ("${a:-$b}", {"b": ""})])
+async def test_an_option_that_a_capture_leaves_empty_is_refused_with_what_to_write(
+    this_machine: LocalTransport, written: str, values: dict[str, str | None]
+) -> None:
+    scheduler = MemoryScheduler()
+    params = {"modifications": {"job-name": written, "mem": "1G", "exclusive": True}}
+    with pytest.raises(PermanentActionError, match=r"^job-name would be empty.*\$\{name:-value\}") as caught:
+        await resubmit(this_machine, scheduler, params, values)
+    assert caught.value.refused
+    assert scheduler.verbs() == []
+
+
+@pytest.mark.parametrize(
+    ("modifications", "said"),
+    [
+        ({"job-name": ""}, "job-name: an empty value"),
+        ({"exclusive": ""}, "exclusive: an empty value"),
+        ({"job-name": True}, "job-name: no switch"),
+        ({"time": True}, "time: no switch"),
+    ],
+)
+def test_what_would_take_the_next_word_for_its_value_is_told_when_the_file_is_read(
+    modifications: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        ResubmitParams.model_validate({"modifications": modifications})
+
+
+def test_a_switch_is_no_text() -> None:
+    given = {"exclusive": True, "requeue": False, "nice": 1, "job-name": "$name", "site-switch": True}
+    options = ResubmitParams.model_validate({"modifications": given}).options()
+    assert options == {"exclusive": True, "nice": "1", "job-name": "$name", "site-switch": True}
+    assert options["nice"] == "1"
 
 
 async def test_a_default_stands_in_for_a_missing_capture(this_machine: LocalTransport) -> None:

@@ -11,6 +11,7 @@ from parts.core import LOG
 from parts.house import House, Jobs
 from parts.waiting import eventually
 
+from reconciler.actions._lineage import lineage_of
 from reconciler.engine.once import look
 from reconciler.errors import (
     HostUnreachableError,
@@ -57,6 +58,7 @@ def doing(house: House) -> Doing:
 
 
 REQUEUE = {"type": "requeue"}
+RESUBMIT = {"type": "resubmit"}
 
 
 def numbers(first: int, last: int) -> str:
@@ -744,3 +746,24 @@ async def test_a_slow_action_of_one_job_does_not_hold_up_another(house: House, j
     doing.open.set()
     await passing
     assert len(house.events("action.succeeded", watcher="slow")) == 1
+
+
+# --- watchers of one job ---------------------------------------------------------------------------------------------
+
+
+async def test_two_watchers_that_resubmit_the_same_job_make_one_chain_of_it(house: House) -> None:
+    for name in ("a", "b"):
+        house.write(name, **NUMBER, actions=[RESUBMIT])
+    await house.submit("echo n=1")
+
+    async def all_have_ended() -> bool:
+        async with house.host() as host:
+            return all(job.state.ended for job in await host.scheduler.jobs(None))
+
+    for _ in range(5):
+        await house.once()
+        await eventually(all_have_ended)
+    async with house.host() as host:
+        lines = [lineage_of(job) for job in await host.scheduler.jobs(None)]
+    assert sorted(line.number for line in lines if line is not None) == [1, 2, 3]
+    assert sum("was resubmitted already" in told for told in house.done()) == 3

@@ -43,6 +43,16 @@ async def test_a_job_runs_and_ends_and_its_output_is_where_it_says(scheduler: Sc
     assert before - 1 <= job.submitted <= job.started + 1 <= job.ended + 2 <= time.time() + 4
 
 
+async def test_an_option_with_an_empty_text_is_refused_and_nothing_submitted(
+    scheduler: Scheduler, tmp_path: Path
+) -> None:
+    before = await scheduler.jobs(None)
+    with pytest.raises(PermanentActionError, match="no value for the option comment, time") as caught:
+        await scheduler.submit(submission(SLEEPER, tmp_path, time="", comment="", mem="1"))
+    assert caught.value.refused
+    assert {job.id for job in await scheduler.jobs(None)} <= {job.id for job in before}
+
+
 async def test_a_job_that_fails_says_with_which_status(scheduler: Scheduler, tmp_path: Path) -> None:
     job_id = await scheduler.submit(submission(b"#!/bin/sh\nexit 3\n", tmp_path))
     assert (await job_in(scheduler, job_id, JobState.FAILED)).exit_code == 3

@@ -46,17 +46,17 @@ def test_a_submission_is_made_of_whole_options() -> None:
     submission = Submission(
         b"#!/bin/sh\n",
         arguments=("--not-an-option", "a b"),
-        options={"job-name": "x; rm -rf /", "exclusive": "", "chdir": "/there"},
+        options={"job-name": "x; rm -rf /", "exclusive": True, "chdir": "/there"},
         workdir="/here",
         comment="mark 1",
     )
     assert commands.sbatch(submission) == (
         "sbatch",
+        "--exclusive",
         "--parsable",
         "--hold",
         "--chdir=/there",
         "--job-name=x; rm -rf /",
-        "--exclusive",
         "--comment=mark 1",
         "/dev/stdin",
         "--not-an-option",
