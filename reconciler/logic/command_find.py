@@ -33,9 +33,11 @@ def arrange_find(words: Sequence[Subject], judge: JudgePath) -> Iterator[Argumen
         seen = subject.seen
         looking = looking and not (seen.text[:1] in tuple("-!(),") and seen.text not in _FIND_FIRST)
         if looking:
-            if seen.text not in _FIND_FIRST:
+            first = seen.trusted and seen.text in _FIND_FIRST
+            if not first:
+                refuse_captured_dash(seen)
                 judge(seen)
-            yield subject.to(Use.OPTION if seen.text in _FIND_FIRST else Use.PATH)
+            yield subject.to(Use.OPTION if first else Use.PATH)
         else:
             yield from _find_test(subject, rest, judge)
 
