@@ -16,7 +16,7 @@ from functools import partial
 from itertools import takewhile
 
 from reconciler.logic import substitution
-from reconciler.logic.command_find import arrange_find, arrange_wandb
+from reconciler.logic.command_find import WANDB, arrange_find, arrange_wandb
 from reconciler.logic.command_interpreters import NEVER, arrange_interpreter, takes_code
 from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Pipeline, Simple, Word
 from reconciler.logic.command_paths import judge_path, normal
@@ -142,12 +142,12 @@ class _Judge:
     def judge(self, command: Simple) -> Judged:
         """Return the command with each argument's use. Raises CommandRefusedError."""
         name = self.name(command)
-        words = [Subject(word, see(word, self._lookup)) for word in command.words[len(name) :]]
+        words = [Subject(word, see(word, self._lookup)) for word in command.words[1:]]
         for redirect in command.redirects:
             if isinstance(redirect.target, Word):
                 self._path(see(redirect.target, self._lookup))
-        style = Style.ECHO if name == ("echo",) else Style.DASHES if name[0] in TOOLS else Style.PLAIN
-        return Judged(name, style, tuple(self._arrange(" ".join(name), words)))
+        style = Style.ECHO if name[0] == "echo" else Style.DASHES if name[0] in TOOLS else Style.PLAIN
+        return Judged(name[0], style, tuple(self._arrange(name, words)))
 
     def name(self, command: Simple) -> tuple[str, ...]:
         """Return the one or two words that name the program. Raises CommandRefusedError where they stand on no list."""
@@ -165,16 +165,18 @@ class _Judge:
             raise CommandRefusedError(f"{' '.join(found)!r} runs code, which the settings do not allow to this source")
         return found
 
-    def _arrange(self, name: str, words: Sequence[Subject]) -> Iterator[Argument]:
-        if name == "echo":
+    def _arrange(self, name: Sequence[str], words: Sequence[Subject]) -> Iterator[Argument]:
+        """Yield every word behind the first, also where the list names a program by two."""
+        program = name[0]
+        if program == "echo":
             return _arrange_echo(words)
-        if name == "find":
+        if program == "find":
             return arrange_find(words, self._path)
-        if name == "wandb":
-            return arrange_wandb(words, self._path)
-        if name in TOOLS:
-            return arrange_tool(TOOLS[name], words, self._path)
-        return arrange_interpreter(name, words, self._path)
+        if program == "wandb" and (len(name) == 1 or name[1] in WANDB):
+            return arrange_wandb(words, self._path, deleting=name[1:] == ("sync",))
+        if program in TOOLS:
+            return arrange_tool(TOOLS[program], words, self._path)
+        return arrange_interpreter(program, words, self._path)
 
     def mixture(self, line: Line) -> Iterator[str]:
         """Yield why commands that are good one by one may not stand in one line."""

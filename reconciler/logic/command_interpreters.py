@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Container, Iterator, Sequence
+from itertools import chain
 
 from reconciler.logic.command_paths import shown
 from reconciler.logic.command_tools import JudgePath, names
@@ -76,14 +77,16 @@ def _running(module: Sequence[str | None]) -> bool:
 
 
 def arrange_interpreter(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
-    """Yield the arguments behind `name` (`uv run` is one name). Raises CommandRefusedError."""
+    """Yield the arguments behind the program `name`. Raises CommandRefusedError."""
     if _PYTHON.fullmatch(name):
         return _python(words, judge)
     if _PIP.fullmatch(name):
         return _fixed(words, name)
-    if name in ("uv run", "uvx"):
+    if name == "uvx":
         return _uv(name, words, judge)
-    return _fixed(words, name) if name in CLOSED else _free(words)
+    if name == "uv" and words and words[0].seen.trusted and words[0].seen.text == "run":
+        return chain([words[0].to(Use.OPTION)], _uv("uv run", words[1:], judge))
+    return _fixed(words, name) if name in CLOSED | {"uv", "wandb"} else _free(words)
 
 
 def _python(words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
