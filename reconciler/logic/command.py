@@ -17,9 +17,10 @@ from itertools import takewhile
 
 from reconciler.logic import substitution
 from reconciler.logic.command_find import WANDB, arrange_find, arrange_wandb
-from reconciler.logic.command_interpreters import NEVER, arrange_interpreter, takes_code
+from reconciler.logic.command_interpreters import arrange_interpreter, takes_code
 from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Pipeline, Simple, Word
 from reconciler.logic.command_paths import judge_path, normal
+from reconciler.logic.command_programs import MOVING, NEVER
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
 from reconciler.logic.command_syntax import read_line
 from reconciler.logic.command_tools import TOOLS, JudgePath, arrange_tool
@@ -28,6 +29,7 @@ from reconciler.logic.command_words import HOLE, Argument, CommandRefusedError, 
 __all__ = [
     "DEFAULT_COMMANDS",
     "MARK",
+    "MOVING",
     "NEVER",
     "CommandPolicy",
     "CommandRefusedError",
@@ -159,6 +161,11 @@ class _Judge:
         both = f"{name} {second}"
         allowed = self._policy.commands - NEVER
         found = (name, second) if second is not None and both in allowed else (name,) if name in allowed else None
+        if name in MOVING:
+            raise CommandRefusedError(
+                f"{name!r} is never allowed: the words behind it would lead elsewhere than they say;"
+                " name the directory in `cwd`, or in every path"
+            )
         if found is None or name in NEVER:
             raise CommandRefusedError(f"{name!r:.80} is not among the allowed commands")
         if " ".join(found) not in PLAIN and not self._policy.interpreters:
@@ -190,7 +197,7 @@ class _Judge:
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
             yield "in a line with a command that runs code, captured values may only go to it, echo, logger and date"
         if any(map(_takes_code, grants)) and _captures(commands, self._lookup):
-            yield "a line with a program that runs what it is given may hold no captured value"
+            yield "a line with a program that runs what it is given may hold no captured value; write it out"
         if any(map(_fed_code, line.every_pipeline())):
             yield "a program that runs what it reads may read neither a file nor what another program prints"
 
