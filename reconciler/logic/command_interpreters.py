@@ -120,7 +120,7 @@ def _other(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Ar
     before = ""
     for subject, argument in zip(words, _free(words), strict=True):
         seen = subject.seen
-        if name == "printf" and seen.begins("-v"):
+        if name == "printf" and subject is words[0] and seen.begins("-v"):
             raise CommandRefusedError("printf: -v would set a variable of the shell; leave it out")
         option = seen.text[: _captured_from(seen)].partition("=")[0] if seen.written_option else before
         if not seen.trusted and option and names_code(name, option):
@@ -142,9 +142,7 @@ def _other(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Ar
 
 def _captured_from(seen: Seen) -> int:
     """Return how many characters stand before the first that the author did not write."""
-    return next(
-        (i for i, mark in enumerate(seen.marks) if mark in (Source.CAPTURED, Source.SUBSTITUTED)), len(seen.text)
-    )
+    return next((i for i, mark in enumerate(seen.marks) if mark in _UNTRUSTED), len(seen.text))
 
 
 def _python(words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
@@ -185,7 +183,8 @@ def _module(name: str, words: Sequence[Subject]) -> Iterator[Argument]:
     for subject, argument in zip(words, _free(words), strict=True):
         seen = subject.seen
         named = _NAMED.match(seen.text[: _captured_from(seen)])
-        if not seen.trusted and not (_number(seen) if named is None else not names_code(name, named[1])):
+        good = _number(seen) if named is None else named[1] not in ("-c", "-m") and not names_code(name, named[1])
+        if not seen.trusted and not good:
             raise CommandRefusedError(
                 f"python -m {name}: {shown(seen)} could name what the module runs; write --NAME=VALUE, or call a script"
                 " of yours: python SCRIPT VALUE"

@@ -66,6 +66,8 @@ UNKNOWN_REFUSED = [
     "python -m launcher 5$x",
     "python -m launcher -c $x",
     "python -m launcher -c$x",
+    "python -m launcher -c=$x",
+    "python -m launcher -m=$x",
     "python -m launcher --app=$x",
     "python -m launcher --module=$x",
     "python -m launcher --script=a/$x",
@@ -317,6 +319,7 @@ dd if=a.pt of=a_$x.pt
 rm -r checkpoints/$x
 gzip $x
 printf '%s' $x
+printf '%s' -v
 test -f $x
 """.strip().splitlines()
 
