@@ -19,6 +19,7 @@ from reconciler.errors import HostUnreachableError, PermanentActionError, Tempor
 from reconciler.logic.command import (
     DEFAULT_COMMANDS,
     MARK,
+    MOVING,
     NEVER,
     CommandPolicy,
     CommandRefusedError,
@@ -66,7 +67,10 @@ class RunCommandSettings(Section):
     @field_validator("commands")
     @classmethod
     def _no_builtins(cls, commands: tuple[str, ...]) -> tuple[str, ...]:
-        if hidden := sorted(NEVER.intersection(command.split()[0] for command in commands)):
+        listed = {command.split()[0] for command in commands}
+        if moving := sorted(MOVING & listed):
+            raise ValueError(f"{', '.join(moving)}: can never be allowed; watchers name a directory in `cwd`")
+        if hidden := sorted(NEVER & listed):
             raise ValueError(f"{', '.join(hidden)}: commands that would hide what they run can never be allowed")
         return commands
 

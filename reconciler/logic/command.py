@@ -16,10 +16,11 @@ from functools import partial
 from itertools import takewhile
 
 from reconciler.logic import substitution
-from reconciler.logic.command_find import arrange_find, arrange_wandb
-from reconciler.logic.command_interpreters import NEVER, arrange_interpreter, takes_code
+from reconciler.logic.command_find import WANDB, arrange_find, arrange_wandb
+from reconciler.logic.command_interpreters import arrange_interpreter, takes_code
 from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Pipeline, Simple, Word
 from reconciler.logic.command_paths import judge_path, normal
+from reconciler.logic.command_programs import MOVING, NEVER
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
 from reconciler.logic.command_syntax import read_line
 from reconciler.logic.command_tools import TOOLS, JudgePath, arrange_tool
@@ -28,6 +29,7 @@ from reconciler.logic.command_words import HOLE, Argument, CommandRefusedError, 
 __all__ = [
     "DEFAULT_COMMANDS",
     "MARK",
+    "MOVING",
     "NEVER",
     "CommandPolicy",
     "CommandRefusedError",
@@ -142,12 +144,12 @@ class _Judge:
     def judge(self, command: Simple) -> Judged:
         """Return the command with each argument's use. Raises CommandRefusedError."""
         name = self.name(command)
-        words = [Subject(word, see(word, self._lookup)) for word in command.words[len(name) :]]
+        words = [Subject(word, see(word, self._lookup)) for word in command.words[1:]]
         for redirect in command.redirects:
             if isinstance(redirect.target, Word):
                 self._path(see(redirect.target, self._lookup))
-        style = Style.ECHO if name == ("echo",) else Style.DASHES if name[0] in TOOLS else Style.PLAIN
-        return Judged(name, style, tuple(self._arrange(" ".join(name), words)))
+        style = Style.ECHO if name[0] == "echo" else Style.DASHES if name[0] in TOOLS else Style.PLAIN
+        return Judged(name[0], style, tuple(self._arrange(name, words)))
 
     def name(self, command: Simple) -> tuple[str, ...]:
         """Return the one or two words that name the program. Raises CommandRefusedError where they stand on no list."""
@@ -159,22 +161,29 @@ class _Judge:
         both = f"{name} {second}"
         allowed = self._policy.commands - NEVER
         found = (name, second) if second is not None and both in allowed else (name,) if name in allowed else None
+        if name in MOVING:
+            raise CommandRefusedError(
+                f"{name!r} is never allowed: the words behind it would lead elsewhere than they say;"
+                " name the directory in `cwd`, or in every path"
+            )
         if found is None or name in NEVER:
             raise CommandRefusedError(f"{name!r:.80} is not among the allowed commands")
         if " ".join(found) not in PLAIN and not self._policy.interpreters:
             raise CommandRefusedError(f"{' '.join(found)!r} runs code, which the settings do not allow to this source")
         return found
 
-    def _arrange(self, name: str, words: Sequence[Subject]) -> Iterator[Argument]:
-        if name == "echo":
+    def _arrange(self, name: Sequence[str], words: Sequence[Subject]) -> Iterator[Argument]:
+        """Yield every word behind the first, also where the list names a program by two."""
+        program = name[0]
+        if program == "echo":
             return _arrange_echo(words)
-        if name == "find":
+        if program == "find":
             return arrange_find(words, self._path)
-        if name == "wandb":
-            return arrange_wandb(words, self._path)
-        if name in TOOLS:
-            return arrange_tool(TOOLS[name], words, self._path)
-        return arrange_interpreter(name, words, self._path)
+        if program == "wandb" and (len(name) == 1 or name[1] in WANDB):
+            return arrange_wandb(words, self._path, deleting=name[1:] == ("sync",))
+        if program in TOOLS:
+            return arrange_tool(TOOLS[program], words, self._path)
+        return arrange_interpreter(program, words, self._path)
 
     def mixture(self, line: Line) -> Iterator[str]:
         """Yield why commands that are good one by one may not stand in one line."""
@@ -188,7 +197,7 @@ class _Judge:
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
             yield "in a line with a command that runs code, captured values may only go to it, echo, logger and date"
         if any(map(_takes_code, grants)) and _captures(commands, self._lookup):
-            yield "a line with a program that runs what it is given may hold no captured value"
+            yield "a line with a program that runs what it is given may hold no captured value; write it out"
         if any(map(_fed_code, line.every_pipeline())):
             yield "a program that runs what it reads may read neither a file nor what another program prints"
 

@@ -1,37 +1,30 @@
 """Programs that run what they are given: python, pip, uv run, uvx, and whatever else an operator put on the list.
 
 Called by `command`, once the settings allow them for where the watcher came from. A captured value may be an argument
-to a program that the author named, never the program, its code, its module or a package, and never an option.
+to a program that the author named, never the program, its code, its module or a package, and never an option. Which
+programs are which: `command_programs`.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Container, Iterator, Sequence
+from itertools import chain
 
 from reconciler.logic.command_paths import shown
-from reconciler.logic.command_tools import JudgePath, names
-from reconciler.logic.command_words import Argument, CommandRefusedError, Seen, Subject, Use
-
-#: Modules that run, import or unpickle what they read or are given as arguments: every one of Python's own may.
-_RUNNING_MODULES = sys.stdlib_module_names | names(
-    "asynchat asyncore distutils imp lib2to3 smtpd pip uv IPython ipykernel jupyter pytest torch accelerate deepspeed"
+from reconciler.logic.command_programs import (
+    HARMLESS,
+    is_closed,
+    is_fetcher,
+    is_launcher,
+    is_python,
+    is_running_module,
+    is_writer,
+    names_code,
 )
-#: Modules of them that take their input for data alone; their arguments are written by the author all the same.
-_HARMLESS = names("json.tool base64")
-#: Programs for which there is no argument that is only data.
-CLOSED = names(
-    "sh bash dash zsh ksh fish csh tcsh env xargs sudo su nohup time timeout nice ionice setsid stdbuf parallel"
-    " watch make perl ruby node php lua tclsh awk gawk mawk sed ed ex vi vim emacs ssh scp rsync tar zip git gdb"
-    " srun sbatch salloc R Rscript julia docker podman apptainer singularity conda mamba pip ipython jupyter at"
-    " batch crontab"
-)
-#: Builtins of the shell that would take a command out of our sight: no list may hold them.
-NEVER = names("eval exec . source command builtin alias unalias trap set export readonly enable hash type shopt")
+from reconciler.logic.command_tools import JudgePath, names, refuse_captured_dash
+from reconciler.logic.command_words import HOLE, Argument, CommandRefusedError, Seen, Source, Subject, Use
 
-_PYTHON = re.compile(r"python[0-9.]*")
-_PIP = re.compile(r"pip[0-9.]*")
 _PYTHON_FLAGS = re.compile(r"-[uOBEIPsSqvbdx]+|-[XW].+")
 _UV_FLAGS = names(
     "-q --quiet --isolated --frozen --locked --no-sync --offline --no-project --all-extras --exact --no-dev"
@@ -40,21 +33,28 @@ _UV_FLAGS = names(
 _UV_VALUED = names(
     "--with --with-requirements --with-editable --from --python -p --extra --group --only-group --package"
 )
+_UNTRUSTED = (Source.CAPTURED, Source.SUBSTITUTED)
+#: An option, or a setting, whose value follows in the same word.
+_NAMED = re.compile(r"(-{0,2}[A-Za-z][A-Za-z0-9_.-]*)=")
+#: What is a number to people, or an id made of them: no module and no program is called so.
+_NUMBERS = re.compile(r"\+?[0-9][0-9eE.,:%_+-]*|nan|inf|", re.IGNORECASE)
 
 
 def takes_code(words: Sequence[str | None]) -> bool:
     """Tell whether a command (None: a word that is not written out) may run what it is given as argument or input."""
     name, *rest = words
-    if name == "uv" and rest and rest[0] == "run":
+    if name == "uv":
+        if not rest or rest[0] != "run":
+            return True
         name, rest = "uv run", rest[1:]
     if name in ("uv run", "uvx"):
         name, *rest = _behind_options(rest, _UV_VALUED, ("-m", "--module")) or [None]
         if name in ("-m", "--module"):
             return _running(rest)
-        if name is None or not (_PYTHON.fullmatch(name) or name.endswith(".py")):
+        if name is None or not (is_python(name) or name.endswith(".py")):
             return True
-    if name is None or not _PYTHON.fullmatch(name):
-        return name in CLOSED
+    if name is None or not is_python(name):
+        return name is not None and (is_closed(name) or (is_launcher(name) and _script(rest) is None))
     behind = _behind_options(rest, ("-X", "-W"), ("-c", "-m"))
     return bool(behind) and behind[0] == "-m" and _running(behind[1:])
 
@@ -70,20 +70,79 @@ def _behind_options(
 
 
 def _running(module: Sequence[str | None]) -> bool:
-    if module and module[0] in _HARMLESS:
+    if module and module[0] in HARMLESS:
         return False
-    return not module or module[0] is None or module[0].split(".")[0] in _RUNNING_MODULES
+    return not module or module[0] is None or is_running_module(module[0])
+
+
+def _script(words: Sequence[str | None]) -> int | None:
+    """Return where the Python script stands that a launcher starts; None: what it starts is not certain."""
+    python = False
+    for index, word in enumerate(words):
+        if word is None or word in ("-m", "--module") or (python and word in ("-c", "-i")) or is_closed(word):
+            return None
+        if word.endswith(".py") and not word.startswith("-"):
+            return None if ":" in words[index:] else index  # mpirun starts another program behind a colon
+        python = python or is_python(word)
+    return None
 
 
 def arrange_interpreter(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
-    """Yield the arguments behind `name` (`uv run` is one name). Raises CommandRefusedError."""
-    if _PYTHON.fullmatch(name):
+    """Yield the arguments behind the program `name`. Raises CommandRefusedError."""
+    if is_python(name):
         return _python(words, judge)
-    if _PIP.fullmatch(name):
-        return _fixed(words, name)
-    if name in ("uv run", "uvx"):
+    if name == "uvx":
         return _uv(name, words, judge)
-    return _fixed(words, name) if name in CLOSED else _free(words)
+    if name == "uv" and words and words[0].seen.trusted and words[0].seen.text == "run":
+        return chain([words[0].to(Use.OPTION)], _uv("uv run", words[1:], judge))
+    if is_launcher(name):
+        return _launcher(name, words)
+    return _fixed(words, name) if is_closed(name) or name in ("uv", "wandb") else _other(name, words, judge)
+
+
+def _launcher(name: str, words: Sequence[Subject]) -> Iterator[Argument]:
+    """Yield the words up to the script, which the author wrote, then its arguments."""
+    script = _script([subject.seen.text if subject.seen.trusted else None for subject in words])
+    if script is None:
+        yield from _fixed(words, name, "; values may follow a script that is written out and ends in .py")
+        return
+    yield from _fixed(words[: script + 1], name)
+    for subject, argument in zip(words[script + 1 :], _free(words[script + 1 :]), strict=True):
+        if subject.seen.text == ":" or subject.seen.leader is Source.SUBSTITUTED:
+            raise CommandRefusedError(
+                f"{name}: {shown(subject.seen)} could begin another program; write text before it (--name=...)"
+            )
+        yield argument
+
+
+def _other(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
+    """Yield the arguments of a program of the operator's: none that names code holds a value that was captured."""
+    before = ""
+    for subject, argument in zip(words, _free(words), strict=True):
+        seen = subject.seen
+        if name == "printf" and subject is words[0] and seen.begins("-v"):
+            raise CommandRefusedError("printf: -v would set a variable of the shell; leave it out")
+        option = seen.text[: _captured_from(seen)].partition("=")[0] if seen.written_option else before
+        if not seen.trusted and option and names_code(name, option):
+            raise CommandRefusedError(
+                f"{name} {option}: {shown(seen)} would say what is run or written; write that value out"
+            )
+        if is_fetcher(name) and seen.leader in _UNTRUSTED:
+            raise CommandRefusedError(
+                f"{name}: {shown(seen)} could name a file to read; write how it begins (https://..., name=...)"
+            )
+        if not seen.trusted and is_writer(name):
+            named = _NAMED.match(seen.text)
+            judge(seen.after(named.end()) if named else seen)
+            yield subject.to(Use.PATH)
+        else:
+            yield argument
+        before = seen.text if seen.trusted and seen.begins("-") and "=" not in seen.text else ""
+
+
+def _captured_from(seen: Seen) -> int:
+    """Return how many characters stand before the first that the author did not write."""
+    return next((i for i, mark in enumerate(seen.marks) if mark in _UNTRUSTED), len(seen.text))
 
 
 def _python(words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
@@ -113,8 +172,30 @@ def _python_code(option: str, rest: Iterator[Subject]) -> Iterator[Argument]:
         raise CommandRefusedError(f"python: {option} lacks its value")
     text = _written(code.seen, f"python {option}")
     yield code.to(Use.OPTION)
-    closed = option == "-m" and text.split(".")[0] in _RUNNING_MODULES
-    yield from _fixed(list(rest), f"python -m {text}") if closed else _free(rest)
+    if option == "-m":
+        yield from _fixed(list(rest), f"python -m {text}") if is_running_module(text) else _module(text, list(rest))
+    else:
+        yield from _free(rest)
+
+
+def _module(name: str, words: Sequence[Subject]) -> Iterator[Argument]:
+    """Yield a module's arguments. It may be a launcher that we never heard of, so none may name what it would run."""
+    for subject, argument in zip(words, _free(words), strict=True):
+        seen = subject.seen
+        named = _NAMED.match(seen.text[: _captured_from(seen)])
+        good = _number(seen) if named is None else named[1] not in ("-c", "-m") and not names_code(name, named[1])
+        if not seen.trusted and not good:
+            raise CommandRefusedError(
+                f"python -m {name}: {shown(seen)} could name what the module runs; write --NAME=VALUE, or call a script"
+                " of yours: python SCRIPT VALUE"
+            )
+        yield argument
+
+
+def _number(seen: Seen) -> bool:
+    """Tell whether what was captured in this word is a number; what is not known yet may be one."""
+    captured = "".join(c for c, mark in zip(seen.text, seen.marks, strict=True) if mark == Source.CAPTURED)
+    return Source.SUBSTITUTED not in seen.marks and (HOLE in captured or _NUMBERS.fullmatch(captured) is not None)
 
 
 def _uv(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
@@ -139,7 +220,7 @@ def _uv_program(name: str, program: Subject, rest: Sequence[Subject], judge: Jud
         yield from _python_code("-m", iter(rest))
     elif text.startswith("-"):
         raise CommandRefusedError(f"{name}: {text!r} is not allowed here")
-    elif _PYTHON.fullmatch(text):
+    elif is_python(text):
         yield program.to(Use.OPTION)
         yield from _python(rest, judge)
     elif text.endswith(".py") and name == "uv run":
@@ -159,24 +240,28 @@ def _value(option: str, rest: Iterator[Subject], name: str) -> Iterator[Argument
     yield value.to(Use.OPTION)
 
 
-def _written(seen: Seen, where: str) -> str:
+def _written(seen: Seen, where: str, remedy: str = "; write it out") -> str:
     if not seen.trusted:
-        raise CommandRefusedError(f"{where}: {shown(seen)} holds a value that the watcher's author did not write")
+        raise CommandRefusedError(
+            f"{where}: {shown(seen)} holds a value that the watcher's author did not write{remedy}"
+        )
     return seen.text
 
 
-def _fixed(words: Sequence[Subject], where: str) -> Iterator[Argument]:
+def _fixed(words: Sequence[Subject], where: str, remedy: str = "; write it out") -> Iterator[Argument]:
     """Yield arguments that the author wrote, all of them: this program might run what it is given."""
     for subject in words:
-        _written(subject.seen, where)
+        _written(subject.seen, where, remedy)
         yield subject.to(Use.OPTION)
 
 
 def _free(words: Iterator[Subject] | Sequence[Subject]) -> Iterator[Argument]:
-    """Yield arguments that may hold captured values, but not begin with a captured dash."""
+    """Yield arguments that may hold captured values, but neither begin with a captured dash nor name an option."""
     for subject in words:
-        if subject.seen.captured_option:
+        seen = subject.seen
+        refuse_captured_dash(seen)
+        if seen.written_option and not seen.trusted and not _NAMED.match(seen.text[: _captured_from(seen)]):
             raise CommandRefusedError(
-                f"{shown(subject.seen)}: a captured value that begins with a dash could be taken for an option"
+                f"{shown(seen)}: a captured value would be part of an option; write it behind `=`, or as the next word"
             )
         yield subject.to(Use.FREE)

@@ -35,9 +35,9 @@ class Style(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A simple command that was found good: its name (one or two words), and its arguments."""
+    """A simple command that was found good: its name, and its arguments."""
 
-    name: tuple[str, ...]
+    name: str
     style: Style
     arguments: tuple[Argument, ...]
 
@@ -79,7 +79,7 @@ class _Writer:
     def _simple(self, command: Simple) -> str:
         judged = self.judge(command)
         before: list[str] = []
-        name = " ".join(map(quote, judged.name))
+        name = quote(judged.name)
         if judged.style is Style.ECHO:
             words = [self._echo(judged.arguments, before)]
         elif judged.style is Style.DASHES:

@@ -49,6 +49,8 @@ ALLOWED = [
     "find . -name '*.pt' -mtime +3",
     "find checkpoints backups -type f \\( -name a -o -name b \\) ! -empty -print0",
     "find . -newer model.pt -maxdepth 2",
+    "find -L checkpoints -name '*.pt'",
+    "find -H -P $loss -empty",
     "mkdir -p backups/$JOB_ID && cp *.pt backups/${JOB_ID}",
     "mkdir -m 750 private",
     "mv -t backups old.pt",
@@ -64,6 +66,9 @@ ALLOWED = [
     'logger -t reconciler "job $JOB_ID: loss=$loss"',
     'logger "$(date): $loss"',
     "wandb sync --project=demo ./wandb/latest",
+    "wandb sync --sync-all --no-mark-synced --include-globs='run-*' --id=$n",
+    "wandb verify --host=https://wandb.example.org",
+    "wandb status --no-settings",
     "wandb status",
 ]
 
@@ -306,6 +311,17 @@ REFUSED = {
     "wandb launch x": "only",
     "wandb $x": "only",
     "wandb sync -p x": "long options",
+    "wandb sync --clean --clean-force": "deletes runs; leave it out",
+    "wandb sync --clean-force": "deletes runs",
+    "wandb sync --clean-old-hours=0 --clean": "deletes runs",
+    "wandb sync --sync-all --clean-old-hours 0": "deletes runs",
+    "wandb sync '--clean' wandb": "deletes runs",
+    "wandb sync --cl''ean": "deletes runs",
+    "wandb sync --cle": "not allowed",
+    "wandb sync --new-option": "not allowed",
+    "wandb sync --clean$x": "long options",
+    "wandb verify --host=$x": "write it out",
+    "wandb verify --host $x": "write it out",
 }
 
 
@@ -412,6 +428,11 @@ def test_no_value_becomes_a_program_its_code_its_module_or_a_package(line: str) 
         ("ls -$x", {"x": "l"}, "option's name"),
         ("head -n $n log.txt", {"n": "-5"}, "dash"),
         ("find $where", {"where": "-delete"}, "find"),
+        ("find $where -name x", {"where": "-L"}, "dash"),
+        ("find $where", {"where": "-H"}, "dash"),
+        ("find -P $where", {"where": "-L"}, "dash"),
+        ("find $where . -name x", {"where": "-P"}, "dash"),
+        ("find ${where}-L .", {"where": ""}, "dash"),
         ("find . -name $name", {"name": "-delete"}, "dash"),
         ("find . $test", {"test": "-delete"}, "find"),
         ("find $where -name x", {"where": "("}, "find"),
@@ -461,6 +482,16 @@ def test_commands_of_the_operator_count_as_code_and_are_matched_by_whole_words()
     assert check_command("echo hello", own), "the list of the settings replaces the default one"
     plain = CommandPolicy(commands=frozenset({"nvidia-smi"}), workdir="/w")
     assert "runs code" in check_command("nvidia-smi", plain)[0]
+
+
+def test_runs_are_deleted_where_the_settings_list_that_and_only_by_watchers_that_may_run_code() -> None:
+    own = CommandPolicy(commands=DEFAULT_COMMANDS | {"wandb sync"}, interpreters=True, workdir="/w")
+    assert check_command("wandb sync --clean --clean-old-hours=48 --clean-force", own) == ()
+    assert render_command("wandb sync --clean", own, {}).source.count("'wandb' 'sync' '--clean'") == 1
+    assert check_command("wandb sync --clean /etc", own)
+    assert check_command("wandb sync --clean$x", own)
+    elsewhere = CommandPolicy(commands=own.commands, workdir="/w")
+    assert "runs code" in check_command("wandb sync --clean", elsewhere)[0]
 
 
 def test_a_shell_that_an_operator_allowed_meets_no_captured_value() -> None:

@@ -230,6 +230,12 @@ AS_CODE = [
     ("python3 -m inspect $x", "evil"),
     ("python3 -m pickle $x", "evil.pkl"),
     ("uv run -m pydoc $x", "evil"),
+    ("python3 -m uvicorn $x", "evil:app"),
+    ("python3 -m launcher $x", "evil"),
+    ("python3 -m launcher --reload $x", "evil"),
+    ("python3 -m launcher --app=$x", "evil"),
+    ("uv run -m launcher $x", "evil"),
+    ("uv run python3 -m launcher $x", "evil"),
 ]
 
 
@@ -239,6 +245,7 @@ def evil(ground: Ground) -> Ground:  # noqa: F811
     (ground.work / "code.py").rename(ground.work / "script.py")
     (ground.work / "evil.py").write_text(f"{CODE}\n")
     (ground.work / "evil.pkl").write_bytes(b"cos\nsystem\n(S'forbidden'\ntR.")
+    (ground.work / "launcher.py").write_text("import sys; __import__(sys.argv[-1].split('=')[-1])\n")
     uv = ground.root / "tools" / "uv"
     uv.write_text('#!/bin/sh\nshift\n[ "$1" != --with ] || shift 2\n[ "$1" = -m ] && exec python3 "$@"\nexec "$@"\n')
     uv.chmod(0o755)
@@ -252,6 +259,15 @@ async def test_a_captured_value_becomes_no_code(evil: Ground, this_machine: Tran
     told = await attempt(evil, this_machine, line, {"x": value})
     assert evil.canaries() == [], told
     assert told.startswith("FAILED refused"), told
+
+
+async def test_a_captured_option_makes_find_follow_no_link(ground: Ground, this_machine: Transport) -> None:  # noqa: F811
+    (ground.work / "link").symlink_to(ground.root / "outside")
+    assert "kept" not in await attempt(ground, this_machine, "find $x -name kept.txt", {"x": "."})
+    for line in ("find $x -name kept.txt", "find $x . -name kept.txt"):
+        for value in ("-L", "-H", "-P"):
+            told = await attempt(ground, this_machine, line, {"x": value})
+            assert told.startswith("FAILED refused"), told
 
 
 #: Names that a job may give to its files.
