@@ -34,7 +34,7 @@ from reconciler.api.exposition import Meter, make_registry
 from reconciler.api.gate import Gate, Rules
 from reconciler.api.limits import Limits
 from reconciler.api.pages import DeepLinks, PageFiles, read_pages
-from reconciler.api.refusals import Flaw, Refusal, refusal_of
+from reconciler.api.refusals import Flaw, Refusal, refusal_of, shapes_of_refusals
 from reconciler.errors import ReconcilerError
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _routed(desk: Desk, registry: Any, home: str) -> FastAPI:
     api.include_router(routes_server.routes(desk, registry, home))
     api.include_router(sockets.routes(desk))
     routes_server.add_documentation(api)
-    _describe_keys(api)
+    _complete_schema(api)
     api.add_exception_handler(ReconcilerError, _told)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _plain)
@@ -98,13 +98,14 @@ def _routed(desk: Desk, registry: Any, home: str) -> FastAPI:
     return api
 
 
-def _describe_keys(api: FastAPI) -> None:
-    """Say in the schema how to authenticate; the gate does it, so no route depends on it."""
+def _complete_schema(api: FastAPI) -> None:
+    """Say in the schema how to authenticate, which the gate and no route does, and how requests are refused."""
     make = api.openapi
 
     def openapi() -> dict[str, Any]:
         schema = make()
         parts = schema.setdefault("components", {})
+        parts.setdefault("schemas", {}).update(shapes_of_refusals())
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         for path, item in schema["paths"].items():
             for operation in item.values():

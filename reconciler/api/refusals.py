@@ -88,13 +88,27 @@ DOCUMENTED: Mapping[int, str] = {
 }
 
 
+_REFS = "#/components/schemas/{model}"
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of routes: these statuses, or all."""
+    """Return the `responses` of routes: these statuses, or all.
+
+    They name the shape, which `shapes_of_refusals` describes once: a model for each status of each route would have to
+    be made ready when the server starts.
+    """
+    shape = {"schema": {"$ref": _REFS.format(model=Refusal.__name__)}}
     return {
-        status: {"model": Refusal, "description": text}
+        status: {"description": text, "content": {"application/json": shape}}
         for status, text in DOCUMENTED.items()
         if not statuses or status in statuses
     }
+
+
+def shapes_of_refusals() -> dict[str, Any]:
+    """Return the schemas that `documented` refers to, by name."""
+    schema = Refusal.model_json_schema(ref_template=_REFS, mode="serialization")
+    return {**schema.pop("$defs"), Refusal.__name__: schema}
 
 
 def flaw_of(problem: Problem) -> Flaw:
