@@ -47,6 +47,7 @@ def _end_of(glimpse: Glimpse) -> Position:
         device=glimpse.stat.device,
         inode=glimpse.stat.inode,
         offset=glimpse.start + len(glimpse.data),
+        pending_cr=seen.endswith(b"\r"),
         cut=bool(seen) and not seen.endswith((b"\n", b"\r")),
         head=glimpse.head,
         tail=seen,

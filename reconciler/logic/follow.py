@@ -74,7 +74,8 @@ def _baseline(position: Position, glimpse: Glimpse, stat: FileStat) -> Followed:
     before = glimpse.data[: max(0, stat.size - glimpse.start)]
     whole = glimpse.start + len(before) == stat.size
     tail = before[-TAIL_BYTES:] if whole else b""
-    baseline = Position(offset=stat.size, head=glimpse.head[: min(HEAD_BYTES, stat.size)], tail=tail)
+    head = glimpse.head[: min(HEAD_BYTES, stat.size)]
+    baseline = Position(offset=stat.size, pending_cr=tail.endswith(b"\r"), head=head, tail=tail)
     return Followed(Verdict.WAIT, baseline, again=not whole and baseline != position)
 
 
@@ -105,7 +106,8 @@ def _fingerprinted(position: Position, glimpse: Glimpse, stat: FileStat, before:
     """Note who the file is, and the fingerprint where the checkpoint had none (`start_at: end`, a baseline)."""
     head = position.head or glimpse.head[: min(HEAD_BYTES, position.offset)]
     tail = position.tail or glimpse.data[max(0, before - TAIL_BYTES) : before]
-    return replace(position, device=stat.device, inode=stat.inode, head=head, tail=tail)
+    half = position.pending_cr or (not position.tail and tail.endswith(b"\r"))
+    return replace(position, device=stat.device, inode=stat.inode, pending_cr=half, head=head, tail=tail)
 
 
 def _restart(verdict: Verdict, glimpse: Glimpse, stat: FileStat, *, ended: bool) -> Followed:

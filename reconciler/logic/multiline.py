@@ -15,6 +15,7 @@ from itertools import accumulate
 from time import thread_time
 
 from reconciler.logic import echo
+from reconciler.logic.collecting import Held
 from reconciler.logic.expression import Pattern
 from reconciler.logic.hits import Found, View
 from reconciler.logic.patterns import PatternSet
@@ -123,9 +124,10 @@ class Window:
         found: list[Found] = []
         for number, view in enumerate(views):
             data, text = (data + b"\n" + view.encoded, text + "\n" + view.text) if number else (view.encoded, view.text)
-            begun = thread_time()
-            found = pattern.find_in(data, text, consumed, left)
-            left -= thread_time() - begun
+            with Held():
+                begun = thread_time()
+                found = pattern.find_in(data, text, consumed, left)
+                left -= thread_time() - begun
             if found:
                 consumed = max(found[-1][1] + len(found[-1][0].encode()), consumed)
         if self._patterns.marks[index] is not None:

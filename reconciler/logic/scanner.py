@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import thread_time
 
 from reconciler.logic.blocks import BLOCK_BYTES, Block, behind, first_end, last_end, pieces
+from reconciler.logic.collecting import Held
 from reconciler.logic.hits import Found, LineHit
 from reconciler.logic.multiline import Window, WindowHit
 from reconciler.logic.patterns import PatternSet
@@ -329,11 +330,13 @@ class StreamScanner:
         slow = self._slow.get(index, 0)
         if slow >= MAX_OVERRUNS:
             raise OverTime
-        begun = self._clock()
-        try:
-            return self.patterns.find(index, hit, max(LEAST, min(LIMIT / (1 << slow), self._budget - self._spent)))
-        finally:
-            self._spent += self._clock() - begun
+        limit = max(LEAST, min(LIMIT / (1 << slow), self._budget - self._spent))
+        with Held():
+            begun = self._clock()
+            try:
+                return self.patterns.find(index, hit, limit)
+            finally:
+                self._spent += self._clock() - begun
 
 
 def is_plain(line: bytes) -> bool:

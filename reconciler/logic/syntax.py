@@ -271,7 +271,11 @@ def _members(kind: Any, value: Any, flags: int) -> tuple[tuple[int, int], ...]:
     if kind is sre.LITERAL:
         return ((int(value), int(value)),)
     if kind is sre.RANGE:
-        return ((int(value[0]), int(value[1])),)
+        low, high = int(value[0]), int(value[1])
+        if high > 0xFFFF and flags & sre.SRE_FLAG_IGNORECASE:
+            # Here `re` folds more than ASCII, whatever the flags: (?i)[\u0178-\U0001f600] matches \xff.
+            raise Unsupported("a range that ends beyond U+FFFF in a class that ignores case")
+        return ((low, high),)
     _ascii_only(flags)
     ranges = {"DIGIT": _DIGIT, "SPACE": _SPACE, "WORD": _WORD}[str(value).rsplit("_", 1)[-1]]
     return complement(ranges) if "_NOT_" in str(value) else ranges
@@ -285,8 +289,6 @@ def _ascii_only(flags: int) -> None:
 def _both_cases(members: tuple[tuple[int, int], ...], flags: int) -> tuple[tuple[int, int], ...]:
     """Add the other case of ASCII letters, which are all that `re.ASCII` folds."""
     _ascii_only(flags)
-    if members and members[-1][1] > 0xFFFF:
-        raise Unsupported("characters beyond U+FFFF in a class that ignores case")
     extra: list[tuple[int, int]] = []
     for low, high in members:
         for first, last, shift in ((0x41, 0x5A, 32), (0x61, 0x7A, -32)):

@@ -6,11 +6,16 @@ come out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
+from time import thread_time
+from typing import TypeVar
 
+from reconciler.logic.collecting import Held
 from reconciler.logic.syntax import Unsupported
 from reconciler.logic.tier_re2 import LIMIT, MAX_MATCHES, OverTime, Spans
+
+T = TypeVar("T")
 
 
 class TextFinder:
@@ -29,15 +34,35 @@ class TextFinder:
 
         Raises OverTime after `limit` seconds of processor time.
         """
-        try:
-            found = self._compiled.finditer(text, start, timeout=limit)
+
+        def search(timeout: float) -> Sequence[Spans]:
+            found = self._compiled.finditer(text, start, concurrent=False, timeout=timeout)
             return [match.regs for match in islice(found, MAX_MATCHES)]
-        except TimeoutError as error:
-            raise OverTime from error
+
+        return _within(limit, search)
 
     def matches(self, text: str, limit: float = LIMIT) -> bool:
         """Tell whether there is a match."""
+        return (
+            _within(limit, lambda timeout: self._compiled.search(text, concurrent=False, timeout=timeout)) is not None
+        )
+
+
+def _within(limit: float, search: Callable[[float], T]) -> T:
+    """Search for so many seconds of processor time.
+
+    The module's clock is that of the process. It does not let go of the interpreter (`concurrent`), but threads that
+    need none go on: stopped before this thread had its time, it searches once more.
+    """
+    timeout = max(limit, 0.0)  # less than none would be no limit
+    with Held():
+        begun = thread_time()
         try:
-            return self._compiled.search(text, timeout=limit) is not None
+            return search(timeout)
+        except TimeoutError as error:
+            if thread_time() - begun >= limit:
+                raise OverTime from error
+        try:
+            return search(timeout)
         except TimeoutError as error:
             raise OverTime from error

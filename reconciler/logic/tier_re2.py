@@ -12,6 +12,7 @@ from time import thread_time
 
 import re2
 
+from reconciler.logic.collecting import Held
 from reconciler.logic.syntax import Unsupported
 
 Spans = Sequence[tuple[int, int]]  # of the match, then of groups 1..N; (-1, -1) where a group took no part
@@ -64,23 +65,29 @@ class Finder:
 
         Raises OverTime where finding them is quadratic and the line long.
         """
-        search = self.search
-        length = len(line)
-        spans = search(line, start, length)
+        spans = self.search(line, start, len(line))
         if spans[0] == NO_MATCH:
             return []
         found = [spans]
         if single:
             return found
-        begun = thread_time() if length > SAFE_LENGTH else None
-        while (end := spans[0][1]) < length and len(found) < MAX_MATCHES:
+        if len(line) <= SAFE_LENGTH:
+            self._follow(line, found)
+        else:
+            with Held():
+                self._follow(line, found, thread_time() + limit)
+        return found
+
+    def _follow(self, line: bytes, found: list[Spans], due: float | None = None) -> None:
+        """Add the matches behind the first."""
+        search, length = self.search, len(line)
+        while (end := found[-1][0][1]) < length and len(found) < MAX_MATCHES:
             spans = search(line, end, length)
             if spans[0] == NO_MATCH:
                 break
             found.append(spans)
-            if begun is not None and len(found) % _CHECK_EVERY == 0:
-                _check_time(begun, len(found), limit)
-        return found
+            if due is not None and len(found) % _CHECK_EVERY == 0:
+                _check_time(due, len(found))
 
     def matches(self, line: bytes) -> bool:
         """Tell whether there is a match."""
@@ -95,8 +102,8 @@ def has_crlf(data: bytes) -> bool:
     return _CRLF(data, 0, len(data))[0] != NO_MATCH
 
 
-def _check_time(begun: float, found: int, limit: float) -> None:
-    if thread_time() - begun > limit + LIMIT_PER_MATCH * found:
+def _check_time(due: float, found: int) -> None:
+    if thread_time() > due + LIMIT_PER_MATCH * found:
         raise OverTime
 
 

@@ -254,6 +254,28 @@ async def test_a_watcher_that_comes_later_starts_at_the_beginning_or_at_the_end(
     assert house.matched("end") == said(5, 6)
 
 
+@pytest.mark.parametrize("start", ["start_at: end", "resume --from end", "an earlier run's file"])
+async def test_the_second_half_of_a_line_end_is_no_line_to_who_starts_behind_the_first(
+    house: House, jobs: Jobs, start: str
+) -> None:
+    house.write(pattern="^(|n=.*)$", start_at="end" if start == "start_at: end" else "beginning")
+    out = jobs.add()
+    if start == "resume --from end":
+        await house.once()
+        assert house.run("suspend", "w").returncode == 0
+    out.write_bytes(b"50%\r")
+    if start == "an earlier run's file":
+        os.utime(out, (time.time() - 9999, time.time() - 9999))
+    await house.once()
+    if start == "resume --from end":
+        assert house.run("resume", "w", "--from", "end").returncode == 0
+        await house.once()
+    with out.open("ab") as file:
+        file.write(b"\nn=1\n\n")
+    await house.once()
+    assert house.matched() == ["n=1", ""]
+
+
 async def test_an_edited_pattern_goes_on_from_the_checkpoint(house: House, jobs: Jobs) -> None:
     house.write(**NUMBER)
     out = jobs.add()

@@ -150,6 +150,26 @@ def test_what_the_job_appends_to_an_earlier_runs_file_is_its_own() -> None:
     assert (seen.verdict, seen.data, seen.position.inode) == (Verdict.GREW, b"mine\n", 7)
 
 
+@pytest.mark.parametrize(
+    ("last", "pending"), [(b"50%\r", True), (b"50%\r\n", False), (b"50%\n", False), (b"50%", False)]
+)
+def test_half_a_line_end_of_an_earlier_runs_file_is_no_line_of_the_jobs(last: bytes, pending: bool) -> None:
+    """A newline that the job appends is the other half."""
+    for content in (last, OLD.content + last):
+        baseline = see(replace(STALE, content=content), Position()).position
+        assert (baseline.offset, baseline.pending_cr) == (len(content), pending)
+        assert see(File(content + b"\nmine\n"), baseline).position.pending_cr is pending
+
+
+def test_half_a_line_end_of_a_long_file_of_an_earlier_run_is_seen_with_its_end() -> None:
+    long = File(b"x" * (LIMIT + CONTEXT) + b"\r", mtime=STARTED - 100)
+    first = see(long, Position())
+    assert (first.again, first.position.pending_cr) == (True, False)
+    assert see(long, first.position).position.pending_cr
+    grown = see(File(long.content + b"\nmine\n"), first.position)
+    assert (grown.verdict, grown.data, grown.position.pending_cr) == (Verdict.GREW, b"\nmine\n", True)
+
+
 def test_an_earlier_runs_file_that_the_job_truncates_is_read_from_zero() -> None:
     baseline = see(STALE, Position()).position
     assert see(File(b"mine\n"), baseline).data == b"mine\n"

@@ -129,6 +129,7 @@ ATOMS = st.sampled_from(
     [
         *("a", "b", "1", " ", "_", ".", "é", "-", r"\d", r"\w", r"\s", r"\D", r"\W", r"\S"),
         *("[ab]", "[^a]", r"[^\d]", "[a-z1]", "[^é]", "(?i:A)", "(?i:[^B])", "(?s:.)"),
+        *(r"(?i:\S)", r"(?i:\W)", r"(?i:[^\W_])"),
         *(r"\b", r"\B", "^", "$", r"\Z", r"\A", "(?m:^)", "(?m:$)"),
     ]
 )
@@ -165,6 +166,42 @@ def test_any_pattern_finds_and_captures_what_re_does_or_is_refused(
         return
     assert reference.groups == check(pattern).groups
     assert scanned([Rule(pattern, ignore_echo=False)], data, hyperscan=by_hyperscan) == wanted
+
+
+#: What a class that ignores case may hold, and characters whose other case is another's in Unicode, but not in ASCII.
+MEMBERS = st.sampled_from(
+    [
+        *(r"\S", r"\D", r"\W", r"\s", r"\d", r"\w"),
+        *"xK_5\u017f\u212a\u0131İéÿŸ😀𐐀",
+        "a-f",
+        "Z-b",
+        "h-\u2130",
+        "\u0100-\uffff",
+    ]
+)
+CLASSES = st.builds("[{}{}]".format, st.sampled_from(["", "^"]), st.lists(MEMBERS, min_size=1, max_size=4).map("".join))
+CASELESS = st.builds(
+    str.format,
+    st.sampled_from(["(?i){}", "(?i){}+", "(?i:{})k", "(?i)(?<!s){}", "(?i)i({}+?)", "(?i)({})\\1", "(?i)(?-i:{})K|s"]),
+    CLASSES | st.sampled_from([r"\S", r"\D", r"\W", "😀", "𐐀", "K", "\u017f"]),
+)
+FOLDABLE = st.text("kK\u212asS\u017fiI\u0131İxX_5 éÉÿŸ\u00a0😀🙏𐐀𐐨\U0010ffff", max_size=12)
+
+
+@settings(max_examples=400)
+@given(CASELESS, FOLDABLE, st.sampled_from(ENGINES))
+def test_what_ignores_case_folds_ascii_and_nothing_else(pattern: str, text: str, by_hyperscan: bool) -> None:
+    assert check(pattern).tier is not Tier.REFUSED
+    rules = [Rule(pattern, ignore_echo=False)]
+    assert scanned(rules, text.encode(), hyperscan=by_hyperscan) == expected(rules, text.encode())
+
+
+@pytest.mark.parametrize("pattern", [r"(?i)\S", r"(?i)\D", r"(?i)\W", r"(?i)[\Sx]", r"(?i)[^\W_]", r"(?i)[\D\S]"])
+def test_a_class_that_ignores_case_takes_every_character_that_re_takes(pattern: str, hyperscan: bool) -> None:
+    points = [*range(0x3000), *range(0xD7F0, 0xD800), *range(0xFF00, 0x10500), 0x1F600, 0x10FFFF]
+    data = "\n".join(chr(point) for point in points if chr(point) not in "\r\n\x1b").encode()
+    rules = [Rule(pattern, ignore_echo=False)]
+    assert scanned(rules, data, hyperscan=hyperscan) == expected(rules, data)
 
 
 def test_the_reference_knows_three_kinds_of_line_end() -> None:

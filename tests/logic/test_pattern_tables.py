@@ -81,6 +81,12 @@ TABLE: list[tuple[str, str]] = [
     ("(?i)[a-c]+", "AbCd"),
     ("(?i)[^a]", "aAb"),
     ("(?i:(?-i:A)b)", "Ab AB ab"),
+    (r"(?i)error: (\S+)", "ERROR: é😀\u212a error: x"),
+    (r"(?i)\D+", "a1😀b"),
+    (r"(?i)\W", "\u212a\u017f\u0131k é_😀"),
+    (r"(?i:\S)s", "\u212as \u017fS a\u00a0s"),
+    ("(?i)🚀 done", "🚀 DONE 🚁 done"),
+    ("(?i)[^🚀k]", "🚀🚁kK\u212a"),
     # classes
     (r"[^\s,]+", "a,b c\td"),
     (r"[\w.-]+@[\w-]+", "a.b-c@host x@y"),
@@ -217,6 +223,13 @@ def test_a_slower_engine_is_chosen_for_a_reason_that_is_said(expression: str, re
     info = check(expression)
     assert info.tier is Tier.FALLBACK
     assert re.search(reason, info.reason), info.reason
+
+
+@pytest.mark.parametrize("expression", ["(?i)[\u0178-😀]", "(?i)[^\U00010400-\U00010427]", r"(?i)[\Sa-\U0010ffff]"])
+def test_a_range_of_which_re_folds_more_than_ascii_is_refused(expression: str) -> None:
+    assert compiled("(?i)[\u0178-😀]").match("\xff")
+    info = check(expression)
+    assert (info.tier, "U+FFFF" in info.reason) == (Tier.REFUSED, True)
 
 
 @pytest.mark.parametrize(
