@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -30,6 +31,12 @@ GRACE = 1.0
 _FOREIGN = ("RECONCILER_", "XDG_", "SLURM_", "SBATCH_", "SQUEUE_", "SCANCEL_", "GIT_", "_RECONCILE")
 _ROOMS = {"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data"}
 _PARTS_WITH_SERVERS = ("slurm", "ssh")
+
+
+def pytest_configure() -> None:
+    """Heed SIGINT where whoever started us ignores it, as a shell does behind `&`: programs inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
