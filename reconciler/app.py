@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -26,9 +26,9 @@ from reconciler.engine.places import events_path as events_path
 from reconciler.engine.places import keys_path as keys_path
 from reconciler.engine.places import state_path as state_path
 from reconciler.errors import ConfigurationError, Problem
-from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec, WatcherState
+from reconciler.model import LOCALHOST, HostName, Job, JobId, StoredSpec
 from reconciler.protocols import OutsideAction, Scheduler, Sink, Source, SourceFile, Transport
-from reconciler.registry import Made, Plugin, builtin, discover, installed
+from reconciler.registry import Made, Plugin, builtin, discover, installed, named
 from reconciler.settings import Settings
 from reconciler.spec.cached import cache_key
 from reconciler.spec.canonical import from_json
@@ -74,15 +74,23 @@ def watcher_model() -> type[WatcherSpec]:
     return join_specs(plugin.spec for plugin in action_plugins().values())
 
 
-def parse(content: bytes, path: str) -> Loaded:
-    """Return what a watcher file says: its specs, or everything that is wrong with it."""
-    from reconciler.logic.lint import check  # both save start-up time: files that did not change are not read again
-    from reconciler.spec.load import load_file
+def parse(content: bytes, path: str, *, lean: bool = False) -> Loaded:
+    """Return what a watcher file says: its specs, or everything that is wrong with it.
 
+    `lean`: where few files are read, the types of action that they do not name are not imported, if all is well.
+    """
+    from reconciler.logic.lint import check  # all save start-up time: files that did not change are not read again
+    from reconciler.spec.load import load_file
+    from reconciler.spec.union import watcher_model as join_specs
+
+    if lean and (plugins := named("reconciler.actions", content)):
+        loaded = load_file(content, path, join_specs(plugin.spec for plugin in plugins), (check,))
+        if not loaded.problems:
+            return loaded
     return load_file(content, path, watcher_model(), (check,))
 
 
-def policy_warnings(located: LocatedSpec, path: str, settings: Settings, source: str = "directory:") -> list[Problem]:
+def policy_warnings(settings: Settings, located: LocatedSpec, path: str, source: str = "directory:") -> list[Problem]:
     """Return what these settings forbid in a spec, as far as its text tells; elsewhere other settings may hold."""
     from reconciler.spec.faults import Fault  # saves start-up time
 
@@ -347,20 +355,13 @@ async def face(
     from reconciler.engine.dropins import Dropins
     from reconciler.logic.lint import warnings
 
-    def forbidden(located: LocatedSpec, path: str, source: str) -> Sequence[Problem]:
-        return policy_warnings(located, path, settings, source)
-
     reading = Reading(state_path(settings), settings.state.busy_timeout)
-
-    def states(ids: Collection[int]) -> Awaitable[Mapping[int, WatcherState]]:
-        return engine.parts.state.run(lambda state: state.states(ids))
-
-    feed.states = states
+    feed.states = lambda ids: engine.parts.state.run(lambda state: state.states(ids))
     desk = Desk(
         parts=engine.parts, identity=engine.identity, controller=engine.controller, daemon=engine.daemon,
         reading=reading, dropins=Dropins(api_directory(settings)), keyring=Keyring(keys_path(settings)),
         audit=AuditLog(engine.parts, engine.daemon), feed=feed, secure=secure,
-        tools=Tools(parse, warnings, forbidden, action_plugins),
+        tools=Tools(parse, warnings, partial(policy_warnings, settings), action_plugins),
     )  # fmt: skip
     try:
         yield make_app(desk, hosts, pages if (pages / "index.html").is_file() else None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -81,6 +82,13 @@ def builtin(package: str, name: str) -> Plugin | None:
         return None
     plugin = getattr(importlib.import_module(f"{package}.{name}"), "PLUGIN", None)
     return plugin if isinstance(plugin, Plugin) and plugin.name == name else None
+
+
+def named(package: str, text: bytes) -> list[Plugin]:
+    """Return the plugins of the house whose names stand in a text as words, importing those alone."""
+    words = {word.decode() for word in re.findall(rb"[A-Za-z_]\w*", text)}
+    modules = (info.name for info in pkgutil.iter_modules(importlib.import_module(package).__path__))
+    return [plugin for name in modules if name in words and (plugin := builtin(package, name)) is not None]
 
 
 class Made(Mapping[str, T]):

@@ -21,7 +21,8 @@ from reconciler.api.desk import Desk
 from reconciler.api.template_text import Labelled, take_apart
 from reconciler.engine.dropins import Dropins
 from reconciler.errors import Problem, UnavailableError
-from reconciler.sources.directory import MAX_FILE_BYTES, DirectorySource, accepted
+from reconciler.sources.directory import DirectorySource
+from reconciler.sources.files import MAX_FILE_BYTES, accepted
 from reconciler.sources.git import GitSource
 from reconciler.spec.load import Loaded, LocatedSpec
 

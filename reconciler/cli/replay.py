@@ -153,13 +153,13 @@ def _specs(watchers: Path, only: Sequence[str], *, every: bool = False) -> list[
     """
     from reconciler import app  # saves start-up time: it knows every class
     from reconciler.logic.compiled import compile_spec
-    from reconciler.sources.directory import accepted
+    from reconciler.sources.files import accepted
 
     paths = [p for p in sorted(watchers.iterdir()) if accepted(p.name)] if watchers.is_dir() else [watchers]
     kinds, _ = app.make_actions(app.default_settings())
     problems, found = [], []
     for path in paths:
-        loaded = app.parse(path.read_bytes(), str(path))
+        loaded = app.parse(path.read_bytes(), str(path), lean=True)
         problems += [problem for problem in loaded.problems if problem.severity == "error"]
         found += [located.spec for located in loaded.specs if not only or located.spec.name in only]
     if problems:

@@ -119,7 +119,7 @@ def _specs(path: Path) -> dict[str, WatcherSpec]:
 
     if not path.is_file():
         raise UsageError(f"there is no {path} to test", remedy="name it with `watchers:` in the test file")
-    loaded = app.parse(path.read_bytes(), str(path))
+    loaded = app.parse(path.read_bytes(), str(path), lean=True)
     if not loaded.good:
         raise SpecError(loaded.problems)
     return {located.spec.name: located.spec for located in loaded.specs}
@@ -235,7 +235,7 @@ def _counted(differences: Sequence[str]) -> str:
 
 def _untested(paths: Sequence[Path], results: Sequence[Result]) -> list[str]:
     """Return the watchers of these files and directories that no test runs."""
-    from reconciler.sources.directory import accepted
+    from reconciler.sources.files import accepted
 
     tested = {result.watcher for result in results}
     files = [path for path in paths if path.is_file() and accepted(path.name)]

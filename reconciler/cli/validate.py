@@ -69,7 +69,7 @@ def _usual(options: GlobalOptions) -> Sequence[Path]:
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files: those named, and those of directories as their source reads them, later ones replacing."""
-    from reconciler.sources.directory import accepted
+    from reconciler.sources.files import accepted
 
     directories = [path for path in paths if path.is_dir()]
     names = {path: set(os.listdir(path)) for path in directories}
@@ -104,7 +104,7 @@ def _check(path: Path, settings: Settings) -> Checked:
         return Checked(shown, lines, (), tuple(_test_problems(content, shown)))
     loaded = app.parse(content, shown)
     doubts = [doubt for located in loaded.specs for doubt in warnings(located, shown)]
-    doubts += [doubt for located in loaded.specs for doubt in app.policy_warnings(located, shown, settings)]
+    doubts += [doubt for located in loaded.specs for doubt in app.policy_warnings(settings, located, shown)]
     found = sorted([*loaded.problems, *doubts], key=lambda problem: (problem.line, problem.column))
     return Checked(shown, lines, loaded.specs, tuple(found))
 

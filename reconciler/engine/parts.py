@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from reconciler.engine.committing import Commits
 from reconciler.errors import Problem
 from reconciler.model import HostName, StoredSpec
 from reconciler.protocols import Clock, OutsideAction, Scheduler, Sink, Source, SourceFile, State, Transport
 from reconciler.settings import Settings
 
 if TYPE_CHECKING:
+    from reconciler.engine.committing import Commits
     from reconciler.logic.compiled import ActionKind
     from reconciler.spec.watcher import WatcherSpec
 
@@ -69,4 +69,6 @@ class Parts:
     commits: Commits = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        from reconciler.engine.committing import Commits  # saves start-up time where nothing runs
+
         object.__setattr__(self, "commits", Commits(self.state))

@@ -17,7 +17,7 @@ from reconciler.errors import Problem, UnavailableError
 from reconciler.logic.addresses import public
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.sources._worktree import git_environment
-from reconciler.sources.directory import MAX_FILE_BYTES, accepted, digest_of
+from reconciler.sources.files import MAX_FILE_BYTES, accepted, digest_of
 
 #: Entries of a tree that are files: regular and executable ones; submodules (160000) are not.
 _FILES = ("100644", "100755")

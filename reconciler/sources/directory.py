@@ -1,17 +1,15 @@
 """A plain directory of YAML files as a source; it says which names it hides from layers below.
 
 Content decides, never times or notices: what is hashed are the bytes that are handed on. A look that meets a directory
-in motion is void. Rules of names and kinds of files are DESIGN's; other sources share them through `ACCEPTED`.
+in motion is void.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import logging
 import os
-import re
 import stat
 import time
 from dataclasses import dataclass
@@ -23,16 +21,13 @@ from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Section
 from reconciler.sources._worktree import WorkTree
+from reconciler.sources.files import MAX_FILE_BYTES, TESTS, accepted, digest_of
 
 if TYPE_CHECKING:
     from asyncinotify import Inotify, Mask
 
 log = logging.getLogger(__name__)
 
-ACCEPTED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]*\.ya?ml$")
-TESTS = (".test.yaml", ".test.yml")
-#: A larger file is read only so far; the loader then says that it is too large.
-MAX_FILE_BYTES = 1024 * 1024 + 1
 #: Where the writable layer keeps what was deleted on purpose; what stands here and not above stops at once.
 DELETED = ".deleted"
 #: A file changed this recently (seconds) is looked at twice.
@@ -44,16 +39,6 @@ class DirectorySettings(Section):
 
     type: Literal["directory"] = "directory"
     path: Path
-
-
-def accepted(name: str) -> bool:
-    """Tell whether a file of this name holds watchers."""
-    return ACCEPTED.match(name) is not None and not name.endswith(TESTS)
-
-
-def digest_of(content: bytes) -> str:
-    """Return the content digest that sources use (hex BLAKE2b-160)."""
-    return hashlib.blake2b(content, digest_size=20).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

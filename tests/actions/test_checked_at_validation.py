@@ -12,7 +12,7 @@ def warnings(yaml: bytes, settings: Settings, source: str = "directory:") -> lis
     loaded = app.parse(HEAD + yaml, "a.yaml")
     assert loaded.problems == ()
     (located,) = loaded.specs
-    return [(problem.line, problem.message) for problem in app.policy_warnings(located, "a.yaml", settings, source)]
+    return [(problem.line, problem.message) for problem in app.policy_warnings(settings, located, "a.yaml", source)]
 
 
 def test_a_line_that_no_settings_could_allow_is_an_error_with_its_place() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from reconciler.engine import dropins
 from reconciler.engine.dropins import Dropins
 from reconciler.errors import StateError
-from reconciler.sources.directory import DELETED, accepted
+from reconciler.sources.directory import DELETED
+from reconciler.sources.files import accepted
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from ruamel.yaml import YAML
 from reconciler import app
 from reconciler.protocols import SourceFile
 from reconciler.settings import Settings, StateSettings
-from reconciler.sources.directory import DirectorySource, digest_of
+from reconciler.sources.directory import DirectorySource
+from reconciler.sources.files import digest_of
 
 ROUNDS = 7
 WATCHER = """\

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler.cli import main
-from reconciler.sources.directory import accepted
+from reconciler.sources.files import accepted
 
 FOLDER = Path(__file__).parents[2] / "watchers.d"
 FOLDERS = (FOLDER, FOLDER / "examples")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler import app
 from reconciler.cli import main
+from reconciler.spec.canonical import to_json
 
 LOSS = """\
 name: Loss
@@ -109,3 +113,31 @@ def test_what_cannot_be_replayed_is_said(
     Path("job.out").touch()
     Path("bad.yaml").write_text("name: x\n")
     assert main(["replay", "--watchers", str(watchers), *words]) == status
+
+
+def test_a_replay_imports_what_its_watchers_need_and_no_more(watchers: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.out").write_text("loss: 3\n")
+    program = (
+        "import sys\n"
+        "from reconciler.cli import main\n"
+        "code = main(sys.argv[1:])\n"
+        "names = ('asyncio', 'asyncssh', 'sqlmodel', 'sqlalchemy', 'sqlite3', 'reconciler.engine.committing')\n"
+        "actions = [m.rpartition('.')[2] for m in sys.modules if m.startswith('reconciler.actions.')]\n"
+        "print(code, [m for m in names if m in sys.modules], sorted(m for m in actions if m[0] != '_'))\n"
+    )
+    words = [sys.executable, "-c", program, "replay", "--watchers", str(watchers), str(tmp_path / "job.out")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "0 [] ['cancel_job', 'log_event']"
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "watchers.d").rglob("[!.]*.yaml")), ids=str)
+def test_what_is_read_leanly_is_what_is_read(path: Path) -> None:
+    lean, full = (app.parse(path.read_bytes(), path.name, lean=each) for each in (True, False))
+    assert [to_json(each.spec) for each in lean.specs] == [to_json(each.spec) for each in full.specs]
+    assert lean.problems == full.problems
+
+
+@pytest.mark.parametrize("kind", ["log_evnt", "touch_flag", 'log_event", "x'])
+def test_what_is_wrong_is_told_as_ever_where_it_is_read_leanly(kind: str) -> None:
+    text = LOSS.replace("type: cancel_job", f'type: "{kind}"').encode()
+    assert app.parse(text, "w.yaml", lean=True).problems == app.parse(text, "w.yaml").problems != ()
