@@ -6,7 +6,6 @@ The hold is the watcher's own (`HoldKind.SELF`), which is no drift; `reconcile r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,10 +15,8 @@ from reconciler.model import Hold, HoldKind, Trigger, Watcher
 from reconciler.protocols import ActionTraits, Limit, StateEffect
 from reconciler.registry import Plugin
 from reconciler.settings import Duration
+from reconciler.spec.moments import MomentOrDay, as_moment, epoch
 from reconciler.spec.watcher import ActionSpec, SpecModel
-
-#: The year 9000, in seconds since the epoch: what `datetime` can still say wherever it is added to.
-FAR = 221_845_392_000.0
 
 
 class PauseWatcherParams(SpecModel):
@@ -29,28 +26,19 @@ class PauseWatcherParams(SpecModel):
 
     reason: Annotated[str, Field(description="shown by status; `$name` is replaced")] = ""
     for_: Annotated[Duration | None, Field(alias="for", description="duration from the match on: `30m`")] = None
-    until: Annotated[datetime | date | None, Field(description="moment (UTC where it names no zone) or day")] = None
+    until: Annotated[MomentOrDay | None, Field(description="moment (UTC where it names no zone) or day")] = None
 
     @model_validator(mode="after")
     def _one_end(self) -> PauseWatcherParams:
         if self.for_ is not None and self.until is not None:
             raise ValueError("give `for` or `until`, not both")
-        if self.end(0.0) is not None and not 0.0 <= (self.end(0.0) or 0.0) < FAR:
-            raise ValueError("the end lies before 1970 or beyond the year 9000; leave both out for a pause without end")
         return self
 
     def end(self, start: float) -> float | None:
         """Return when the pause ends, in seconds since the epoch; None: when somebody lifts it."""
         if self.for_ is not None:
             return start + self.for_
-        if self.until is None:
-            return None
-        moment = (
-            self.until
-            if isinstance(self.until, datetime)
-            else datetime(self.until.year, self.until.month, self.until.day)
-        )
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return None if self.until is None else epoch(self.until)
 
 
 class PauseWatcherSpec(ActionSpec):
@@ -67,7 +55,7 @@ class PauseWatcher:
         """Return a Hold of kind SELF that begins at `trigger.at`."""
         wanted = read(PauseWatcherParams, params)
         end = wanted.end(trigger.at)
-        until = "" if end is None else f" until {datetime.fromtimestamp(end, UTC).isoformat()}"
+        until = "" if end is None else f" until {as_moment(end).isoformat()}"
         hold = Hold(HoldKind.SELF, f"watcher {watcher.name}", wanted.reason, trigger.at, end)
         return StateEffect(f"paused{until}" + (f": {wanted.reason}" if wanted.reason else ""), hold=hold)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
@@ -26,6 +25,7 @@ from reconciler.events import EventType
 from reconciler.model import MetricPoint, OutcomeKind
 from reconciler.protocols import EventFilter, StateReading
 from reconciler.protocols.questions import MetricTotals
+from reconciler.spec.moments import Moment, epoch
 
 #: What the table of events held in the system this API comes from.
 ACTIONS = tuple(EventType.of_outcome(kind).value for kind in OutcomeKind)
@@ -47,7 +47,8 @@ def _add_events(router: APIRouter, desk: Desk) -> None:
         wanted = EventFilter(
             after_seq=asked.after or 0, before_seq=int(asked.cursor) if asked.cursor else None, job_id=asked.job_id,
             hostname=asked.hostname, watcher_id=asked.watcher_id, watcher=asked.watcher,
-            types=tuple(asked.type) or (() if asked.all else ACTIONS), since=_epoch(asked.since),
+            types=tuple(asked.type) or (() if asked.all else ACTIONS),
+            since=None if asked.since is None else epoch(asked.since),
             newest=asked.after is None, limit=asked.limit,
         )  # fmt: skip
         found = await desk.reading.ask(lambda state: state.events(wanted))
@@ -98,7 +99,7 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
         job_id: Annotated[JobIdText, Path()],
         name: MetricName,
         hostname: Annotated[HostText | None, Query()] = None,
-        since: Annotated[datetime | None, Query()] = None,
+        since: Annotated[Moment | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=20_000, description="the newest so many")] = 2000,
     ) -> Response:
         """Return the points of one metric, by time."""
@@ -106,7 +107,9 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
 
         def look_up(state: StateReading) -> tuple[tuple[MetricTotals, ...], tuple[MetricPoint, ...]]:
             totals = state.metric_totals(key, name)
-            return totals, state.metrics(key, name, since=_epoch(since) or 0.0, newest=limit) if totals else ()
+            return totals, state.metrics(
+                key, name, since=epoch(since) if since else 0.0, newest=limit
+            ) if totals else ()
 
         totals, found = await desk.reading.ask(look_up)
         if not totals:
@@ -125,10 +128,3 @@ def _point(point: MetricPoint) -> dict[str, Any]:
     """Return the fields of `PointShape`."""
     value, step = finite(point.value), finite(point.step)
     return {"at": moment(point.at), "value": value, "step": step, "watcher_id": point.watcher_id}
-
-
-def _epoch(at: datetime | None) -> float | None:
-    """Return seconds since the epoch; times without a zone are UTC, and none lies before the epoch."""
-    if at is None:
-        return None
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

@@ -37,6 +37,7 @@ from reconciler.api.shapes import (
 from reconciler.api.shaping import outline_text, page_shapes, spec_of, watcher_fields
 from reconciler.model import Watcher, WatcherState
 from reconciler.protocols import StateReading, WatcherFilter
+from reconciler.spec.moments import epoch
 
 #: Watchers in one outline.
 MOST_OUTLINED = 50_000
@@ -140,7 +141,7 @@ def _add_asking(router: APIRouter, desk: Desk) -> None:
     async def pause_watcher(request: Request, watcher_id: Id, body: Annotated[PauseBody | None, Body()] = None) -> Done:
         """Hold a watcher still; its position waits."""
         body = body or PauseBody()
-        until = body.until.timestamp() if body.until else None
+        until = epoch(body.until) if body.until else None
         return await asking.pause(desk, caller_from(request), watcher_id, body.reason, until)
 
     @router.post("/watchers/{watcher_id}/resume")
@@ -177,7 +178,7 @@ async def _all(desk: Desk, ids: list[int]) -> tuple[list[Watcher], list[int]]:
 def _body(asked: BulkBody) -> dict[str, Any]:
     """Return what the request row says beside whom it is about."""
     if asked.action is BulkVerb.PAUSE:
-        return {"reason": asked.reason, "until": asked.until.timestamp() if asked.until else None}
+        return {"reason": asked.reason, "until": epoch(asked.until) if asked.until else None}
     return {"from": asked.start} if asked.action is BulkVerb.RESUME else {}
 
 

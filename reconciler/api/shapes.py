@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from reconciler.model import WatcherState
+from reconciler.spec.moments import Moment
 
 JobIdText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 HostText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")]
@@ -226,7 +227,7 @@ class PauseBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str, StringConstraints(max_length=500)] = ""
-    until: datetime | None = None
+    until: Moment | None = None
 
 
 class ResumeBody(BaseModel):
@@ -254,7 +255,7 @@ class BulkBody(BaseModel):
     action: BulkVerb
     ids: Annotated[list[IdNumber], Field(min_length=1, max_length=1000)]
     reason: Annotated[str, StringConstraints(max_length=500)] = Field("", description="of a pause")
-    until: datetime | None = Field(None, description="end of a pause")
+    until: Moment | None = Field(None, description="end of a pause")
     start: Literal["checkpoint", "end"] = Field("checkpoint", alias="from", description="where to go on reading")
 
 

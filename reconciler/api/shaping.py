@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -16,6 +16,7 @@ from reconciler.events import Event
 from reconciler.model import JobKey, Origin, StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
 from reconciler.protocols.questions import OUTLINED, Outline
+from reconciler.spec.moments import as_moment
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: When a job is looked at next (seconds since the epoch); None: not before something happens.
@@ -24,7 +25,7 @@ NextLook = Callable[[JobKey], float | None]
 
 def moment(at: float) -> datetime:
     """Return a time as the API shows it."""
-    return datetime.fromtimestamp(at, UTC)
+    return as_moment(at)
 
 
 def maybe(at: float | None) -> datetime | None:

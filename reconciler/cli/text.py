@@ -49,9 +49,13 @@ def age(at: float, now: float | None = None) -> str:
     return duration(past) if past >= 0 else f"in {duration(-past)}"
 
 
+#: The year 9000, in seconds since the epoch: no time of ours lies beyond it.
+_FAR = 221_845_392_000.0
+
+
 def moment(at: float) -> str:
     """Return seconds since the epoch as local time with its offset: `2026-05-01 09:30:00+02:00`."""
-    return datetime.fromtimestamp(at).astimezone().isoformat(" ", "seconds")
+    return datetime.fromtimestamp(min(at, _FAR)).astimezone().isoformat(" ", "seconds")
 
 
 def coloured(stream: TextIO) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from reconciler.engine.fleet import Fleet
@@ -28,6 +27,7 @@ from reconciler.model import (
     WatcherState,
 )
 from reconciler.protocols import ActionChange, Advance, Batch, Committed, KnownJob, StateWriting
+from reconciler.spec.moments import epoch
 
 if TYPE_CHECKING:
     from reconciler.engine.jobtask import JobTask
@@ -45,20 +45,11 @@ _EVENTS = {
 def declared_hold(spec: WatcherSpec, file: str, now: float) -> Hold | None:
     """Return the hold that `suspend:` declares; None where it declares none or it has run out."""
     if not isinstance(spec.suspend, bool):
-        until = _epoch(spec.suspend.until)
+        until = None if spec.suspend.until is None else epoch(spec.suspend.until)
         if until is not None and until <= now:
             return None
         return Hold(HoldKind.DECLARED, file, spec.suspend.reason, now, until)
     return Hold(HoldKind.DECLARED, file, "", now) if spec.suspend else None
-
-
-def _epoch(moment: datetime | date | None) -> float | None:
-    """A date means its first moment, times without a zone are UTC."""
-    if moment is None:
-        return None
-    if not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time())
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class Applier:

@@ -257,7 +257,9 @@ def _unwanted(resolution: Resolution, existing: Existing, known: Mapping[JobKey,
             continue
         heir = heirs.get(str(watcher.name))
         job = known.get(watcher.job)
-        if heir is not None and job is not None and fits(heir.spec.jobs, job.first):
+        own = None if heir is None else existing.get((heir.name, watcher.job))  # then it takes no other over
+        taken = heir is not None and job is not None and fits(heir.spec.jobs, job.first)
+        if taken and (own is None or own.phase is WatcherState.STOPPED):
             continue
         changes.append(_stop(watcher, vanished.stored.origin, vanished.reason, vanished.deliberate))
     return changes

@@ -6,7 +6,6 @@ Nothing here reads files (see `load`) or knows which action types exist (`union`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -27,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.model import JobState
 from reconciler.settings import Duration, HostNameText
+from reconciler.spec.moments import MomentOrDay
 from reconciler.spec.presets import PRESETS
 from reconciler.spec.rules import broken
 from reconciler.spec.texts import compiles, job_state, listed, printable, union_kind
@@ -114,7 +114,7 @@ class Suspend(SpecModel):
     """A declared suspension: who reads the file sees why, and until when."""
 
     reason: str = Field("", description="shown by status")
-    until: datetime | date | None = Field(
+    until: MomentOrDay | None = Field(
         None, description="2026-12-01 or 2026-12-01T18:00:00Z; left out: until the key goes"
     )
 

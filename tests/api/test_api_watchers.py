@@ -535,3 +535,33 @@ async def test_no_secret_of_the_settings_shows_in_any_answer(job: Served) -> Non
     secret = job.keys["write"]
     assert not [answer.url for answer in answers if secret in answer.text or secret[-20:] in answer.text]
     assert secret not in (job.house.home / "apikeys.json").read_text()
+
+
+FAR = "9999-12-31T23:59:59-23:00"
+
+
+@pytest.mark.parametrize("until", [FAR, "0001-01-01T00:00:00", "1969-01-01"])
+async def test_a_time_out_of_all_reason_is_refused_and_harms_no_list(served: Served, until: str) -> None:
+    served.jobs.add("1")
+    await served.look()
+    made = await served.create()
+    for path, body in {
+        f"/api/watchers/{made['id']}/pause": {"until": until},
+        "/api/watchers/bulk": {"action": "pause", "ids": [made["id"]], "until": until},
+    }.items():
+        assert (await served.http.post(path, json=body)).status_code == 422
+    for path in ("/api/watchers/events", "/api/metrics/1/x"):
+        assert (await served.http.get(path, params={"since": until})).status_code == 422
+    answer = await served.http.post(
+        "/api/watchers",
+        json={
+            "name": "v",
+            "job_id": "1",
+            "hostname": "localhost",
+            "pattern": "x",
+            "actions": [LOG],
+            "suspend": {"until": until},
+        },
+    )
+    assert answer.status_code == 422
+    assert [each["state"] for each in (await served.get("/api/watchers"))["watchers"]] == ["active"]

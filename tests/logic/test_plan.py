@@ -216,6 +216,12 @@ def test_renaming_waits_while_it_cannot_be_told_whether_the_old_name_is_gone() -
     assert planned(unclear, [known()], [a_watcher(old)]).pending == ()
 
 
+def test_a_spec_that_has_a_watcher_of_its_own_takes_no_other_over_when_the_old_name_goes() -> None:
+    old, new, resolution = renaming()
+    plan = planned(resolution, [known()], [a_watcher(old), a_watcher(new, number=2)])
+    assert kinds_of(plan.pending) == [("stop", "Old", "1")]
+
+
 def test_a_renamed_spec_whose_selector_no_longer_fits_stops_the_old_watcher() -> None:
     old = desired("Old")
     new = desired(a_spec("New", renamed_from="Old", jobs={"name": "eval"}))
