@@ -552,16 +552,7 @@ async def test_a_time_out_of_all_reason_is_refused_and_harms_no_list(served: Ser
         assert (await served.http.post(path, json=body)).status_code == 422
     for path in ("/api/watchers/events", "/api/metrics/1/x"):
         assert (await served.http.get(path, params={"since": until})).status_code == 422
-    answer = await served.http.post(
-        "/api/watchers",
-        json={
-            "name": "v",
-            "job_id": "1",
-            "hostname": "localhost",
-            "pattern": "x",
-            "actions": [LOG],
-            "suspend": {"until": until},
-        },
-    )
+    body = {"name": "v", "job_id": "1", "hostname": "localhost", "pattern": "x", "actions": [LOG]}
+    answer = await served.http.post("/api/watchers", json={**body, "suspend": {"until": until}})
     assert answer.status_code == 422
     assert [each["state"] for each in (await served.get("/api/watchers"))["watchers"]] == ["active"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -25,7 +26,7 @@ def test_a_day_is_its_first_moment_as_a_value_too() -> None:
     "text", ["9999-12-31T23:59:59-23:00", "9999-12-31", "0001-01-01T00:00:00", "0001-01-01T00:00+12:00", "1969-12-31"]
 )
 @pytest.mark.parametrize("kind", [Moment, MomentOrDay])
-def test_what_lies_out_of_all_reason_is_refused(kind: object, text: str) -> None:
+def test_what_lies_out_of_all_reason_is_refused(kind: Any, text: str) -> None:
     with pytest.raises(ValidationError, match="beyond the year 9000"):
         TypeAdapter(kind).validate_python(text)
 
