@@ -11,7 +11,7 @@ from reconciler.api.refusals import Flaw
 from reconciler.api.shapes import Answer, Cursor, HostText, IdNumber, JobIdText, ListText
 from reconciler.events import EventType
 from reconciler.model import JobState
-from reconciler.spec.moments import Moment
+from reconciler.spec.moments import Since
 
 
 class EventQuery(BaseModel):
@@ -23,7 +23,7 @@ class EventQuery(BaseModel):
     watcher: ListText | None = Field(None, description="name of a watcher")
     type: list[EventType] = Field([], description="types, repeatable; left out: those of actions")
     all: bool = Field(False, description="events of every type")
-    since: Moment | None = Field(None, description="only what happened from then on")
+    since: Since | None = Field(None, description="only what happened from then on")
     after: int | None = Field(None, ge=0, le=2**63 - 1, description="only those after this `id`, the oldest first")
     limit: int = Field(100, ge=1, le=1000)
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before")

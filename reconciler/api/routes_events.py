@@ -25,7 +25,7 @@ from reconciler.events import EventType
 from reconciler.model import MetricPoint, OutcomeKind
 from reconciler.protocols import EventFilter, StateReading
 from reconciler.protocols.questions import MetricTotals
-from reconciler.spec.moments import Moment, epoch
+from reconciler.spec.moments import Since, epoch
 
 #: What the table of events held in the system this API comes from.
 ACTIONS = tuple(EventType.of_outcome(kind).value for kind in OutcomeKind)
@@ -99,7 +99,7 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
         job_id: Annotated[JobIdText, Path()],
         name: MetricName,
         hostname: Annotated[HostText | None, Query()] = None,
-        since: Annotated[Moment | None, Query()] = None,
+        since: Annotated[Since | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=20_000, description="the newest so many")] = 2000,
     ) -> Response:
         """Return the points of one metric, by time."""

@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 
 #: The year 9000, in seconds since the epoch.
 FAR = 221_845_392_000.0
+_BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 M = TypeVar("M", bound=date)
 
@@ -29,10 +30,17 @@ def sayable(written: M) -> M:
     return written
 
 
+def _not_beyond(written: datetime) -> datetime:
+    """Return the moment; one before 1970 is the beginning of 1970."""
+    return sayable(max(written if written.tzinfo else written.replace(tzinfo=UTC), _BEGIN))
+
+
 def as_moment(at: float) -> datetime:
     """Return seconds since the epoch as a moment; one that is out of all reason as the nearest that is not."""
     return datetime.fromtimestamp(min(max(at, 0.0), FAR), UTC)
 
 
+#: What is asked for from then on.
+Since = Annotated[datetime, AfterValidator(_not_beyond)]
 Moment = Annotated[datetime, AfterValidator(sayable)]
 MomentOrDay = Annotated[datetime | date, AfterValidator(sayable)]
