@@ -78,12 +78,17 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
             continue
         above = set().union(*(names[later] for later in directories[directories.index(path) + 1 :]))
-        here = sorted(name for name in names[path] - above if (path / name).is_file())
+        here = sorted(name for name in names[path] - above if _holds_text(path / name))
         for name in here:
             if accepted(name):
                 yield path / name
             elif not name.startswith(".") and ".test." not in name and name != "README.md":
                 note(f"{path / name}: ignored, its name is not one that holds watchers")
+
+
+def _holds_text(path: Path) -> bool:
+    """Tell whether it is a file, or a link that leads nowhere, which a pass complains of too."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _check(path: Path, settings: Settings) -> Checked:

@@ -200,6 +200,17 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(folder: Path, capsys
     assert "error[unreadable]" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("target", ["nowhere", "dangling.yaml"])
+def test_a_link_that_leads_nowhere_is_a_problem_here_as_in_a_pass(
+    folder: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    (folder / "b.yml").unlink()
+    (folder / "dangling.yaml").symlink_to(folder / target)
+    (folder / "masked.yaml").symlink_to(os.devnull)
+    assert run("w") == 4
+    assert "w/dangling.yaml: error[unreadable]" in capsys.readouterr().out
+
+
 def test_without_words_the_directories_of_the_settings_are_checked(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
