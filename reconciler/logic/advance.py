@@ -105,8 +105,7 @@ class WatcherTick:
         for match in matches:
             if self.after.timer_active or self.after.state is not WatcherState.ACTIVE:
                 return
-            memory = self.after.memory
-            if memory.cooldown_until is not None and self._now < memory.cooldown_until:
+            if self._cools_down():
                 self._passed_over(match)
                 continue
             if self._compiled.members and not self._all_seen(match.pattern):
@@ -210,6 +209,11 @@ class WatcherTick:
         """Keep what a member of `patterns.all` captured by name for the match that completes the set."""
         named = {name: self._cut(value) for name, value in match.captures.items()}
         self.after = replace(self.after, variables={**self.after.variables, **named})
+
+    def _cools_down(self) -> bool:
+        """Tell whether a cooldown holds; one that is longer than the spec says was set by another clock or spec."""
+        until = self.after.memory.cooldown_until
+        return until is not None and 0 < until - self._now <= (self._compiled.spec.cooldown or 0)
 
     def _passed_over(self, match: Match) -> None:
         """A match that the cooldown keeps from acting: what a person triggers by hand acts on the newest all the same.

@@ -197,6 +197,16 @@ def test_cooldown_lets_matches_pass_without_triggering() -> None:
     assert [event.matched_text for event in life.events(EventType.WATCHER_TRIGGERED)] == ["a", "d"]
 
 
+def test_a_clock_that_is_set_back_or_a_shorter_cooldown_ends_one_that_is_longer_than_the_spec_says() -> None:
+    life = Life(cooldown="60s")
+    life.tick(loss("1"))
+    life.tick(loss("2"), after=-7200)
+    assert len(life.triggers) == 2
+    life.spec = compiled(a_spec(cooldown="10s"))
+    life.tick(loss("3"), after=20)
+    assert len(life.triggers) == 3
+
+
 def test_a_match_whose_condition_is_false_starts_no_cooldown() -> None:
     life = Life(cooldown="60s", condition="float(loss) > 5")
     life.tick(loss("1"), loss("6"))
