@@ -502,19 +502,17 @@ async def test_a_job_that_is_requeued_renamed_or_told_with_a_rounded_time_is_the
     assert house.clock is not None
     at = house.clock.at
     out = jobs.add(submitted=at - 2.75)
-    for number, change in enumerate(
-        [
-            {"submitted": at - 2},
-            {"name": "other"},
-            {"state": JobState.RUNNING, "raw_state": "COMPLETING", "restarts": 1},
-            {"state": JobState.PENDING, "raw_state": "PENDING", "submitted": at + 9},  # told after the restart
-            {"state": JobState.RUNNING, "raw_state": "RUNNING", "started": at},
-            {"submitted": None},
-            {"submitted": at + 9, "user": "1001"},  # whose name is not known just now
-            {"submitted": at + 90, "user": "1001", "restarts": 2},
-        ],
-        start=1,
-    ):
+    changes: list[dict[str, Any]] = [
+        {"submitted": at - 2},
+        {"name": "other"},
+        {"state": JobState.RUNNING, "raw_state": "COMPLETING", "restarts": 1},
+        {"state": JobState.PENDING, "raw_state": "PENDING", "submitted": at + 9},  # told after the restart
+        {"state": JobState.RUNNING, "raw_state": "RUNNING", "started": at},
+        {"submitted": None},
+        {"submitted": at + 9, "user": "1001"},  # whose name is not known just now
+        {"submitted": at + 90, "restarts": 2},
+    ]
+    for number, change in enumerate(changes, start=1):
         jobs.change(**change)
         out.write_text(numbers(1, number))
         await house.once()
