@@ -87,7 +87,8 @@ class JobSelector(SpecModel):
         tuple[JobIdText, ...], BeforeValidator(listed, json_schema_input_type=JobIdText | list[JobIdText])
     ] = Field(
         (),
-        description='job ids, always in quotes: "124_7" is one task of an array, "124" all of them, or all parts of a heterogeneous job',
+        description='job ids, always in quotes: "124_7" is one task of an array, "124" all of them, '
+        "or all parts of a heterogeneous job",
     )
 
 
