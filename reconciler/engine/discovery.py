@@ -18,6 +18,8 @@ from reconciler.protocols import Batch, Committed, KnownJob, StateReading, State
 
 #: The longest sleep (seconds) between two looks at whose turn it is: the clock may run otherwise than the event loop's.
 NAP = 0.5
+#: Seconds by which two answers may differ on when one job was submitted: some are rounded.
+ROUNDING = 1.0
 #: The jobs of one host and when they were listed, or why they could not be.
 Answer = tuple[list[Job], float] | UnavailableError
 
@@ -179,7 +181,9 @@ class Discovery:
         pace = self._turns.to_tell(host)
         facts = {f"listed:{host}": repr(now), **facts, **pace}
         if changed or events or self._listed.get(host) is None or now - (self._listed[host] or 0) > 1:
-            await self._commit(Batch(jobs=tuple(k.now for k in changed.values()), facts=facts, events=events))
+            anew = frozenset(key for key, job in changed.items() if key in self.known and job.first is job.now)
+            seen = tuple(job.now for job in changed.values())
+            await self._commit(Batch(jobs=seen, anew=anew, facts=facts, events=events))
             self._turns.was_told(host, pace)
         self._listed[host] = now
         self.known.update(changed)
@@ -220,7 +224,17 @@ class Discovery:
 
 
 def _same(known: Job, job: Job) -> bool:
-    """Tell a job that goes on (also requeued) from another one that was given its id again."""
-    if not known.state.ended or job.restarts > known.restarts:
+    """Tell a job that goes on (also requeued) from another one that was given its id again, its end seen or not.
+
+    A requeued job gets a new time of submission, a moment after its restart was counted: so one that was ever restarted
+    may have moved. One that never was is submitted once, by one user.
+    """
+    if None in (known.submitted, job.submitted) or known.submitted == job.submitted:
         return True
-    return known.submitted == job.submitted or None in (known.submitted, job.submitted)
+    if known.user != job.user:
+        return False
+    if job.restarts > known.restarts:
+        return True
+    if known.state.ended:
+        return False
+    return job.restarts == known.restarts > 0 or (job.submitted or 0.0) <= (known.submitted or 0.0) + ROUNDING

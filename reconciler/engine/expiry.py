@@ -11,6 +11,7 @@ from reconciler.engine.controller import Controller
 from reconciler.engine.dropins import Dropins
 from reconciler.engine.parts import Parts
 from reconciler.engine.places import api_directory
+from reconciler.logic.selecting import plain_id
 from reconciler.protocols import SourceFile, StateReading, WatcherFilter
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def _candidates(controller: Controller, dropins: Dropins) -> list[tuple[Path, st
     """Return files and names of specs that name jobs, none of which is known any more."""
     plan = controller.plan
     known = {str(key.id) for key in controller.discovery.known}
-    known |= {job_id.split("_", 1)[0] for job_id in known}  # the array of a task
+    known |= {plain_id(job_id) for job_id in known}  # the array of a task, the whole of a part
     found = []
     for desired in plan.resolution.desired.values() if plan else ():
         if not desired.named_jobs or not dropins.owns(desired.origin.file):

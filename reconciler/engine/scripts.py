@@ -1,7 +1,8 @@
 """Watchers that stand in the batch scripts of our own jobs (`#WATCHER`), as one more source for each host.
 
-Off unless `policy.script_watchers` says otherwise. A script is asked for once, an array's once for all its tasks; what
-it said is kept in the cache of parsed files. What is wrong with one is told in one event, and harms nothing else.
+Off unless `policy.script_watchers` says otherwise. A script is asked for once, that of an array or a
+heterogeneous job once for all of it; what it said is kept in the cache of parsed files. What is wrong with one is told
+in one event, and harms nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from reconciler.engine.sourcing import reading_of
 from reconciler.errors import ActionError, UnavailableError
 from reconciler.events import Event, EventType
 from reconciler.logic.desired import Reading
+from reconciler.logic.selecting import plain_id
 from reconciler.model import HostName, Job, JobKey
 from reconciler.protocols import KnownJob, Snapshot, SourceFile, StateReading
 
@@ -150,7 +152,7 @@ def _says(script: bytes, job: Job) -> str:
 
 
 def _by_script(known: Iterable[KnownJob]) -> dict[str, Job]:
-    """Return one job for each script, by cache key: tasks of an array share theirs, ids are given again some day."""
+    """Return one job for each script, by cache key: what is of one job shares it, ids are given again some day."""
     found: dict[str, KnownJob] = {}
     for job in known:
         base = _base(job.now)
@@ -165,7 +167,7 @@ def _of(host: HostName, key: str) -> bool:
 
 
 def _base(job: Job) -> str:
-    return job.id.split("_", 1)[0]
+    return plain_id(job.id)
 
 
 def _place(job: Job) -> str:

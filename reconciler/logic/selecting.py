@@ -5,6 +5,7 @@ Decided on the job as it was first seen, so that a job that is renamed later kee
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from reconciler.model import Job, JobState
 if TYPE_CHECKING:
     from reconciler.spec.watcher import JobSelector, WatcherSpec
 
+_OF_MANY = re.compile(r"[_+]")
 #: Actions that change a job or run a program: binding them to many jobs at once waits for approval.
 DANGEROUS = frozenset({"cancel_job", "resubmit", "requeue", "signal_job", "run_command"})
 
@@ -35,8 +37,13 @@ def fits(selector: JobSelector, job: Job) -> bool:
 
 
 def _any_id(ids: Iterable[str], job: Job) -> bool:
-    """An id names the job itself, or the array whose task it is (`123` names `123_4`)."""
-    return job.id in ids or job.id.split("_", 1)[0] in ids
+    """An id names the job itself, or the array or heterogeneous job it is of (`123` names `123_4` and `123+1`)."""
+    return job.id in ids or plain_id(job.id) in ids
+
+
+def plain_id(job_id: str) -> str:
+    """Return the number that `123_4`, a task of an array, or `123+1`, a part of a heterogeneous job, is of."""
+    return _OF_MANY.split(job_id, 1)[0]
 
 
 def dangerous(spec: WatcherSpec) -> bool:

@@ -59,6 +59,7 @@ class Batch:
     moved: tuple[StoredSpec, ...] = ()  # they stand elsewhere now, and are the same: their watchers are told
     drop_specs: tuple[WatcherName, ...] = ()
     jobs: tuple[Job, ...] = ()  # seen now: inserted, or updated but for what binding was decided on
+    anew: frozenset[JobKey] = frozenset()  # those of `jobs` that are others than had their ids before
     finished: tuple[JobKey, ...] = ()  # their streams were read to their end and their watchers completed
     checked: Mapping[WatcherId, float] = field(default_factory=dict)  # last_check, in batches
     requests_done: tuple[int, ...] = ()

@@ -19,7 +19,15 @@ from reconciler.registry import Plugin
 from reconciler.schedulers import slurm_commands as commands
 from reconciler.schedulers.calls import answer, call, checked_id, complaint
 from reconciler.schedulers.slurm_kept import READ, kept_jobs
-from reconciler.schedulers.slurm_parse import SACCT_FIELDS, SACCT_OUTPUTS, Reading, sacct_jobs, squeue_jobs
+from reconciler.schedulers.slurm_parse import (
+    SACCT_FIELDS,
+    SACCT_OUTPUTS,
+    Reading,
+    array_rests,
+    may_be_rest,
+    sacct_jobs,
+    squeue_jobs,
+)
 from reconciler.settings import Duration, Section
 
 #: Ids in one call: a command line has room for so many.
@@ -64,6 +72,7 @@ class SlurmScheduler:
         self._programs, self._timeout = settings.programs, settings.timeout
         self._listing, self._listing_age = settings.listing, settings.listing_age
         self._detailed: frozenset[JobId] = frozenset()  # squeue was asked for their outputs, which that list lacks
+        self._rests: Mapping[tuple[JobId, float | None], bool] = {}  # what scontrol told of those that may be
         self._users = tuple(users)
         self._now = now
         self._account = ""
@@ -161,7 +170,19 @@ class SlurmScheduler:
         if done.status != 0 and ids and _NO_SUCH_JOB in complaint(done):
             return []  # said only of a single id; of several, those that are not known are passed over
         text = self._whole("squeue", done)
-        return list(squeue_jobs(text, question.separator, Reading(self.host, expands)))
+        jobs = list(squeue_jobs(text, question.separator, Reading(self.host, expands)))
+        return await self._without_rests(jobs, all_of_them=not ids)
+
+    async def _without_rests(self, jobs: Sequence[Job], *, all_of_them: bool) -> list[Job]:
+        """Leave out what waited of arrays and was cancelled: one call of scontrol tells it, asked once for each."""
+        asked = {(job.id, job.submitted) for job in jobs if may_be_rest(job)}
+        told = {each: rest for each, rest in self._rests.items() if each in asked or not all_of_them}
+        if new := asked - told.keys():
+            done = await self._ask(commands.Question(("scontrol", "--all", "--oneliner", "show", "job")))
+            rests = array_rests(self._whole("scontrol", done))
+            told |= {each: each[0] in rests for each in new}
+        self._rests = told
+        return [job for job in jobs if not told.get((job.id, job.submitted), False)]
 
     async def _confirm_unknown(self, job_id: JobId) -> None:
         """Return where slurmctld says that it does not know this job; else raise SchedulerUnavailableError."""

@@ -113,11 +113,16 @@ def _id(record: Record) -> JobId | None:
         waiting = record.get("array_task_string")
     if master and (number := _number(task)) is not None:
         return JobId(f"{master}_{number:.0f}")
-    if master and waiting:
+    if master and (waiting or _cancelled_rest(record)):
         return None
     leader = _whole(het.get("job_id") if isinstance(het, Mapping) else record.get("het_job_id"))
     offset = het.get("job_offset") if isinstance(het, Mapping) else record.get("het_job_offset")
     return JobId(f"{leader}+{_whole(offset)}" if leader else str(int(record["job_id"])))
+
+
+def _cancelled_rest(record: Record) -> bool:
+    """Tell whether what is no task of an array was cancelled: then it is what waited. Accounting tells it of jobs."""
+    return "job_state" in record and job_state(record["job_state"]) is JobState.CANCELLED
 
 
 def _times(record: Record, accounted: bool) -> Mapping[str, float | None]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.errors import SchedulerUnavailableError
-from reconciler.model import HostName, Job, JobId
+from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.schedulers.slurm_paths import PathFacts, expand, followed, needs_node
 from reconciler.schedulers.slurm_states import exit_code, job_state, wait_status
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
@@ -45,6 +45,9 @@ _NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None", "Unknown"})
 #: `123`, an array task `123_4`, a part of a heterogeneous job `123+1`. What is left of an array waits as `123_[5-9%2]`.
 _ID = re.compile(r"\d+(?:_\d+|\+\d+)?", re.ASCII)
 _WAITING = re.compile(r"\d+_\[.*\]?", re.ASCII | re.DOTALL)
+#: SLURM's own number for "no task".
+NO_TASK = "4294967294"
+_REST = re.compile(rf"^JobId=(\d+) ArrayJobId=\1 ArrayTaskId={NO_TASK} ".encode(), re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,25 @@ def records(text: bytes, separator: bytes, fields: Sequence[str]) -> Iterator[Ma
 
 
 def squeue_jobs(text: bytes, separator: bytes, reading: Reading) -> Iterator[Job]:
-    """Yield the jobs of a listing; what waits of an array without a task of its own is left out."""
-    for facts in records(text, separator, SQUEUE_FIELDS):
-        if _is_job(facts["JobArrayID"]):
+    """Yield the jobs of a listing; what waits, or waited, of an array without a task of its own is left out.
+
+    What waited and was cancelled twice stands there under the array's plain id: see `may_be_rest`.
+    """
+    rows = list(records(text, separator, SQUEUE_FIELDS))
+    arrays = {master for master, task, _ in (facts["JobArrayID"].partition("_") for facts in rows) if task}
+    for facts in rows:
+        if _is_job(facts["JobArrayID"]) and facts["JobArrayID"] not in arrays:
             yield _queued(facts, reading)
+
+
+def may_be_rest(job: Job) -> bool:
+    """Tell whether squeue may mean what waited of an array by this, which it shows as it shows a job of its own."""
+    return job.state is JobState.CANCELLED and job.started is None and job.id.isdigit()
+
+
+def array_rests(text: bytes) -> frozenset[JobId]:
+    """Return the arrays of which `scontrol --oneliner show job` shows a record that is no task, and waits for none."""
+    return frozenset(JobId(found.decode()) for found in _REST.findall(text))
 
 
 def sacct_jobs(text: bytes, separator: bytes, fields: Sequence[str], host: HostName) -> Iterator[Job]:
@@ -93,6 +111,11 @@ def _is_job(job_id: str) -> bool:
 def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
     state = job_state(facts["State"])
     stdout, stderr = _outputs(facts, reading)
+    restarts = int(facts["RestartCnt"]) if facts["RestartCnt"].isdigit() else 0
+    # A job that is cancelled while it waits gets a start, but no node.
+    waited = state is JobState.PENDING or (
+        state is JobState.CANCELLED and not restarts and not _value(facts["BatchHost"])
+    )
     return Job(
         host=reading.host,
         id=JobId(facts["JobArrayID"]),
@@ -104,7 +127,7 @@ def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
         stderr=followed(stderr),
         workdir=_value(facts["WorkDir"]) or None,
         submitted=epoch(facts["SubmitTime"]),
-        started=epoch(facts["StartTime"]) if state is not state.PENDING else None,
+        started=None if waited else epoch(facts["StartTime"]),
         ended=epoch(facts["EndTime"]) if state.ended else None,
         time_limit=limit_seconds(facts["TimeLimit"]),
         partition=_value(facts["Partition"]),
@@ -113,7 +136,7 @@ def _queued(facts: Mapping[str, str], reading: Reading) -> Job:
         comment=_value(facts["Comment"]),
         command=_value(facts["Command"]),
         exit_code=wait_status(facts["exit_code"]) if state.ended else None,
-        restarts=int(facts["RestartCnt"]) if facts["RestartCnt"].isdigit() else 0,
+        restarts=restarts,
     )
 
 

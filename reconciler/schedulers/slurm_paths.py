@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from reconciler.model import JobId
 
-_SYMBOL = re.compile(r"%(?P<width>\d{0,9})(?P<letter>.?)", re.ASCII | re.DOTALL)
+#: A percent sign, a symbol, or a width before anything else: of that SLURM keeps the last digit alone.
+_SYMBOL = re.compile(r"%(?:(?P<percent>%)|(?P<width>\d*)(?P<letter>[AajJtnxuNs])|\d*(?P<digit>\d))", re.ASCII)
 _ESCAPED = re.compile(r"\\(\\?)")
-_NODE = re.compile(r"%\d*N", re.ASCII)
 #: SLURM pads to ten digits at most.
 _WIDEST = 10
 
@@ -33,8 +33,8 @@ class PathFacts:
 def expand(pattern: str, facts: PathFacts) -> str:
     """Return the absolute path that a pattern means for the batch step of a job.
 
-    A pattern with a backslash is taken literally, one level of backslashes taken out. Unknown symbols stay as written:
-    `%b` too, which came with 24.11, where SLURM expands it itself.
+    A pattern with a backslash is taken literally, one level of backslashes taken out. Unknown symbols stay as written,
+    but for a width in them: `%b` too, which came with 24.11, where SLURM expands it itself.
     """
     if "\\" in pattern:
         path = _ESCAPED.sub(r"\1", pattern)
@@ -45,7 +45,7 @@ def expand(pattern: str, facts: PathFacts) -> str:
 
 def needs_node(pattern: str) -> bool:
     """Tell whether a pattern means a path only once its job has a node."""
-    return "\\" not in pattern and bool(_NODE.search(pattern.replace("%%", "")))
+    return "\\" not in pattern and any(found["letter"] == "N" for found in _SYMBOL.finditer(pattern))
 
 
 def followed(path: str | None) -> str | None:
@@ -66,8 +66,7 @@ def _symbol(found: re.Match[str], facts: PathFacts) -> str:
     }
     words = {"x": facts.name, "u": facts.user, "N": facts.node, "s": "batch"}
     letter = found["letter"]
-    if letter == "%" and not found["width"]:
-        return "%"
     if letter in numbers:
-        return numbers[letter].zfill(min(int(found["width"] or 0), _WIDEST))
-    return words.get(letter, found[0])
+        width = found["width"].lstrip("0")[:3]  # a number of thousands of digits is no number to Python
+        return numbers[letter].zfill(min(int(width or 0), _WIDEST))
+    return words[letter] if letter else found["percent"] or found["digit"]

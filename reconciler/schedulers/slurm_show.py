@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
+from reconciler.schedulers.slurm_parse import NO_TASK
 from reconciler.schedulers.slurm_paths import followed
 from reconciler.schedulers.slurm_states import exit_code, job_state
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
@@ -120,7 +121,7 @@ def _id(facts: Mapping[str, str]) -> JobId | None:
         raise SchedulerUnavailableError(f"SLURM printed {facts['JobId'][:80]!r} where a job id belongs")
     if "ArrayTaskId" in facts:
         task = facts["ArrayTaskId"]
-        return JobId(f"{ids[1]}_{task}") if _ID.fullmatch(task) else None
+        return JobId(f"{ids[1]}_{task}") if _ID.fullmatch(task) and task != NO_TASK else None
     return JobId(f"{ids[2]}+{ids[3]}" if "HetJobId" in facts else ids[0])
 
 

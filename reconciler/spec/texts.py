@@ -17,6 +17,7 @@ from reconciler.model import JobState
 #: In or before a character class these make `re` warn of a change of meaning that never came.
 _SET_WORDS = ("[[", "[^[", "--", "&&", "~~", "||")
 
+_PART = re.compile(r"(\d+)\+\d+", re.ASCII)
 #: What `trigger_job_states` takes beside the end states of `JobState`: SLURM's own words (squeue(1), JOB STATE CODES).
 FINER_STATES = frozenset(
     {
@@ -54,6 +55,15 @@ def printable(text: str) -> str:
             "control-character", "should have no control characters or line breaks", {"remedy": "write it on one line"}
         )
     return text
+
+
+def whole_job(value: object) -> object:
+    """Refuse a part of a heterogeneous job, and say what selects it; what else is no id, its pattern refuses."""
+    part = _PART.fullmatch(value) if isinstance(value, str) else None
+    if part:
+        remedy = f'write "{part[1]}": it selects all parts of that job'
+        raise PydanticCustomError("bad-format", "is a part of a heterogeneous job", {"remedy": remedy})
+    return value
 
 
 def job_state(text: str) -> str:

@@ -29,12 +29,12 @@ from reconciler.settings import Duration, HostNameText
 from reconciler.spec.moments import MomentOrDay
 from reconciler.spec.presets import PRESETS
 from reconciler.spec.rules import broken
-from reconciler.spec.texts import compiles, job_state, listed, printable, union_kind
+from reconciler.spec.texts import compiles, job_state, listed, printable, union_kind, whole_job
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=1000), AfterValidator(compiles)]
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 CaptureName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-JobIdText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+JobIdText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"), BeforeValidator(whole_job)]
 NameText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(printable)
 ]
@@ -85,7 +85,11 @@ class JobSelector(SpecModel):
     qos: Globs = Field((), description="globs over the quality of service")
     ids: Annotated[
         tuple[JobIdText, ...], BeforeValidator(listed, json_schema_input_type=JobIdText | list[JobIdText])
-    ] = Field((), description='job ids, always in quotes: "124_7" is one task of an array, "124" all of them')
+    ] = Field(
+        (),
+        description='job ids, always in quotes: "124_7" is one task of an array, "124" all of them, '
+        "or all parts of a heterogeneous job",
+    )
 
 
 class AnyPatterns(SpecModel):

@@ -39,7 +39,7 @@ def write_batch(connection: Connection, batch: Batch, now: float) -> Committed:
     """Write everything; return what the state filled in."""
     many = _Many(connection)
     many(sql.PUT_SPEC, map(spec_row, batch.put_specs))
-    many(sql.SEE_JOB, (job_row(job, now) for job in batch.jobs))
+    many(sql.SEE_JOB, (job_row(job, now) | {"anew": job.key in batch.anew} for job in batch.jobs))
     created = _create(connection, batch.create, now)
     pending = _advance(connection, batch.advances, now)
     many(sql.MOVE_WATCHERS, map(moved_row, batch.moved))

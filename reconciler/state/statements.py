@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     Table,
     bindparam,
@@ -55,14 +56,15 @@ def _upsert(target: Table) -> Insert:
 def _upsert_job() -> Insert:
     """Return the insert of a job seen now, which keeps what binding was decided on.
 
-    An ended job that was submitted at another time, and not merely run again, is another job under a reused id: it
-    begins anew. One that runs, or ran, again is not finished.
+    An ended job that was submitted at another time, and not merely run again, is another job under a reused id, and so
+    is one of which the batch says that it is `anew`: it begins anew. One that runs, or ran, again is not finished.
     """
     statement = sqlite_insert(JOBS)
     new, old = statement.excluded, JOBS.c
     runs: ColumnElement[bool] = literal_column(f"(excluded.state NOT IN ({_ENDED}))")
     restarted = new.restarts > old.restarts
-    reused = literal_column(f"jobs.state IN ({_ENDED})") & ~restarted & (new.submitted != old.submitted)
+    over = literal_column(f"jobs.state IN ({_ENDED})") & ~restarted & (new.submitted != old.submitted)
+    reused = or_(over, bindparam("anew", type_=Boolean()))
     names = ("name", "user", "state", "submitted", "restarts", "last_seen", "now_json")
     renewed: dict[str, ColumnElement[object]] = {name: new[name] for name in names}
     renewed["first_json"] = case((reused, new.first_json), else_=old.first_json)

@@ -460,6 +460,65 @@ async def test_a_job_id_that_was_given_to_another_job_means_another_watcher(hous
     assert len(house.rows()) == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({}, {}),
+        ({}, {"state": JobState.PENDING, "started": None}),
+        ({"state": JobState.PENDING, "started": None}, {}),
+        ({}, {"state": JobState.FAILED}),
+        ({"restarts": 2}, {}),
+        ({}, {"user": "bob", "restarts": 1}),
+        ({"restarts": 1}, {"user": "bob", "restarts": 1}),
+    ],
+)
+async def test_a_job_is_another_one_though_nobody_saw_the_end_of_the_job_that_had_its_id(
+    house: House, jobs: Jobs, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    house.write("trains", pattern="OOM", jobs={"name": "train"}, actions=[{"type": "cancel_job"}])
+    house.write("evals", pattern="OOM", jobs={"name": "eval"})
+    jobs.add(**old).write_text("fine\n")
+    await house.once()
+    assert house.clock is not None
+    house.clock.at += 5
+    out = jobs.add(name="eval", **new)
+    out.write_text("OOM\n")
+    os.utime(out, (house.clock.at, house.clock.at))
+    await house.once()
+    jobs.change(state=JobState.RUNNING, started=house.clock.at)
+    await house.once()
+    assert [(row.name, row.job_name, row.state) for row in house.rows()] == [
+        ("trains", "train", WatcherState.STOPPED), ("evals", "eval", WatcherState.ACTIVE),
+    ]  # fmt: skip
+    assert (jobs.cancelled, house.matched()) == ([], ["OOM"])
+    (stopped,) = house.events("watcher.stopped")
+    assert "the id was given to another job" in (stopped.action_result or "")
+
+
+async def test_a_job_that_is_requeued_renamed_or_told_with_a_rounded_time_is_the_same_job(
+    house: House, jobs: Jobs
+) -> None:
+    house.write(**NUMBER)
+    assert house.clock is not None
+    at = house.clock.at
+    out = jobs.add(submitted=at - 2.75)
+    changes: list[dict[str, Any]] = [
+        {"submitted": at - 2},
+        {"name": "other"},
+        {"state": JobState.RUNNING, "raw_state": "COMPLETING", "restarts": 1},
+        {"state": JobState.PENDING, "raw_state": "PENDING", "submitted": at + 9},  # told after the restart
+        {"state": JobState.RUNNING, "raw_state": "RUNNING", "started": at},
+        {"submitted": None},
+        {"submitted": at + 9, "user": "1001"},  # whose name is not known just now
+        {"submitted": at + 90, "restarts": 2},
+    ]
+    for number, change in enumerate(changes, start=1):
+        jobs.change(**change)
+        out.write_text(numbers(1, number))
+        await house.once()
+    assert (house.matched(), len(house.rows()), house.events("watcher.stopped")) == (said(1, 8), 1, ())
+
+
 async def test_an_array_has_one_watcher_for_each_task_that_runs_and_none_for_the_rest(house: House, jobs: Jobs) -> None:
     house.write(**NUMBER, jobs={"ids": ["70"]})
     for task in (1, 2):

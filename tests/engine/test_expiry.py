@@ -15,13 +15,14 @@ SPEC = "name: {name}\njobs: {{ids: ['{job}']}}\npattern: x\nactions: [{{type: lo
 
 @pytest.fixture
 async def house(tmp_path: Path) -> House:
-    """Job 1 is forgotten by its scheduler, its watcher has ended long ago; job 2 runs."""
+    """Job 1 is forgotten by its scheduler, its watcher has ended long ago; job 2 and a part of job 3 run."""
     made = House(tmp_path, state={"retain_watchers": "1d"}, engine={"retention_interval": 1})
     jobs = made.with_jobs()
-    for number in ("1", "2"):
+    for number in ("1", "2", "3+1"):
         jobs.add(number).touch()
     (tmp_path / "api.d").mkdir()
     files = {"over": SPEC.format(name="over", job=1), "lives": SPEC.format(name="lives", job=2)}
+    files["parts"] = SPEC.format(name="parts", job=3)
     files["two"] = f"{SPEC.format(name='two', job=1)}---\n{SPEC.format(name='broad', job=2)}"
     files["bad"] = SPEC.format(name="bad", job=1)
     for name, text in files.items():
@@ -44,17 +45,17 @@ def left(house: House) -> set[str]:
 
 async def test_one_pass_deletes_it_and_the_next_drops_its_spec(house: House) -> None:
     await house.once()
-    assert left(house) == {"lives.yaml", "two.yaml", "bad.yaml"}
+    assert left(house) == {"lives.yaml", "parts.yaml", "two.yaml", "bad.yaml"}
     await house.once()
     with house.state() as state:
         assert "over" not in {spec.name for spec in state.specs()}
-    assert house.row("lives").phase == "active"
+    assert (house.row("lives").phase, house.row("parts").phase) == ("active", "active")
 
 
 async def test_a_daemon_without_http_deletes_it(house: House) -> None:
     async with house.daemon():
         await eventually(lambda: "over.yaml" not in left(house), 30)
-    assert left(house) == {"lives.yaml", "two.yaml", "bad.yaml"}
+    assert left(house) == {"lives.yaml", "parts.yaml", "two.yaml", "bad.yaml"}
 
 
 async def test_the_command_clean_deletes_it(tmp_path: Path) -> None:

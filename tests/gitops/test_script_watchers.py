@@ -9,6 +9,7 @@ from parts.house import House, Jobs, SteppedClock
 
 from reconciler import app
 from reconciler.errors import PermanentActionError, SchedulerUnavailableError
+from reconciler.logic.selecting import plain_id
 from reconciler.model import Job, WatcherState
 
 ONE = '#!/bin/sh\n#SBATCH -n 1\n#WATCHER name="errors" pattern="ERROR (.*)" action=log_event(message="saw $1")\n'
@@ -23,15 +24,15 @@ class Scripted(Jobs):
         self.asked: list[str] = []
 
     def script_of(self, job_id: str, script: str, **fields: str) -> Path:
-        self.scripts[job_id.split("_")[0]] = script
+        self.scripts[plain_id(job_id)] = script
         return self.add(job_id, **fields)
 
     async def script(self, job: Job) -> bytes:
         self._answer()
         self.asked.append(job.id)
-        if job.id.split("_")[0] not in self.scripts:
+        if plain_id(job.id) not in self.scripts:
             raise PermanentActionError("the script is not known any more")
-        return self.scripts[job.id.split("_")[0]].encode()
+        return self.scripts[plain_id(job.id)].encode()
 
 
 def made(home: Path, **policy: object) -> tuple[House, Scripted]:
@@ -80,14 +81,15 @@ async def test_a_script_is_asked_for_once_whatever_it_said_and_whoever_asks(tmp_
     assert (await house.once()).applied == 0
 
 
-async def test_the_tasks_of_an_array_share_their_script(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", ["_", "+"])
+async def test_what_is_of_one_array_or_heterogeneous_job_shares_its_script(tmp_path: Path, sign: str) -> None:
     house, jobs = made(tmp_path)
-    for task in ("7_0", "7_1"):
-        jobs.script_of(task, ONE)
+    for number in range(2):
+        jobs.script_of(f"7{sign}{number}", ONE)
     await house.once()
-    jobs.script_of("7_2", ONE)
+    jobs.script_of(f"7{sign}2", ONE)
     await house.once()
-    assert live(house) == [f"errors (7@localhost): 7_{number}" for number in range(3)]
+    assert live(house) == [f"errors (7@localhost): 7{sign}{number}" for number in range(3)]
     assert len(jobs.asked) == 1
 
 

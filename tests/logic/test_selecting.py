@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from parts.core import CANCEL, LOG, STORE, a_job, a_spec
 
-from reconciler.logic.selecting import dangerous, ended_as, fits, started
+from reconciler.logic.selecting import dangerous, ended_as, fits, plain_id, started
 from reconciler.model import Job, JobState
 from reconciler.spec.watcher import JobSelector
 
@@ -36,6 +36,12 @@ JOB = a_job("123_4", name="train-7", user="ada", partition="gpu", account="visio
 )
 def test_every_given_field_must_hold_and_one_of_each_list(selector: dict[str, object], fit: bool) -> None:
     assert fits(JobSelector.model_validate(selector), JOB) is fit
+
+
+def test_the_number_of_a_heterogeneous_job_names_each_of_its_parts() -> None:
+    parts = [a_job("25+0"), a_job("25+1"), a_job("25"), a_job("25_3"), a_job("2+5"), a_job("250+0")]
+    assert [fits(JobSelector(ids=("25",)), job) for job in parts] == [True] * 4 + [False] * 2
+    assert [plain_id(job.id) for job in parts] == ["25", "25", "25", "25", "2", "250"]
 
 
 @pytest.mark.parametrize("name", ["a b", "a|b", "100%", "it's", "ürün", "[x]"])

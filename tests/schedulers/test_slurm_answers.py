@@ -13,6 +13,8 @@ from reconciler.schedulers.slurm_parse import (
     SACCT_OUTPUTS,
     SQUEUE_FIELDS,
     Reading,
+    array_rests,
+    may_be_rest,
     records,
     sacct_jobs,
     squeue_jobs,
@@ -142,6 +144,44 @@ def test_what_is_no_listing_is_refused_as_a_whole(garbage: bytes) -> None:
 def test_array_tasks_are_jobs_and_what_waits_of_an_array_is_none() -> None:
     ids = ["4_0", "5_[7-9%2]", "6_[1,3,5-1000]", "7_[0-99...]", "8+1", "9_12"]
     assert [job.id for job in read(*(squeue_line(JobArrayID=job_id) for job_id in ids))] == ["4_0", "8+1", "9_12"]
+
+
+def test_what_waited_of_an_array_is_no_job_beside_its_tasks() -> None:
+    ids = ["4", "4_1", "5", "6_[7-9]", "6"]
+    jobs = read(*(squeue_line(JobArrayID=job_id, State="CANCELLED") for job_id in ids))
+    assert [job.id for job in jobs] == ["4_1", "5"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "began", "doubtful"),
+    [
+        ({}, False, True),
+        ({"JobArrayID": "10_1"}, False, False),
+        ({"JobArrayID": "10+1"}, False, False),
+        ({"BatchHost": "vm"}, True, False),
+        ({"RestartCnt": "1"}, True, False),  # it ran before it waited again
+        ({"State": "FAILED"}, True, False),
+        ({"State": "PENDING"}, False, False),
+    ],
+)
+def test_a_job_that_was_cancelled_while_it_waited_never_began_and_may_be_the_rest_of_an_array(
+    changed: dict[str, str], began: bool, doubtful: bool
+) -> None:
+    (job,) = read(squeue_line(**{"State": "CANCELLED", "BatchHost": "n/a", **changed}))
+    assert (job.started is not None, may_be_rest(job)) == (began, doubtful)
+
+
+def test_scontrol_tells_which_records_are_the_rest_of_an_array() -> None:
+    lines = [
+        b"JobId=2 ArrayJobId=2 ArrayTaskId=4294967294 ArrayTaskThrottle=2 JobName=a UserId=me(1)",
+        b"JobId=4 ArrayJobId=2 ArrayTaskId=1 JobName=a",
+        b"JobId=5 ArrayJobId=5 ArrayTaskId=1-9%1 JobName=a",
+        b"JobId=6 JobName=JobId=7 ArrayJobId=7 ArrayTaskId=4294967294 x",
+        b"JobId=20 HetJobId=20 HetJobOffset=0 JobName=a",
+        b"JobId=30 ArrayJobId=30 ArrayTaskId=4294967294 JobName=\xff",
+    ]
+    assert array_rests(b"\n\n".join(lines)) == {"2", "30"}
+    assert array_rests(b"No jobs in the system\n") == frozenset()
 
 
 def test_an_array_task_with_the_default_output_writes_under_its_own_id() -> None:

@@ -281,8 +281,10 @@ def test_tasks_of_arrays_and_parts_of_heterogeneous_jobs_have_ids_of_their_own(f
         live(job_id=20, het_job_id=form(20), het_job_offset=form(0)),
         live(job_id=21, het_job_id=form(20), het_job_offset=form(1)),
         live(job_id=30, array_job_id=form(30), array_task_id=form(None)),
+        live(job_id=40, array_job_id=form(40), array_task_id=form(None), job_state=["CANCELLED"]),  # what waited of it
+        live(job_id=50, array_job_id=form(0), array_task_id=form(None), job_state=["CANCELLED"]),
     )
-    assert [job.id for job in jobs] == ["10_0", "20+0", "20+1", "30"]
+    assert [job.id for job in jobs] == ["10_0", "20+0", "20+1", "30", "50"]
 
 
 @pytest.mark.parametrize(
@@ -375,6 +377,7 @@ def test_a_name_that_gives_what_scontrol_shows_a_second_meaning_is_refused(name:
 
 def test_scontrol_shows_tasks_of_arrays_and_parts_of_heterogeneous_jobs() -> None:
     text = shown(ids="ArrayJobId=9 ArrayTaskId=3 ") + shown(ids="ArrayJobId=9 ArrayTaskId=4-7%2 ")
+    text += shown(ids="ArrayJobId=10 ArrayTaskId=4294967294 ArrayTaskThrottle=2 ")  # what waited, cancelled twice
     text += shown(ids="HetJobId=20 HetJobOffset=1 ")
     assert [job.id for job in kept_jobs(text, HOST)] == ["9_3", "20+1"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -101,6 +102,7 @@ PATTERNS = [
     ("lit\\%j.out", "a b/%x.err"),
     ("é-%x", "/dev/null"),
     ("%2x|%3u", None),
+    ("%5%-%10%x-%5%%j-%5q-%123%j", "%5%%N-%5"),
 ]
 
 
@@ -148,6 +150,27 @@ async def test_an_interactive_job_has_no_output_file(
     await scheduler.cancel(job, "")
     await srun.wait()
     assert (job.stdout, job.stderr) == (None, None)
+
+
+async def test_what_waited_of_an_array_is_no_job_however_often_it_was_cancelled(
+    scheduler: SlurmScheduler, slurm: SlurmCluster
+) -> None:
+    untouched, plain = slurm.submit(SLEEP, "--array=0-9", "--hold"), slurm.submit(SLEEP, "--hold")
+    begun = slurm.submit(SLEEP, "--array=0-9%1")
+    await job_in(scheduler, JobId(f"{begun}_0"), JobState.RUNNING)
+    for _ in range(2):
+        slurm.command("scancel", "--user", getpass.getuser())
+    ended = await job_in(scheduler, JobId(f"{begun}_0"), JobState.CANCELLED)
+    assert {untouched, plain, begun} <= set(slurm.command("squeue", "-h", "-t", "all", "-o", "%i").split())
+    jobs = {job.id: job for job in await scheduler.jobs(None)}
+    ours = {job_id for job_id in jobs if job_id.split("_")[0] in (untouched, plain, begun)}
+    assert (ours, ended.started is not None) == ({plain, f"{begun}_0"}, True)
+    assert (jobs[JobId(plain)].state, jobs[JobId(plain)].started) == (JobState.CANCELLED, None)
+    assert set(await scheduler.lookup([JobId(plain), JobId(f"{begun}_0")])) == {plain, f"{begun}_0"}
+    before = slurm.rpcs()
+    assert {job.id for job in await scheduler.jobs(None)} == set(jobs)
+    asked = {kind: count - before.get(kind, 0) for kind, count in slurm.rpcs().items() if "JOB_INFO" in kind}
+    assert sum(asked.values()) == 1  # what scontrol told is remembered
 
 
 # --- requeue ---------------------------------------------------------------------------------------------------------

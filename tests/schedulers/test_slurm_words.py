@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.model import JobId, JobState
-from reconciler.schedulers.slurm_paths import PathFacts, expand
+from reconciler.schedulers.slurm_paths import PathFacts, expand, needs_node
 from reconciler.schedulers.slurm_states import job_state
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
 
@@ -95,7 +95,15 @@ def test_a_state_that_nobody_knows_ends_no_job(words: str | list[str]) -> None:
         ("%4a|%10j|%2A|%0j|%012j", "/w d/0001|0000000010|04|10|0000000010"),
         ("%t %n %s %J", "/w d/0 0 batch 10"),
         ("100%%j-%%-%", "/w d/100%j-%-%"),
-        ("%q %5q %b", "/w d/%q %5q %b"),
+        ("%q %5q %b", "/w d/%q 5q %b"),
+        # What SLURM 22.05 named the files of jobs with these patterns.
+        ("cc-%5%-y", "/w d/cc-5%-y"),
+        ("%5%%5%.o", "/w d/5%5%.o"),
+        ("%10%x-%10q-%100", "/w d/0n%j-0q-0"),
+        ("%123%j-%5%5j-%%5%j", "/w d/310-500010-%510"),
+        ("%05%x-%5N-%10%%5%10q%0x", "/w d/5n%j-vm-0%50qn%j"),
+        ("%12345678901234567890123j-%00000000003j", "/w d/0000000010-010"),
+        (f"%{'9' * 5000}j", "/w d/0000000010"),
         ("lit\\%j", "/w d/lit%j"),
         ("a\\\\%j", "/w d/a\\%j"),
         ("..//x%%", "/w d/..//x%"),
@@ -105,6 +113,14 @@ def test_a_state_that_nobody_knows_ends_no_job(words: str | list[str]) -> None:
 )
 def test_patterns_expand_as_slurm_expands_them(pattern: str, path: str) -> None:
     assert expand(pattern, PathFacts(JobId("4_1"), number="10", **PLACE)) == path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needs"),
+    [("%N", True), ("%5N", True), ("%5%N", True), ("%%%N", True), ("%%N", False), ("%5%%N", False), ("\\%N", False)],
+)
+def test_a_pattern_that_means_the_node_needs_one(pattern: str, needs: bool) -> None:
+    assert needs_node(pattern) is needs
 
 
 def test_outside_an_array_the_master_is_the_job_and_the_index_is_slurms_own_nothing() -> None:

@@ -152,6 +152,8 @@ ONE_FAULT = [
     ("jobs: {name: [a, 3]}", "wrong-type", 6, 18),
     ("jobs: {ids: 124_7}", "wrong-type", 6, 13),
     ("jobs: {ids: ['1', '2;rm']}", "bad-format", 6, 19),
+    ("jobs: {ids: '25+0'}", "bad-format", 6, 13),
+    ("jobs: {ids: ['25', '25+1']}", "bad-format", 6, 20),
     ("jobs: {hosts: ['-x']}", "bad-format", 6, 16),
     ("captures: a", "wrong-type", 6, 11),
     ("captures: [1a]", "bad-format", 6, 12),
@@ -183,6 +185,13 @@ def test_one_fault_is_one_problem_at_its_place_with_a_remedy(line: str, code: st
     assert problem.severity == "error"
     assert problem.message
     assert problem.remedy
+
+
+def test_who_names_a_part_of_a_heterogeneous_job_is_told_what_selects_it() -> None:
+    problem = only(GOOD + "jobs: {ids: ['25+1']}\n")
+    assert "part of a heterogeneous job" in problem.message
+    assert 'write "25"' in problem.remedy
+    assert "must fit" in only(GOOD + "jobs: {ids: ['25+x']}\n").remedy
 
 
 #: § stands before the place of the fault.

@@ -353,6 +353,16 @@ def test_a_running_job_whose_time_of_submission_moves_is_the_same_job(state: Sta
     assert state.jobs()[0].first == first
 
 
+def test_a_job_of_which_the_batch_says_so_is_another_one(state: StateWriter) -> None:
+    first, second = a_job(), a_job(submitted=NOW, name="other")
+    state.commit(Batch(jobs=(first, a_job("2"))))
+    state.commit(Batch(finished=(KEY,)))
+    state.commit(Batch(jobs=(second, a_job("2", submitted=NOW)), anew=frozenset({KEY})))
+    one, two = state.jobs()
+    assert (one.first, one.now, one.finished) == (second, second, False)
+    assert two.first == a_job("2")
+
+
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 
