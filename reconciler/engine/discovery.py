@@ -227,7 +227,8 @@ def _same(known: Job, job: Job) -> bool:
     """Tell a job that goes on (also requeued) from another one that was given its id again, its end seen or not.
 
     A requeued job gets a new time of submission, a moment after its restart was counted: so one that was ever restarted
-    may have moved. One that never was is submitted once, by one user.
+    may have moved. One that never was is submitted once, by one user; but of a job that has ended accounting tells no
+    restarts, so one of the same name goes on.
     """
     if None in (known.submitted, job.submitted) or known.submitted == job.submitted:
         return True
@@ -237,4 +238,6 @@ def _same(known: Job, job: Job) -> bool:
         return True
     if known.state.ended:
         return False
+    if job.state.ended and job.name == known.name:
+        return True
     return job.restarts == known.restarts > 0 or (job.submitted or 0.0) <= (known.submitted or 0.0) + ROUNDING
