@@ -93,14 +93,15 @@ class Gate:
             scope["caller"] = self._admitted(scope)
         except RequestRefusedError as error:
             headers = _headers(error)
-            await send_refusal(scope, receive, send, error.status, error.refusal, headers)
+            unread = _has_body(scope)
+            await send_refusal(scope, receive, send, error.status, error.refusal, headers, unread=unread)
             return
         except (
             ReconcilerError
         ) as error:  # the file of the keys: nobody comes in, and strangers are not told where it is
             log.error("nobody is let in: %s (%s)", error.message, error.remedy)
             refusal = Refusal(code="keys-unavailable", detail="the keys cannot be read; the server's log says why")
-            await send_refusal(scope, receive, send, 503, refusal)
+            await send_refusal(scope, receive, send, 503, refusal, unread=_has_body(scope))
             return
         await self._app(scope, receive, send)
 
@@ -155,6 +156,11 @@ class Gate:
 
     def _own_origin(self, headers: Headers) -> str:
         return f"{'https' if self._rules.secure else 'http'}://{headers['host'].lower()}"
+
+
+def _has_body(scope: Connection) -> bool:
+    headers = Headers(scope=scope)
+    return scope["type"] == "http" and (headers.get("content-length", "0") != "0" or "transfer-encoding" in headers)
 
 
 def _check_scope(caller: Caller, scope: Scope | None) -> None:

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.api.certificates import Identity
 from reconciler.api.feed import Feed
+from reconciler.api.refusals import LINGER
 from reconciler.engine.daemon import Daemon
 from reconciler.errors import ConfigurationError, RefusedError
 
@@ -36,9 +37,13 @@ MOST_CONNECTIONS = 1000
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that waits for headers only so long; uvicorn's own waits for ever."""
+    """HTTP/1.1 that waits only so long: for headers, and for the rest of a body whose request is answered already.
+
+    uvicorn's own waits for ever once a byte came. A body that is wanted has its time from `bounds.WholeBodies`.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _waiting: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -48,6 +53,11 @@ class PatientProtocol(H11Protocol):
     def handle_events(self) -> None:
         """Wait for the rest of the headers, or no more."""
         super().handle_events()
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or not long for what is left of this one."""
+        super().on_response_complete()
         self._watch()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
@@ -62,15 +72,22 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
-            self._relax()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEADER_TIME, self.transport.close)
+        seconds = None if self.transport.is_closing() else self._patience()
+        if seconds == self._waiting:
+            return  # what comes bit by bit gets no more time
+        self._relax()
+        if seconds is not None:
+            self._waiting, self._deadline = seconds, self.loop.call_later(seconds, self.transport.close)
+
+    def _patience(self) -> float | None:
+        if self.conn.their_state is h11.IDLE:
+            return HEADER_TIME
+        return LINGER if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete else None
 
     def _relax(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
+        self._deadline = self._waiting = None
 
 
 class Server(uvicorn.Server):

@@ -11,7 +11,7 @@ import pytest
 from parts.house import House, Jobs
 from parts.served import Served, serving
 
-from reconciler.api import listening
+from reconciler.api import listening, refusals
 from reconciler.api.gate import MOST_HEADERS
 
 
@@ -78,6 +78,54 @@ async def test_headers_that_do_not_come_end_the_connection(tight: Served, monkey
     assert await raw(tight) == b""
     assert time.monotonic() - began < 5
     assert (await raw(tight, whole)).startswith(b"HTTP/1.1 200")
+
+
+def stranger(method: str, path: str, *lines: str) -> bytes:
+    return "\r\n".join((f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (stranger("POST", "/api/watchers", "Content-Length: 100000"), b"401"),
+        (stranger("POST", "/api/watchers", "Transfer-Encoding: chunked"), b"401"),
+        (stranger("GET", "/api/watchers", "Content-Length: 100000"), b"401"),
+        (stranger("HEAD", "/api/watchers", "Content-Length: 9"), b"401"),
+        (stranger("POST", "/healthz", "Content-Length: 100000", "Origin: http://evil.example"), b"403"),
+        (b"POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 100000\r\n\r\n", b"421"),
+    ],
+    ids=repr,
+)
+async def test_a_refused_request_whose_body_does_not_come_is_over_soon_whatever_else_does(
+    tight: Served, sent: bytes, status: bytes
+) -> None:
+    began = time.monotonic()
+    said = await raw(tight, sent, *[b"x"] * 5, pause=0.05)
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert b"connection: close" in said.lower()
+    assert time.monotonic() - began < refusals.LINGER + 2
+
+
+async def test_a_refused_body_that_is_on_its_way_does_not_take_the_answer_from_its_sender(tight: Served) -> None:
+    async with tight.client() as client:
+        for _ in range(5):
+            answer = await client.post("/api/watchers", content=b"x" * 3_000_000)
+            assert (answer.status_code, answer.json()["code"]) == (401, "no-key")
+
+
+async def test_an_answer_that_needs_no_body_waits_for_none(tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "index.html").write_text("hello")
+    house = House(tmp_path)
+    house.scheduler = Jobs(house.outputs)
+    async with serving(house, pages=tmp_path / "pages") as served:
+        began = time.monotonic()
+        said = await raw(served, stranger("GET", "/", "Content-Length: 9"), *[b"x"] * 3, pause=0.05)
+        assert said.endswith(b"hello")
+        assert time.monotonic() - began < refusals.LINGER + 2
+        whole = stranger("GET", "/", "Content-Length: 2") + b"xx"
+        said = await raw(served, whole, stranger("GET", "/", "Connection: close"), pause=0.1)
+        assert said.count(b"HTTP/1.1 200") == 2
 
 
 async def test_headers_that_are_too_large_are_refused(tight: Served) -> None:
