@@ -10,8 +10,10 @@ import logging
 import os
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.api.bounds import SECURITY_HEADERS
+from reconciler.api.callers import Caller
 from reconciler.api.certificates import Identity
 from reconciler.api.feed import Feed
-from reconciler.api.refusals import LINGER
+from reconciler.api.limits import address_name
+from reconciler.api.refusals import LINGER, Refusal
 from reconciler.engine.daemon import Daemon
 from reconciler.errors import ConfigurationError, RefusedError
 
@@ -34,6 +39,16 @@ HEADER_TIME = 10.0
 GRACE = 3
 #: Connections beside WebSockets.
 MOST_CONNECTIONS = 1000
+#: Those of one address that showed no valid key; the oldest makes room for the next.
+MOST_OF_STRANGERS = 200
+
+
+_LARGE = Refusal(
+    code="large-headers",
+    detail=f"the headers have more than {MOST_PENDING} bytes",
+    remedy="send fewer, or shorter ones",
+)
+_UNREADABLE = Refusal(code="bad-request", detail="this is no valid HTTP/1.1", remedy="ask with an ordinary HTTP client")
 
 
 class PatientProtocol(H11Protocol):
@@ -44,11 +59,41 @@ class PatientProtocol(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _waiting: float | None = None
+    _unreadable = False
+    _began = 0.0
+    _address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._began = self.loop.time()
+        if self.client is not None:  # on a Unix socket there is its owner alone
+            self._address = address_name(self.client[0])
+            self._make_room()
         self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless what came before made no sense."""
+        if not self._unreadable:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the shape of all refusals; called while the error is handled."""
+        large = getattr(sys.exception(), "error_status_hint", 400) == 431
+        self._unreadable = True
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is on its way already
+            self.transport.close()
+            return
+        status, refusal = (431, _LARGE) if large else (400, _UNREADABLE)
+        body = refusal.model_dump_json(exclude_defaults=True).encode()
+        head = {**SECURITY_HEADERS, "Cache-Control": "no-store", "Content-Type": "application/json"}
+        head |= {"Content-Length": str(len(body)), "Connection": "close"}
+        answer = h11.Response(status_code=status, headers=list(head.items()), reason=HTTPStatus(status).phrase)
+        for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        if self.cycle is not None:  # who waits for the rest of a body waits in vain
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def handle_events(self) -> None:
         """Wait for the rest of the headers, or no more."""
@@ -71,6 +116,17 @@ class PatientProtocol(H11Protocol):
         self._relax()
         super().connection_lost(exc)
 
+    def _make_room(self) -> None:
+        """End the oldest of too many connections of strangers from here, so that a new one is heard at least."""
+        alike = [each for each in self.connections if isinstance(each, PatientProtocol) and each.strange(self._address)]
+        if len(alike) > MOST_OF_STRANGERS:
+            min(alike, key=lambda each: each._began).transport.abort()
+
+    def strange(self, address: str) -> bool:
+        """Tell whether it comes from `address`, and the last request on it, if any, had no valid key."""
+        caller: Caller | None = dict(self.scope or {}).get("caller")  # type: ignore[assignment]  # the gate puts it there
+        return self._address == address and (caller is None or caller.key is None)
+
     def _watch(self) -> None:
         seconds = None if self.transport.is_closing() else self._patience()
         if seconds == self._waiting:
@@ -80,6 +136,8 @@ class PatientProtocol(H11Protocol):
             self._waiting, self._deadline = seconds, self.loop.call_later(seconds, self.transport.close)
 
     def _patience(self) -> float | None:
+        if self._unreadable:
+            return LINGER
         if self.conn.their_state is h11.IDLE:
             return HEADER_TIME
         return LINGER if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete else None
