@@ -37,6 +37,8 @@ MOST_PENDING = 32 * 1024
 HEADER_TIME = 10.0
 #: Seconds that running requests have when the server ends.
 GRACE = 3
+#: Seconds that a client may take nothing of what is sent to it.
+TAKE_TIME = 60.0
 #: Connections beside WebSockets.
 MOST_CONNECTIONS = 1000
 #: Those of one address that showed no valid key; the oldest makes room for the next.
@@ -59,7 +61,7 @@ class PatientProtocol(H11Protocol):
 
     _deadline: asyncio.TimerHandle | None = None
     _waiting: float | None = None
-    _unreadable = False
+    _unreadable = _handed_over = False
     _began = 0.0
     _address = ""
 
@@ -107,7 +109,7 @@ class PatientProtocol(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand over; from here on pings tell whether anybody is there."""
-        self._relax()
+        self._handed_over = True
         super().handle_websocket_upgrade(event)
         self._relax()
 
@@ -136,6 +138,8 @@ class PatientProtocol(H11Protocol):
             self._waiting, self._deadline = seconds, self.loop.call_later(seconds, self.transport.close)
 
     def _patience(self) -> float | None:
+        if self._handed_over:
+            return None
         if self._unreadable:
             return LINGER
         if self.conn.their_state is h11.IDLE:
@@ -198,6 +202,8 @@ def bind_port(address: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # connections inherit it; they would stay for ever where their client reads no answer
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(TAKE_TIME * 1000))
             bound.bind(place)
             bound.listen(128)
         except OSError:
