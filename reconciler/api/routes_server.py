@@ -43,7 +43,7 @@ _DOCS = """\
 
 def routes(desk: Desk, registry: CollectorRegistry, home: str) -> APIRouter:
     """Return the routes. `home`: where a browser that was signed in is led."""
-    router = APIRouter(responses=documented(401, 403, 413, 421, 422, 429, 431, 503))
+    router = APIRouter(responses=documented(400, 401, 403, 405, 408, 413, 421, 422, 429, 431, 503))
     _add_health(router, desk, registry)
     _add_sessions(router, desk, home)
     return router
