@@ -126,8 +126,10 @@ class PatientProtocol(H11Protocol):
 
     def strange(self, address: str) -> bool:
         """Tell whether it comes from `address`, and the last request on it, if any, had no valid key."""
-        caller: Caller | None = dict(self.scope or {}).get("caller")  # type: ignore[assignment]  # the gate puts it there
-        return self._address == address and (caller is None or caller.key is None)
+        if self._address != address:
+            return False
+        caller = self.scope.get("caller") if self.scope else None  # the gate puts it there
+        return not (isinstance(caller, Caller) and caller.key)
 
     def _watch(self) -> None:
         seconds = None if self.transport.is_closing() else self._patience()
