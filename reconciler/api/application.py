@@ -77,7 +77,7 @@ def _routed(desk: Desk, registry: Any, home: str) -> FastAPI:
 
     api = FastAPI(
         title="reconcile", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
+        swagger_ui_oauth2_redirect_url=None, redirect_slashes=False,
     )  # fmt: skip
     api.include_router(routes_events.routes(desk))  # before those of watchers, whose numbers stand where `events` does
     api.include_router(routes_authoring.routes(desk))

@@ -88,11 +88,11 @@ class WholeBodies:
             first: Message | None = await asyncio.wait_for(self._whole(scope, receive), self._timeout)
         except _TooLargeError as error:
             refusal = Refusal(code="too-large", detail=f"the body has more than {self._most} bytes")
-            await send_refusal(scope, receive, send, 413, refusal, {} if error.swallowed else {"Connection": "close"})
+            await send_refusal(scope, receive, send, 413, refusal, unread=not error.swallowed)
             return
         except TimeoutError:
             refusal = Refusal(code="too-slow", detail=f"the body did not come within {self._timeout:g} s")
-            await send_refusal(scope, receive, send, 408, refusal, {"Connection": "close"})
+            await send_refusal(scope, receive, send, 408, refusal, unread=True)
             return
 
         async def replay() -> Message:

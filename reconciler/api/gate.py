@@ -7,6 +7,7 @@ who is it, has it asked too often, may it do that. It never reads a body and kno
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,6 +34,9 @@ ASKING = frozenset(
 )
 #: Requests that make keys.
 RULING = frozenset({"/api/session/links"})
+_HOST = re.compile(
+    r"(?P<name>[^:\[\]]+)(:[0-9]{1,5})?|\[(?P<six>[^\[\]]+)\](:[0-9]{1,5})?|(?P<bare>[0-9a-f.]*:[0-9a-f.]*:[0-9a-f.:]*)"
+)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -59,11 +63,9 @@ class Rules:
 
 
 def host_name(header: str) -> str:
-    """Return the name in a Host header: without port, lower case, IPv6 without brackets."""
-    name = header.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.rpartition(":")[0] if name.count(":") == 1 else name
+    """Return the name in a Host header: without port, lower case, IPv6 without brackets; "" where it is none."""
+    parts = _HOST.fullmatch(header.strip().lower())
+    return (parts["name"] or parts["six"] or parts["bare"]) if parts else ""
 
 
 def needed(method: str, path: str, pages: Iterable[str]) -> Scope | None:
@@ -93,14 +95,15 @@ class Gate:
             scope["caller"] = self._admitted(scope)
         except RequestRefusedError as error:
             headers = _headers(error)
-            await send_refusal(scope, receive, send, error.status, error.refusal, headers)
+            unread = _has_body(scope)
+            await send_refusal(scope, receive, send, error.status, error.refusal, headers, unread=unread)
             return
         except (
             ReconcilerError
         ) as error:  # the file of the keys: nobody comes in, and strangers are not told where it is
             log.error("nobody is let in: %s (%s)", error.message, error.remedy)
             refusal = Refusal(code="keys-unavailable", detail="the keys cannot be read; the server's log says why")
-            await send_refusal(scope, receive, send, 503, refusal)
+            await send_refusal(scope, receive, send, 503, refusal, unread=_has_body(scope))
             return
         await self._app(scope, receive, send)
 
@@ -127,7 +130,8 @@ class Gate:
     def _check_host(self, scope: Connection, headers: Headers) -> None:
         """A name that is none of ours was made to point here by somebody else; an address cannot be made to."""
         reached = str((scope.get("server") or ("",))[0]).lower()
-        if len(headers.getlist("host")) != 1 or host_name(headers["host"]) not in (*self._rules.hosts, reached):
+        name = host_name(headers["host"]) if len(headers.getlist("host")) == 1 else ""
+        if not name or name not in (*self._rules.hosts, reached):
             raise RequestRefusedError(
                 421, "wrong-host", "the Host header names somebody else",
                 remedy="call it by a name it knows, or add this one to `api.hosts`",
@@ -145,6 +149,8 @@ class Gate:
     def _check_site(self, scope: Connection, headers: Headers, caller: Caller, method: str, *, open_: bool) -> None:
         """Refuse what a page of another site makes a browser send; programs send no Origin, and hold a key."""
         origin = headers.get("origin")
+        if len(headers.getlist("origin")) > 1:
+            raise _foreign("the request says more than once which page it comes from (Origin)")
         if origin is not None and origin != self._own_origin(headers):
             raise _foreign(f"the request comes from {origin[:100]}")
         if not open_ and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
@@ -155,6 +161,11 @@ class Gate:
 
     def _own_origin(self, headers: Headers) -> str:
         return f"{'https' if self._rules.secure else 'http'}://{headers['host'].lower()}"
+
+
+def _has_body(scope: Connection) -> bool:
+    headers = Headers(scope=scope)
+    return scope["type"] == "http" and (headers.get("content-length", "0") != "0" or "transfer-encoding" in headers)
 
 
 def _check_scope(caller: Caller, scope: Scope | None) -> None:

@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"^rk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})$")
 LINK_LIFE = 3600.0
 #: Most sessions kept; the oldest go first.
 MOST_SESSIONS = 200
-#: Most of them that were signed in with one key, so that no key ends the sessions of others.
+#: Most of them, and of links, that come of one key, so that no key ends the sessions of others.
 MOST_OF_A_KEY = 10
 
 
@@ -57,7 +57,8 @@ class Key(BaseModel):
     """One entry. `hash` is hex SHA-256 of the secret; times are seconds since the epoch.
 
     `actions`: the action types that watchers written with it may have; None: those the settings allow. `parent`: id of
-    the key that a session was signed in with; it ends with it.
+    the entry that this one ends with: of a session the key that it was signed in with, or the session that made its
+    link where no key stands behind that; of a link who made it. Links made on the machine itself have none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -113,6 +114,8 @@ class Keyring:
         key = self._keys.get(parts[1])
         if key is None or key.kind not in kinds or not key.alive(now):
             return None
+        if key.parent and (key.parent not in self._keys or not self._keys[key.parent].alive(now)):
+            return None
         return key if hmac.compare_digest(key.hash, _hash(token)) else None
 
     def create(
@@ -131,40 +134,45 @@ class Keyring:
         return key, token
 
     def redeem(self, token: str, now: float, life: float) -> tuple[Key, str] | None:
-        """Use a one-time link up: return the session that takes its place, None where it is no living link."""
+        """Use a one-time link up: return the session that takes its place, None where it is no living link.
+
+        It may do what who made the link may, and ends with them.
+        """
         made: list[tuple[Key, str]] = []
 
         def use(keys: list[Key]) -> list[Key]:
             link = self.find(token, now, KeyKind.LINK)
             if link is None or link not in keys:
                 return keys
-            made.append(_fresh(link.name, link.scope, now, KeyKind.SESSION, now + life, link.actions))
-            return [*(key for key in _pruned(keys, now) if key != link), made[0][0]]
+            maker = next((key for key in keys if key.id == link.parent), None)
+            session = _fresh(link.name, link.scope, now, KeyKind.SESSION, now + life, link.actions)
+            made.append(_lent(maker, KeyKind.SESSION, now, life) if maker else session)
+            return _joined([key for key in keys if key != link], made[0][0], now)
 
         self._change(use)
         return made[0] if made else None
 
     def sign_in(self, key: Key, now: float, life: float) -> tuple[Key, str]:
         """Return a session that may do what `key` may, and lasts no longer than it."""
-        end = min(now + life, key.expires if key.expires is not None else now + life)
-        made, token = _fresh(key.name, key.scope, now, KeyKind.SESSION, end, key.actions)
-        made = made.model_copy(update={"parent": key.id})
+        return self._lend(key, KeyKind.SESSION, now, life)
 
-        def add(keys: list[Key]) -> list[Key]:
-            older = [each for each in keys if each.parent == key.id][: 1 - MOST_OF_A_KEY]
-            return [*_pruned([each for each in keys if each not in older], now), made]
+    def link(self, maker: Key, now: float) -> tuple[Key, str]:
+        """Return a one-time link that signs a browser in to what `maker` may do, and lasts no longer than it."""
+        return self._lend(maker, KeyKind.LINK, now, LINK_LIFE)
 
-        self._change(add)
+    def _lend(self, key: Key, kind: KeyKind, now: float, life: float) -> tuple[Key, str]:
+        made, token = _lent(key, kind, now, life)
+        self._change(lambda keys: _joined(keys, made, now))
         return made, token
 
     def revoke(self, word: str) -> tuple[Key, ...]:
-        """Remove the entries of this id or name, and sessions of those; return them. UsageError where there is none."""
+        """Remove the entries of this id or name, and what ends with them; return them. UsageError: there is none."""
         gone: list[Key] = []
 
         def drop(keys: list[Key]) -> list[Key]:
-            ids = {key.id for key in keys if word in (key.id, key.name)}
-            gone.extend(key for key in keys if key.id in ids or key.parent in ids)
-            return [key for key in keys if key not in gone]
+            kept = _unorphaned([key for key in keys if word not in (key.id, key.name)])
+            gone.extend(key for key in keys if key not in kept)
+            return kept
 
         self._change(drop)
         if not gone:
@@ -247,13 +255,40 @@ def _fresh(
     return key, token
 
 
+def _lent(key: Key, kind: KeyKind, now: float, life: float) -> tuple[Key, str]:
+    """Return an entry that may do what `key` may. Sessions of one key all end with it, however they were made."""
+    end = now + life if key.expires is None else min(now + life, key.expires)
+    made, token = _fresh(key.name, key.scope, now, kind, end, key.actions)
+    parent = key.id if kind is KeyKind.LINK else key.parent or key.id
+    return made.model_copy(update={"parent": parent}), token
+
+
+def _joined(keys: list[Key], made: Key, now: float) -> list[Key]:
+    """Return the entries with `made`; the oldest of too many of its kind with its parent make room."""
+    alike = [key for key in keys if made.parent and (key.parent, key.kind) == (made.parent, made.kind)]
+    older = alike[: 1 - MOST_OF_A_KEY]
+    return [*_pruned([key for key in keys if key not in older], now), made]
+
+
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _pruned(keys: list[Key], now: float) -> list[Key]:
-    """Return the entries that still serve: expired links and sessions go, and the oldest of too many sessions."""
+    """Return the entries that still serve: expired links and sessions go, and the oldest of too many sessions.
+
+    What ends with one that goes does so too.
+    """
     kept = [key for key in keys if key.kind is KeyKind.KEY or key.alive(now)]
     sessions = [key for key in kept if key.kind is KeyKind.SESSION]
     surplus = sessions[: max(0, len(sessions) - MOST_SESSIONS + 1)]
-    return [key for key in kept if key not in surplus]
+    return _unorphaned([key for key in kept if key not in surplus])
+
+
+def _unorphaned(keys: list[Key]) -> list[Key]:
+    """Return the entries whose parents are there too; these stand before them."""
+    kept: dict[str, Key] = {}
+    for key in keys:
+        if not key.parent or key.parent in kept:
+            kept[key.id] = key
+    return list(kept.values())

@@ -10,8 +10,10 @@ import logging
 import os
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,12 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.api.bounds import SECURITY_HEADERS
+from reconciler.api.callers import Caller
 from reconciler.api.certificates import Identity
 from reconciler.api.feed import Feed
+from reconciler.api.limits import address_name
+from reconciler.api.refusals import LINGER, Refusal
 from reconciler.engine.daemon import Daemon
 from reconciler.errors import ConfigurationError, RefusedError
 
@@ -31,28 +37,79 @@ MOST_PENDING = 32 * 1024
 HEADER_TIME = 10.0
 #: Seconds that running requests have when the server ends.
 GRACE = 3
+#: Seconds that a client may take nothing of what is sent to it.
+TAKE_TIME = 60.0
 #: Connections beside WebSockets.
 MOST_CONNECTIONS = 1000
+#: Those of one address that showed no valid key; the oldest makes room for the next.
+MOST_OF_STRANGERS = 200
+
+
+_LARGE = Refusal(
+    code="large-headers",
+    detail=f"the headers have more than {MOST_PENDING} bytes",
+    remedy="send fewer, or shorter ones",
+)
+_UNREADABLE = Refusal(code="bad-request", detail="this is no valid HTTP/1.1", remedy="ask with an ordinary HTTP client")
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that waits for headers only so long; uvicorn's own waits for ever."""
+    """HTTP/1.1 that waits only so long: for headers, and for the rest of a body whose request is answered already.
+
+    uvicorn's own waits for ever once a byte came. A body that is wanted has its time from `bounds.WholeBodies`.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _waiting: float | None = None
+    _unreadable = _handed_over = False
+    _began = 0.0
+    _address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._began = self.loop.time()
+        if self.client is not None:  # on a Unix socket there is its owner alone
+            self._address = address_name(self.client[0])
+            self._make_room()
         self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless what came before made no sense."""
+        if not self._unreadable:
+            super().data_received(data)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the shape of all refusals; called while the error is handled."""
+        large = getattr(sys.exception(), "error_status_hint", 400) == 431
+        self._unreadable = True
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # an answer is on its way already
+            self.transport.close()
+            return
+        status, refusal = (431, _LARGE) if large else (400, _UNREADABLE)
+        body = refusal.model_dump_json(exclude_defaults=True).encode()
+        head = {**SECURITY_HEADERS, "Cache-Control": "no-store", "Content-Type": "application/json"}
+        head |= {"Content-Length": str(len(body)), "Connection": "close"}
+        answer = h11.Response(status_code=status, headers=list(head.items()), reason=HTTPStatus(status).phrase)
+        for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event))
+        if self.cycle is not None:  # who waits for the rest of a body waits in vain
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def handle_events(self) -> None:
         """Wait for the rest of the headers, or no more."""
         super().handle_events()
         self._watch()
 
+    def on_response_complete(self) -> None:
+        """Wait for the next request, or not long for what is left of this one."""
+        super().on_response_complete()
+        self._watch()
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Hand over; from here on pings tell whether anybody is there."""
-        self._relax()
+        self._handed_over = True
         super().handle_websocket_upgrade(event)
         self._relax()
 
@@ -61,16 +118,40 @@ class PatientProtocol(H11Protocol):
         self._relax()
         super().connection_lost(exc)
 
+    def _make_room(self) -> None:
+        """End the oldest of too many connections of strangers from here, so that a new one is heard at least."""
+        alike = [each for each in self.connections if isinstance(each, PatientProtocol) and each.strange(self._address)]
+        if len(alike) > MOST_OF_STRANGERS:
+            min(alike, key=lambda each: each._began).transport.abort()
+
+    def strange(self, address: str) -> bool:
+        """Tell whether it comes from `address`, and the last request on it, if any, had no valid key."""
+        if self._address != address:
+            return False
+        caller = self.scope.get("caller") if self.scope else None  # the gate puts it there
+        return not (isinstance(caller, Caller) and caller.key)
+
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
-            self._relax()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEADER_TIME, self.transport.close)
+        seconds = None if self.transport.is_closing() else self._patience()
+        if seconds == self._waiting:
+            return  # what comes bit by bit gets no more time
+        self._relax()
+        if seconds is not None:
+            self._waiting, self._deadline = seconds, self.loop.call_later(seconds, self.transport.close)
+
+    def _patience(self) -> float | None:
+        if self._handed_over:
+            return None
+        if self._unreadable:
+            return LINGER
+        if self.conn.their_state is h11.IDLE:
+            return HEADER_TIME
+        return LINGER if self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete else None
 
     def _relax(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
+        self._deadline = self._waiting = None
 
 
 class Server(uvicorn.Server):
@@ -123,6 +204,8 @@ def bind_port(address: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # connections inherit it; they would stay for ever where their client reads no answer
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(TAKE_TIME * 1000))
             bound.bind(place)
             bound.listen(128)
         except OSError:

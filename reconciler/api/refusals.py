@@ -5,7 +5,9 @@ Used by the gate before anything is done, and by routes through exception handle
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -141,13 +143,29 @@ def refusal_of(error: ReconcilerError) -> tuple[int, Refusal]:
     return status, Refusal(code=code, detail=error.message, remedy=error.remedy)
 
 
+#: Seconds and bytes that what is left of a refused body is read for, so that its sender reads the answer and no reset.
+LINGER = 2.0
+_MOST_UNREAD = 8 * 1024 * 1024
+
+
 async def send_refusal(
-    scope: Scope, receive: Receive, send: Send, status: int, refusal: Refusal, headers: Mapping[str, str] | None = None
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    status: int,
+    refusal: Refusal,
+    headers: Mapping[str, str] | None = None,
+    *,
+    unread: bool = False,
 ) -> None:
-    """Answer outside of any route; a WebSocket is refused before it is opened."""
+    """Answer outside of any route; a WebSocket is refused before it is opened.
+
+    `unread`: the request's body is still on its way. The connection then ends soon, whatever comes of it.
+    """
     body = refusal.model_dump_json(exclude_defaults=True).encode()
     sent = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     sent += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    sent += [(b"connection", b"close")] if unread else []
     kind = "http"
     if scope["type"] == "websocket":
         await receive()  # the opening, which is now answered
@@ -156,4 +174,20 @@ async def send_refusal(
             return
         kind = "websocket.http"
     await send({"type": f"{kind}.response.start", "status": status, "headers": sent})
-    await send({"type": f"{kind}.response.body", "body": body if scope.get("method") != "HEAD" else b""})
+    content = body if scope.get("method") != "HEAD" else b""
+    if unread:
+        await send({"type": f"{kind}.response.body", "body": content, "more_body": True})
+        await _pour_away(receive)
+        content = b""
+    await send({"type": f"{kind}.response.body", "body": content})
+
+
+async def _pour_away(receive: Receive) -> None:
+    left = _MOST_UNREAD
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
+from pydantic import BeforeValidator
 
 from reconciler.api import asking, writing
 from reconciler.api.callers import Caller
@@ -41,7 +43,17 @@ from reconciler.spec.moments import epoch
 
 #: Watchers in one outline.
 MOST_OUTLINED = 50_000
-Id = Annotated[IdNumber, Path(description="the watcher's number")]
+
+
+def _in_digits(value: object) -> object:
+    """Let no other way to write a number through than the one we write: `+1`, `1.0`, `1_0` are none of ours."""
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,19}", value):
+        raise ValueError("write the number in digits alone")
+    return value
+
+
+IN_DIGITS = BeforeValidator(_in_digits)
+Id = Annotated[IdNumber, IN_DIGITS, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
 ]

@@ -7,6 +7,8 @@ looked at Host, Origin and key before any of this runs; the key is looked at aga
 from __future__ import annotations
 
 import asyncio
+import logging
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, WebSocket, WebSocketDisconnect
@@ -16,7 +18,10 @@ from reconciler.api.desk import Desk
 from reconciler.api.feed import Subscriber, event_note, to_text
 from reconciler.api.shapes import JobIdText
 from reconciler.api.shaping import page_shapes
+from reconciler.errors import ReconcilerError
 from reconciler.protocols import EventFilter, StateReading, WatcherFilter, WatcherPage
+
+log = logging.getLogger(__name__)
 
 #: Seconds between two heartbeats.
 HEARTBEAT = 15.0
@@ -64,6 +69,10 @@ class _Session:
             await self._forward(subscriber)
         except (WebSocketDisconnect, RuntimeError):
             pass  # the client left: starlette says so by either of the two
+        except ReconcilerError as error:  # of the keys or the state; where these are is for the log alone
+            log.error("a WebSocket is closed: %s (%s)", error.message, error.remedy)
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._socket.close(TRY_LATER, "the keys or the state cannot be read; the server's log says why")
         finally:
             self._desk.feed.leave(subscriber)
             listening.cancel()

@@ -270,6 +270,14 @@ def test_host_names_are_read_without_port_and_brackets() -> None:
     assert found == ["localhost", "::1", "::1", "a.b", "1.2.3.4", "x"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", ":1", "localhost:", "localhost:evil", "localhost:1/x?", "localhost:80@evil", "[::1]x", "[::1]:x", "[]:1", "["],
+)
+def test_what_is_no_name_with_a_port_names_nobody(text: str) -> None:
+    assert host_name(text) == ""
+
+
 def paths() -> Iterator[tuple[str, str, Any]]:
     yield "GET", "/healthz", None
     yield "GET", "/index.html", None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,12 +63,13 @@ class Door:
 
     async def ask(
         self, path: str = "/api/watchers", method: str = "GET", kind: str = "http", host: str | None = "localhost",
-        address: str = "10.0.0.1", extensions: dict[str, Any] | None = None, **headers: str,
+        address: str = "10.0.0.1", extensions: dict[str, Any] | None = None,
+        more: Iterable[tuple[bytes, bytes]] = (), **headers: str,
     ) -> tuple[int, dict[str, Any], dict[str, str]]:  # fmt: skip
         """Return status, body and headers of the answer."""
         lines = {**({"host": host} if host is not None else {}), **{k.replace("_", "-"): v for k, v in headers.items()}}
         scope: MutableMapping[str, Any] = {
-            "type": kind, "path": path, "headers": [(k.encode(), v.encode()) for k, v in lines.items()],
+            "type": kind, "path": path, "headers": [*((k.encode(), v.encode()) for k, v in lines.items()), *more],
             "client": (address, 1), "server": ("10.9.9.9", 8443), "extensions": extensions or {},
         }  # fmt: skip
         if kind == "http":
@@ -105,6 +106,8 @@ async def test_the_host_is_asked_first(door: Door) -> None:
         status, body, _ = await door.ask(host=host, x_api_key=door.key())
         assert (status, body["code"]) == (421, "wrong-host")
     assert door.through == []
+    for host in ("localhost:evil/x?", "localhost:8443@evil", "[localhost]x", "localhost:1:2"):
+        assert (await door.ask(host=host, x_api_key=door.key()))[0] == 421, host
     for host in ("login1:8443", "10.9.9.9", "10.9.9.9:8443", "LOCALHOST"):
         assert (await door.ask(host=host, x_api_key=door.key()))[0] == 200
 
@@ -174,6 +177,14 @@ async def test_the_origin_must_be_the_very_one_that_is_asked(tmp_path: Path) -> 
     ):
         assert (await door.ask(x_api_key=key, origin=origin))[0] == status, origin
     assert (await door.ask(x_api_key=key, host="localhost:8443", origin="https://localhost:8443"))[0] == 200
+
+
+async def test_who_says_two_origins_is_refused(door: Door) -> None:
+    cookie = f"reconciler={door.key(Rights.ADMIN, KeyKind.SESSION)}"
+    for other in ("http://evil.example", "http://localhost"):
+        twice = [(b"origin", b"http://localhost"), (b"origin", other.encode())]
+        status, body, _ = await door.ask(method="POST", more=twice, cookie=cookie)
+        assert (status, body["code"]) == (403, "foreign-origin")
 
 
 async def test_pages_and_probes_are_for_everybody_but_not_for_other_sites(door: Door) -> None:

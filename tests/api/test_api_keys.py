@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from reconciler.api.keys import MOST_SESSIONS, Key, KeyKind, Keyring, Scope
+from reconciler.api.keys import MOST_OF_A_KEY, MOST_SESSIONS, Key, KeyKind, Keyring, Scope
 from reconciler.errors import ConfigurationError, UsageError
 
 NOW = 1_800_000_000.0
@@ -75,6 +76,50 @@ def test_a_link_becomes_one_session_however_many_use_it_at_once(ring: Keyring) -
 def test_an_old_link_signs_nobody_in(ring: Keyring) -> None:
     _, link = ring.create("browser", Scope.ADMIN, NOW, kind=KeyKind.LINK, expires=NOW + 60)
     assert ring.redeem(link, NOW + 61, 100) is None
+
+
+def signed(made: tuple[Key, str] | None) -> Key:
+    assert made is not None
+    return made[0]
+
+
+def test_what_comes_of_a_link_of_a_session_lasts_no_longer_than_the_session(ring: Keyring) -> None:
+    _, printed = ring.create("browser", Scope.ADMIN, NOW, kind=KeyKind.LINK, expires=NOW + 60)
+    maker = signed(ring.redeem(printed, NOW, 100))
+    _, link = ring.link(maker, NOW + 90)
+    other = signed(ring.redeem(link, NOW + 95, 100))
+    assert (other.expires, other.parent) == (NOW + 100, maker.id)
+    _, late = ring.link(other, NOW + 96)
+    assert ring.redeem(late, NOW + 100, 100) is None
+    assert other in ring.revoke(maker.id)
+    assert ring.entries() == ()
+
+
+def test_a_key_has_so_many_sessions_and_links_however_they_are_made(ring: Keyring) -> None:
+    key, _ = ring.create("ci", Scope.ADMIN, NOW)
+    ring.create("other", Scope.READ, NOW, kind=KeyKind.SESSION, expires=NOW + 60)
+    maker, _ = ring.sign_in(key, NOW, 100)
+    for _ in range(MOST_OF_A_KEY + 5):
+        ring.link(key, NOW)
+        assert ring.redeem(ring.link(maker, NOW)[1], NOW, 100) is not None or maker not in ring.entries()
+    kinds = [entry.kind for entry in ring.entries() if entry.parent == key.id]
+    assert (kinds.count(KeyKind.SESSION), kinds.count(KeyKind.LINK)) == (MOST_OF_A_KEY, MOST_OF_A_KEY)
+    assert "other" in {entry.name for entry in ring.entries()}
+
+
+def test_nothing_is_found_whose_key_is_gone_or_over(ring: Keyring) -> None:
+    key, _ = ring.create("ci", Scope.ADMIN, NOW, expires=NOW + 10)
+    ring.revoke("ci")
+    _, link = ring.link(key, NOW)  # by a request that came in before
+    _, session = ring.sign_in(key, NOW, 100)
+    assert ring.redeem(link, NOW, 100) is None
+    assert ring.find(session, NOW, KeyKind.SESSION) is None
+
+
+def test_a_file_of_keys_that_an_older_version_wrote_is_read(ring: Keyring) -> None:
+    key, token = ring.create("ci", Scope.READ, NOW)
+    ring.path.write_text(json.dumps({"keys": [key.model_dump(mode="json", exclude={"actions", "parent"})]}))
+    assert Keyring(ring.path).find(token, NOW, KeyKind.KEY) == key
 
 
 def test_sessions_do_not_pile_up(ring: Keyring) -> None:

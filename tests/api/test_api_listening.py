@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -95,6 +96,17 @@ def test_ports_are_bound_by_either_family(address: str) -> None:
         assert port > 0
         with socket.create_connection((name, port), 5):
             pass
+
+
+def test_who_reads_nothing_of_an_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "TAKE_TIME", 1.0)
+    with listening.bind_port("127.0.0.1", 0) as bound, socket.create_connection(listening.address_of(bound), 5):
+        bound.setblocking(True)
+        served, _ = bound.accept()
+        served.settimeout(20)
+        with served, pytest.raises(OSError, match="timed out") as caught:
+            served.sendall(b"x" * 50_000_000)
+        assert caught.value.errno == errno.ETIMEDOUT
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "no.such.host.invalid", "999.1.1.1"])

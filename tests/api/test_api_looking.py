@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from parts.house import House, Jobs
@@ -317,3 +318,16 @@ async def test_counts_stay_true_while_things_happen(busy: Served) -> None:
     assert after["total_events"] == before["total_events"] + 2
     assert {top["event_count"] for top in after["top_watchers"]} == {4}
     assert after == await busy.get("/api/watchers/stats")
+
+
+@pytest.mark.parametrize("number", ["+1", "1.0", " 1", "1_0", "-1", "\u0661", "1e0", "0x1", "1" * 20, "1\n"])
+async def test_a_watcher_has_one_number_written_in_digits(served: Served, number: str) -> None:
+    served.jobs.add("1")
+    await served.create()
+    path = f"/api/watchers/{quote(number)}"
+    for method, where in (("GET", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/trigger")):
+        answer = await served.http.request(method, path + where)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request"), (method, answer.text)
+    drafted = await served.http.post("/api/watchers/preview", params={"watcher_id": number}, json={"name": "x"})
+    assert drafted.status_code == 422
+    assert (await served.get("/api/watchers/1"))["name"] == "w"

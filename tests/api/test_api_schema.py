@@ -57,6 +57,23 @@ async def test_a_campaign_finds_what_is_not_documented(open_house: Served) -> No
         await asyncio.to_thread(_campaign, {**schema, "paths": paths}, open_house.url, {})
 
 
+async def test_every_operation_says_what_any_request_can_be_answered(open_house: Served) -> None:
+    schema = await open_house.get("/openapi.json")
+    anywhere = {"400", "401", "403", "405", "408", "413", "421", "422", "429", "431", "503"}
+    async with open_house.client(open_house.keys["admin"]) as admin:
+        for path, item in schema["paths"].items():
+            for method, operation in item.items():
+                assert anywhere <= set(operation["responses"]), (method, path)
+            assert (await admin.patch(path.replace("{watcher_id}", "1"))).status_code == 405, path
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/api/watchers/", "/api/session/", "/api/jobs/1/", "/readyz/"])
+async def test_an_address_with_a_slash_too_many_is_none(open_house: Served, method: str, path: str) -> None:
+    answer = await open_house.http.request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
+
+
 def _campaign(schema: object, url: str, headers: dict[str, str]) -> int:
     """Ask every operation for generated things; return how many operations there are."""
     loaded = schemathesis.openapi.from_dict(schema)  # type: ignore[arg-type]

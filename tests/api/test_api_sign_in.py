@@ -75,3 +75,45 @@ async def test_another_site_signs_nobody_in(served: Served) -> None:
         assert (await foreign.post("/api/session")).status_code == 403
     async with served.client() as stranger:
         assert (await stranger.post("/api/session")).status_code == 401
+
+
+async def linked(served: Served, token: str = "", cookie: str = "") -> str:
+    """Sign a browser in by a link that this key, or this session, makes; return its cookie."""
+    headers = {"Cookie": cookie, "Origin": served.url} if cookie else {}
+    async with served.client(token or None, **headers) as maker, served.client() as browser:
+        made = await maker.post("/api/session/links")
+        assert made.status_code == 201, made.text
+        return (await browser.get(made.json()["url"])).headers["set-cookie"].partition(";")[0]
+
+
+async def test_a_link_of_a_key_gives_no_more_than_the_key_and_neither_does_a_link_of_that(served: Served) -> None:
+    served.jobs.add("1")
+    now = served.engine.parts.clock.now()
+    _, token = served.keyring.create("lim", Scope.ADMIN, now, expires=now + 3600, actions=("log_event",))
+    first = await linked(served, token)
+    second = await linked(served, cookie=first)
+    third = await linked(served, cookie=await signed_in(served, token))
+    cancel = {
+        "job_id": "1",
+        "name": "w",
+        "pattern": "x",
+        "actions": [{"type": "cancel_job", "params": {"reason": "x"}}],
+    }
+    for cookie in (first, second, third):
+        async with served.client(None, Cookie=cookie, Origin=served.url) as browser:
+            found = (await browser.get("/api/session")).json()
+            assert (found["name"], found["scope"]) == ("lim", "admin")
+            assert datetime.fromisoformat(found["expires"]).timestamp() < now + 3600.01
+            assert (await browser.post("/api/watchers", json=cancel)).status_code == 403
+    served.keyring.revoke("lim")
+    assert [await status(served, cookie) for cookie in (first, second, third)] == [401] * 3
+
+
+async def test_a_link_that_waits_ends_with_who_made_it(served: Served) -> None:
+    now = served.engine.parts.clock.now()
+    _, token = served.keyring.create("short", Scope.ADMIN, now, expires=now + 60)
+    async with served.client(token) as maker, served.client() as browser:
+        made = (await maker.post("/api/session/links")).json()
+        assert datetime.fromisoformat(made["expires"]).timestamp() < now + 60.01
+        served.keyring.revoke("short")
+        assert (await browser.get(made["url"])).status_code == 403

@@ -14,7 +14,7 @@ from parts.served import Served, Socket, serving
 from parts.waiting import eventually
 from websockets.exceptions import ConnectionClosed
 
-from reconciler.api import sockets
+from reconciler.api import listening, sockets
 from reconciler.api.feed import Feed, Subscriber, event_note
 from reconciler.events import Event, EventType
 from reconciler.model import Hold, HoldKind, JobId, WatcherId, WatcherState
@@ -125,6 +125,38 @@ async def test_a_revoked_key_loses_its_open_sockets(job: Served, monkeypatch: py
             await until(socket, "never")
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1008
+
+
+async def test_a_socket_on_a_connection_that_was_asked_before_stays(
+    job: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "LINGER", 0.1)
+    monkeypatch.setattr(sockets, "HEARTBEAT", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", job.port)
+    fixed = f"Host: localhost\r\nX-API-Key: {job.keys['read']}\r\n"
+    writer.write(f"GET /healthz HTTP/1.1\r\n{fixed}\r\n".encode())
+    assert b'"ok"' in await asyncio.wait_for(reader.readuntil(b"}"), 10)
+    opening = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    writer.write(f"GET /ws/watchers HTTP/1.1\r\n{fixed}{opening}{key}\r\n".encode())
+    for _ in range(2):
+        assert await asyncio.wait_for(reader.readuntil(b'"heartbeat"'), 10)
+    writer.close()
+
+
+async def test_keys_that_cannot_be_read_close_open_sockets_with_a_reason(
+    job: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sockets, "HEARTBEAT", 0.05)
+    async with job.socket() as socket:
+        await socket.next("heartbeat")
+        job.keyring.path.chmod(0o644)
+        with pytest.raises(ConnectionClosed) as closed:
+            await until(socket, "never")
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, "cannot be read" in closed.value.rcvd.reason) == (1013, True)
+        assert str(job.house.home) not in closed.value.rcvd.reason
+    assert "chmod 600" in caplog.text
 
 
 async def test_what_clients_say_means_nothing_and_too_much_of_it_ends_them(job: Served) -> None:
