@@ -45,7 +45,7 @@ async def composed(desk: Desk, body: NewWatcher) -> str:
 
 
 def path_of(desk: Desk, spec: WatcherSpec) -> Path:
-    """Return the file that a new watcher gets."""
+    """Return the file that a new watcher gets, unless something stands there: see `Dropins.free`."""
     ids = spec.jobs.ids
     return desk.dropins.path_for(spec.name, ids[0] if len(ids) == 1 else "")
 

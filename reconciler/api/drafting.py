@@ -31,7 +31,7 @@ async def draft(desk: Desk, caller: Caller, body: NewWatcher) -> Draft:
     """Return the file that creating this watcher would write. Raises RequestRefusedError as that would."""
     text = await composed(desk, body)
     found = await asyncio.to_thread(desk.tools.parse, _encoded(text), "watcher.yaml")
-    path = path_of(desk, found.specs[0].spec) if len(found.specs) == 1 else None
+    path = desk.dropins.free(path_of(desk, found.specs[0].spec)) if len(found.specs) == 1 else None
     name = found.specs[0].spec.name if path else ""
     errors = [flaw_of(problem) for problem in found.problems if problem.severity == "error"]
     spec = to_plain(found.specs[0].spec) if path else {}

@@ -34,9 +34,8 @@ async def create(desk: Desk, caller: Caller, body: NewWatcher) -> WatcherWritten
         located = loaded(desk, caller, text)
         name = located.spec.name
         check_free(desk, name)
-        path = path_of(desk, located.spec)
-        await asyncio.to_thread(desk.dropins.write, path, text)
-        report = await _look(desk, path)
+        path = await asyncio.to_thread(desk.dropins.create, path_of(desk, located.spec), text)
+        report = await _look(desk, path, text, undo=None)
         answer = await _answer(desk, name, path, report, "created")
     await desk.audit.written(caller, "created", name, ids=answer.ids, file=str(path))
     return answer
@@ -58,7 +57,7 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
         if located.spec.name != watcher.name:
             check_free(desk, located.spec.name)
         await asyncio.to_thread(desk.dropins.write, path, new)
-        report = await _look(desk, path, undo=old)
+        report = await _look(desk, path, new, undo=old)
         answer = await _answer(desk, located.spec.name, path, report, "updated")
     await desk.audit.written(caller, "updated", watcher.name, ids=answer.ids, file=str(path))
     return answer
@@ -118,9 +117,7 @@ async def _remove(desk: Desk, path: Path, rest: str) -> None:
     """Delete a file; other watchers in it go on in one of another name, so that the deletion is a deliberate one."""
     if rest:
         other = path.with_name(f"{path.stem}-rest{path.suffix}")
-        while other.exists():
-            other = other.with_name(f"{other.stem}-rest{other.suffix}")
-        await asyncio.to_thread(desk.dropins.write, other, rest)
+        await asyncio.to_thread(desk.dropins.create, other, rest)
     await asyncio.to_thread(desk.dropins.delete, path)
 
 
@@ -141,18 +138,16 @@ async def _check_reach(desk: Desk, watcher: Watcher, scope: str) -> Sequence[Wat
 # --- afterwards ------------------------------------------------------------------------------------------------------
 
 
-async def _look(desk: Desk, path: Path, undo: str | None = None) -> PassReport | None:
-    """Let the engine take the file up; where it finds it bad after all, put back what was there before."""
+async def _look(desk: Desk, path: Path, written: str, undo: str | None) -> PassReport | None:
+    """Let the engine take the file up; where it finds it bad after all, put back what was there before (None: no
+    file). What somebody else wrote there meanwhile stays."""
     report = await desk.daemon.look_again()
     problems: list[Problem] = [
         p for p in (report.problems if report else ()) if p.file == str(path) and p.severity == "error"
     ]
     if not problems:
         return report
-    if undo is None:
-        await asyncio.to_thread(desk.dropins.delete, path)
-    else:
-        await asyncio.to_thread(desk.dropins.write, path, undo)
+    await asyncio.to_thread(desk.dropins.exchange, path, written, undo)
     await desk.daemon.look_again()
     raise flawed(problems)
 
