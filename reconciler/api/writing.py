@@ -12,12 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.api.callers import Caller
-from reconciler.api.composing import changed, check_free, check_owner, composed, loaded, path_of, text_of
+from reconciler.api.composing import changed, check_free, check_owner, composed, loaded, path_of
 from reconciler.api.desk import Desk
 from reconciler.api.editing import without
 from reconciler.api.refusals import ConflictError, flawed
 from reconciler.api.shapes import Deleted, NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import spec_of, watcher_shape
+from reconciler.api.standing import Standing, file_changed, standing
 from reconciler.engine.controller import PassReport
 from reconciler.errors import Problem
 from reconciler.events import EventType
@@ -49,15 +50,15 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
         if stored is None:
             raise ConflictError("no-spec", "no spec is in force under the watcher's name")
         path = Path(stored.origin.file)
-        old = await text_of(desk, watcher, stored)
-        new = changed(watcher, old, body)
-        check_owner(desk, stored.origin, old, new)
+        found = await standing(desk, watcher, stored)
+        new = changed(watcher, found.text, body)
+        check_owner(desk, stored.origin, found.text, new)
         await _check_reach(desk, watcher, scope)
         located = loaded(desk, caller, new, among=watcher.name)
         if located.spec.name != watcher.name:
             check_free(desk, located.spec.name)
-        await asyncio.to_thread(desk.dropins.write, path, new)
-        report = await _look(desk, path, new, undo=old)
+        await _exchange(desk, path, found, new)
+        report = await _look(desk, path, new, undo=found.on_disk)
         answer = await _answer(desk, located.spec.name, path, report, "updated")
     await desk.audit.written(caller, "updated", watcher.name, ids=answer.ids, file=str(path))
     return answer
@@ -68,12 +69,10 @@ async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str) -> Del
     desk.started()
     async with desk.writing:
         watcher, stored = await desk.watcher(watcher_id)
-        if stored is not None:
-            await _check_deletion(desk, watcher, stored)
+        found = await _check_deletion(desk, watcher, stored) if stored is not None else None
         ids = [each.id for each in await _check_reach(desk, watcher, scope)]
-        if stored is not None:
-            old = await text_of(desk, watcher, stored)
-            await _remove(desk, Path(stored.origin.file), without(old, watcher.name))
+        if stored is not None and found is not None:
+            await _remove(desk, Path(stored.origin.file), found, without(found.text, watcher.name))
             await desk.daemon.look_again()
         await _bury(desk, [each for each in await desk.of_spec(watcher.name) if each.id in ids], caller)
         left = [each.id for each in await desk.of_spec(watcher.name) if each.id in ids]
@@ -83,14 +82,14 @@ async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str) -> Del
     return Deleted(success=not left, message=message, id=watcher_id, ids=ids)
 
 
-async def _check_deletion(desk: Desk, watcher: Watcher, stored: StoredSpec) -> None:
-    if not desk.dropins.owns(stored.origin.file):
-        old = await text_of(desk, watcher, stored)
-        check_owner(desk, stored.origin, old, without(old, watcher.name))
+async def _check_deletion(desk: Desk, watcher: Watcher, stored: StoredSpec) -> Standing:
+    found = await standing(desk, watcher, stored)
+    check_owner(desk, stored.origin, found.text, without(found.text, watcher.name))
     if spec_of(stored).get("prune") == "disabled":
         raise ConflictError(
             "prune-disabled", "its file says `prune: disabled`, so it would go on", remedy="take that out first (PUT)"
         )
+    return found
 
 
 async def _bury(desk: Desk, watchers: Sequence[Watcher], caller: Caller) -> None:
@@ -113,12 +112,24 @@ async def _bury(desk: Desk, watchers: Sequence[Watcher], caller: Caller) -> None
         await desk.parts.state.run(work)
 
 
-async def _remove(desk: Desk, path: Path, rest: str) -> None:
+async def _remove(desk: Desk, path: Path, found: Standing, rest: str) -> None:
     """Delete a file; other watchers in it go on in one of another name, so that the deletion is a deliberate one."""
+    other = None
     if rest:
         other = path.with_name(f"{path.stem}-rest{path.suffix}")
-        await asyncio.to_thread(desk.dropins.create, other, rest)
-    await asyncio.to_thread(desk.dropins.delete, path)
+        other = await asyncio.to_thread(desk.dropins.create, other, rest)
+    try:
+        await _exchange(desk, path, found, None)
+    except ConflictError:
+        if other is not None:
+            await asyncio.to_thread(desk.dropins.exchange, other, rest, None)
+        raise
+
+
+async def _exchange(desk: Desk, path: Path, found: Standing, new: str | None) -> None:
+    """Put the new text (None: no file) in the place of what was found; ConflictError where that is not so any more."""
+    if not await asyncio.to_thread(desk.dropins.exchange, path, found.on_disk, new):
+        raise file_changed(str(path), 0, f"{path} was changed at this very moment", "look at it, and try again")
 
 
 # --- what is asked before anything is written ------------------------------------------------------------------------

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from parts.served import LOG, Served
+from parts.waiting import eventually
 
+from reconciler.engine.dropins import Dropins
 from reconciler.errors import Problem
 
 
@@ -70,3 +72,101 @@ async def test_what_the_engine_finds_bad_is_taken_back_unless_somebody_wrote_the
     edits.append("# by hand\n")
     assert (await job.http.post("/api/watchers", json=body)).status_code == 422
     assert [path.read_text() for path in folder(job).glob("*.yaml")] == edits
+
+
+# --- files edited by hand meanwhile ----------------------------------------------------------------------------------
+
+TWO = """\
+# about A
+name: A
+jobs: {ids: ["1"]}
+pattern: hit
+actions: [{type: log_event, params: {message: a}}]
+---
+# about B
+name: B
+jobs: {ids: ["2"]}
+pattern: hit
+actions: [{type: log_event, params: {message: b}}]
+"""
+
+
+async def two(job: Served, text: str = TWO) -> tuple[Path, str]:
+    """A file with the watchers A and B in force; the path of A's requests, too."""
+    path = folder(job) / "two.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    await eventually(lambda: job.house.rows("A") and job.house.rows("B"))
+    return path, f"/api/watchers/{job.house.row('A').id}"
+
+
+def contents(job: Served) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder(job).glob("*.yaml")}
+
+
+SPOILT = TWO + "typo here: [\n"
+WITHOUT_A = TWO.split("---\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"), [(SPOILT, 13, "is not valid"), (WITHOUT_A, 2, "holds no watcher 'A'")], ids=["bad", "out"]
+)
+async def test_a_file_that_was_changed_by_hand_is_not_written(job: Served, text: str, line: int, what: str) -> None:
+    path, watcher = await two(job)
+    path.write_text(text)
+    for answer in (await job.http.put(watcher, json={"interval_seconds": 5}), await job.http.delete(watcher)):
+        refusal = answer.json()
+        assert (answer.status_code, refusal["code"]) == (409, "file-changed"), answer.text
+        assert (refusal["file"], refusal["line"]) == (str(path), line)
+        assert what in refusal["detail"]
+        assert refusal["remedy"]
+    number = watcher.rsplit("/", 1)[1]
+    draft = await job.post(f"/api/watchers/preview?watcher_id={number}", {"interval_seconds": 5})
+    assert not draft["valid"]
+    assert any(what in error["message"] for error in draft["errors"])
+    assert contents(job) == {"two.yaml": text}
+    assert job.house.row("B").phase == "active"
+
+
+async def test_a_file_that_was_moved_is_not_written_anew(job: Served) -> None:
+    path, watcher = await two(job)
+    moved = path.rename(path.with_name("three.yaml"))
+    answer = await job.http.put(watcher, json={"interval_seconds": 5})
+    if answer.status_code != 200:  # else the engine has read it there already
+        assert (answer.json()["code"], answer.json()["file"], answer.json()["line"]) == ("file-changed", str(moved), 2)
+    assert list(contents(job)) == ["three.yaml"]
+
+
+async def test_a_file_that_is_gone_is_written_anew_only_where_nothing_else_was_in_it(job: Served) -> None:
+    path, watcher = await two(job)
+    path.unlink()
+    answer = await job.http.put(watcher, json={"interval_seconds": 5})
+    assert (answer.status_code, answer.json()["code"]) == (409, "file-changed")
+    assert "A, B" in answer.json()["detail"]
+    assert contents(job) == {}
+    alone = await job.create("alone")
+    Path(alone["file"]).unlink()
+    assert (await job.http.put(f"/api/watchers/{alone['id']}", json={"interval_seconds": 5})).status_code == 200
+    assert "interval_seconds: 5" in Path(alone["file"]).read_text()
+
+
+async def test_what_is_changed_by_hand_at_the_last_moment_stays(job: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, watcher = await two(job)
+    exchange = Dropins.exchange
+
+    def late(self: Dropins, place: Path, old: str | None, new: str | None) -> bool:
+        if place == path:
+            path.write_text(path.read_text() + "# late\n")
+        return exchange(self, place, old, new)
+
+    monkeypatch.setattr(Dropins, "exchange", late)
+    for answer in (await job.http.put(watcher, json={"interval_seconds": 5}), await job.http.delete(watcher)):
+        assert (answer.status_code, answer.json()["code"]) == (409, "file-changed")
+    assert contents(job) == {"two.yaml": TWO + "# late\n" * 2}
+
+
+async def test_a_hand_edit_that_the_engine_has_not_seen_yet_is_kept(job: Served) -> None:
+    path, watcher = await two(job)
+    path.write_text(TWO.replace("# about B", "# more about B"))
+    assert (await job.http.put(watcher, json={"interval_seconds": 5})).status_code == 200
+    assert "# more about B" in path.read_text()
