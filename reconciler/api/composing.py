@@ -111,8 +111,9 @@ def loaded(desk: Desk, caller: Caller, text: str, *, among: str = "") -> Located
         raise RequestRefusedError(422, "several-watchers", "one watcher at a time")
     for located in found.specs:
         check_policy(desk, caller, located)
-    chosen = [located for located in found.specs if located.spec.name == among] or list(found.specs)
-    return chosen[0]
+    named = [located for located in found.specs if located.spec.name == among]
+    renamed = [located for located in found.specs if located.spec.renamed_from == among]
+    return [*named, *renamed, *found.specs][0]
 
 
 def check_free(desk: Desk, name: str) -> None:

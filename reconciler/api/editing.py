@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, Sequence
+from copy import deepcopy
 from typing import Any
 
 from reconciler.spec.scalars import resolve
@@ -73,6 +74,10 @@ def merge(old: MutableMapping[str, Any], new: Mapping[str, Any], *, whole: bool 
 
 
 def _merged(old: Any, new: Any) -> Any:
+    """Return what takes the place of `old`: a copy, since an alias may stand for it elsewhere."""
+    if _same(old, new):
+        return old
+    old = deepcopy(old)
     if isinstance(old, MutableMapping) and isinstance(new, Mapping):
         merge(old, new, whole=True)
         return old
@@ -82,7 +87,15 @@ def _merged(old: Any, new: Any) -> Any:
         del old[len(new) :]
         old.extend(_quoted(value) for value in new[len(old) :])
         return old
-    return old if type(new) in (type(old), str) and old == new else _quoted(new)
+    return _quoted(new)
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    if isinstance(old, MutableSequence) and isinstance(new, Sequence) and not isinstance(new, str):
+        return len(old) == len(new) and all(map(_same, old, new))
+    return type(new) in (type(old), str) and bool(old == new)
 
 
 def _watchers(documents: Sequence[Any]) -> list[MutableMapping[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +57,13 @@ def file_changed(file: str, line: int, what: str, remedy: str, problems: Sequenc
     )
 
 
-def altered(desk: Desk, old: str, new: str, but: str) -> Mapping[str, str]:
+def altered(desk: Desk, old: str, new: str, but: Collection[str]) -> Mapping[str, str]:
     """Return the names of a file's other specs that a change of its text concerns, and what becomes of each:
     `created`, `updated` or `deleted`. Raises RequestRefusedError where the new text is bad."""
     before, after = _specs(desk, old), _specs(desk, new) if new else {}
     done = {}
     for name in dict.fromkeys((*before, *after)):
-        if name == but or before.get(name) == after.get(name):
+        if name in but or before.get(name) == after.get(name):
             continue
         done[name] = "deleted" if name not in after else "updated" if name in before else "created"
     return done

@@ -7,8 +7,8 @@ changed only where the caller says that all of them are meant.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reconciler.api.callers import Caller
@@ -18,7 +18,7 @@ from reconciler.api.editing import without
 from reconciler.api.refusals import ConflictError, flawed
 from reconciler.api.shapes import Deleted, NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import spec_of, watcher_shape
-from reconciler.api.standing import Standing, file_changed, standing
+from reconciler.api.standing import Standing, altered, file_changed, standing
 from reconciler.engine.controller import PassReport
 from reconciler.errors import Problem
 from reconciler.events import EventType
@@ -53,14 +53,18 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
         found = await standing(desk, watcher, stored)
         new = changed(watcher, found.text, body)
         check_owner(desk, stored.origin, found.text, new)
-        await _check_reach(desk, watcher, scope)
+        await _check_reach(desk, watcher.name, scope, [watcher.id])
         located = loaded(desk, caller, new, among=watcher.name)
         if located.spec.name != watcher.name:
             check_free(desk, located.spec.name)
+        others = await _others(desk, found.text, new, {watcher.name, located.spec.name}, scope)
         await _exchange(desk, path, found, new)
         report = await _look(desk, path, new, undo=found.on_disk)
         answer = await _answer(desk, located.spec.name, path, report, "updated")
+        others = [await other.now(desk) for other in others]
     await desk.audit.written(caller, "updated", watcher.name, ids=answer.ids, file=str(path))
+    for other in others:
+        await desk.audit.written(caller, other.done, other.name, ids=other.ids, file=str(path))
     return answer
 
 
@@ -70,7 +74,7 @@ async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str) -> Del
     async with desk.writing:
         watcher, stored = await desk.watcher(watcher_id)
         found = await _check_deletion(desk, watcher, stored) if stored is not None else None
-        ids = [each.id for each in await _check_reach(desk, watcher, scope)]
+        ids = [each.id for each in await _check_reach(desk, watcher.name, scope, [watcher.id])]
         if stored is not None and found is not None:
             await _remove(desk, Path(stored.origin.file), found, without(found.text, watcher.name))
             await desk.daemon.look_again()
@@ -135,15 +139,41 @@ async def _exchange(desk: Desk, path: Path, found: Standing, new: str | None) ->
 # --- what is asked before anything is written ------------------------------------------------------------------------
 
 
-async def _check_reach(desk: Desk, watcher: Watcher, scope: str) -> Sequence[Watcher]:
-    """Return the watchers of the spec; more than one must be meant."""
-    watchers = await desk.of_spec(watcher.name)
-    live = [each for each in watchers if each.phase.live]
-    if scope != "spec" and len({watcher.id, *(each.id for each in live)}) > 1:
+async def _check_reach(desk: Desk, name: str, scope: str, meant: Collection[int] = ()) -> Sequence[Watcher]:
+    """Return the watchers of a spec; more than one, or others than are `meant`, must be asked for."""
+    watchers = await desk.of_spec(name)
+    live = [each.id for each in watchers if each.phase.live]
+    if scope != "spec" and len({*meant, *live}) > 1:
         raise ConflictError(
-            "several-jobs", f"the spec has {len(live)} watchers, on as many jobs", remedy="add `scope=spec` to mean all"
-        )
+            "several-jobs", f"the spec {name!r} has {len(live)} watchers, on as many jobs",
+            remedy="add `scope=spec` to mean all",
+        )  # fmt: skip
     return watchers
+
+
+@dataclass(frozen=True, slots=True)
+class _Other:
+    """Another spec of the file that is written, what becomes of it, and its watchers."""
+
+    name: str
+    done: str
+    ids: Sequence[int]
+
+    async def now(self, desk: Desk) -> _Other:
+        """Return it with the watchers that it has afterwards, too."""
+        ids = [watcher.id for watcher in await desk.of_spec(self.name)]
+        return replace(self, ids=list(dict.fromkeys((*ids, *self.ids))))
+
+
+async def _others(desk: Desk, old: str, new: str, but: Collection[str], scope: str) -> Sequence[_Other]:
+    """Return the other specs that the new text changes; those on several jobs must be meant, new names be free."""
+    found = []
+    for name, done in altered(desk, old, new, but).items():
+        if done == "created":
+            check_free(desk, name)
+        watchers = await _check_reach(desk, name, scope)
+        found.append(_Other(name, done, [watcher.id for watcher in watchers]))
+    return found
 
 
 # --- afterwards ------------------------------------------------------------------------------------------------------

@@ -80,6 +80,22 @@ def test_a_watcher_is_taken_out_of_documents_and_of_lists() -> None:
         without(TEXT, "three")
 
 
+def test_what_an_alias_stands_for_changes_only_in_the_watcher_that_is_meant() -> None:
+    text = "name: a\nactions: &acts\n  - &act {type: x}\n  - *act\nlabels: {n: &n one}\n"
+    several = "- name: a\n  actions: &acts\n    - type: x   # kept\n"
+    several += "".join(f"- name: {name}\n  actions: *acts\n" for name in "bc")
+    after = edited(several, "a", lambda spec: merge(spec, {"actions": [{"type": "y"}]}))
+    assert [spec["actions"] for spec in value_of(after)[0]] == [[{"type": each}] for each in "yxx"]  # type: ignore[index]
+    assert after.count("# kept") == 2
+    after = edited(text, "a", lambda spec: merge(spec, {"actions": [{"type": "x"}, {"type": "y"}]}))
+    assert value_of(after)[0]["actions"] == [{"type": "x"}, {"type": "y"}]  # type: ignore[index]
+    scalars = "- name: a\n  pattern: &p 'hit'\n- name: b\n  pattern: *p\n"
+    after = edited(scalars, "a", lambda spec: merge(spec, {"pattern": "x"}))
+    assert [spec["pattern"] for spec in value_of(after)[0]] == ["x", "hit"]  # type: ignore[index]
+    assert value_of(without(scalars, "a")) == [[{"name": "b", "pattern": "hit"}]]
+    assert value_of(without(several, "a"))[0][1]["actions"] == [{"type": "x"}]  # type: ignore[index]
+
+
 PRINTABLE = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=30)
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | PRINTABLE,

@@ -170,3 +170,63 @@ async def test_a_hand_edit_that_the_engine_has_not_seen_yet_is_kept(job: Served)
     path.write_text(TWO.replace("# about B", "# more about B"))
     assert (await job.http.put(watcher, json={"interval_seconds": 5})).status_code == 200
     assert "# more about B" in path.read_text()
+
+
+# --- other watchers in the file --------------------------------------------------------------------------------------
+
+WIDE = TWO.replace('ids: ["2"]', 'ids: ["2", "3"]')
+
+
+@pytest.mark.parametrize(
+    "text", [WIDE.replace("message: b", "message: other"), WIDE.split("---\n")[0]], ids=["changed", "removed"]
+)
+async def test_other_specs_of_several_jobs_in_the_file_must_be_meant_too(job: Served, text: str) -> None:
+    path, watcher = await two(job, WIDE)
+    answer = await job.http.put(watcher, json={"yaml": text})
+    assert (answer.status_code, answer.json()["code"]) == (409, "several-jobs")
+    assert "'B'" in answer.json()["detail"]
+    assert path.read_text() == WIDE
+    assert (await job.http.put(watcher, json={"interval_seconds": 5})).status_code == 200
+    assert (await job.http.put(watcher, json={"yaml": text}, params={"scope": "spec"})).status_code == 200
+    assert path.read_text() == text
+
+
+async def test_every_watcher_that_a_change_of_the_file_concerns_is_told(job: Served) -> None:
+    _, watcher = await two(job)
+    b = job.house.row("B").id
+    added = f"{TWO.replace('message: b', 'message: other')}---\n{TWO.split('---')[0].replace('A', 'C')}"
+    for text in (added, TWO.split("---\n")[0]):
+        assert (await job.http.put(watcher, json={"yaml": text})).status_code == 200
+    found = await job.get("/api/watchers/events", type="reconciler.api.written.v1")
+    told = [(e["subject"], e["action_result"], e["data"]["ids"]) for e in reversed(found["events"])]
+    c = job.house.row("C").id
+    a = int(watcher.rsplit("/", 1)[1])
+    assert told == [
+        ("A", "updated", [a]), ("B", "updated", [b]), ("C", "created", [c]),
+        ("A", "updated", [a]), ("B", "deleted", [b]), ("C", "deleted", [c]),
+    ]  # fmt: skip
+
+
+async def test_a_name_that_is_taken_elsewhere_is_refused_for_other_watchers_of_the_file_too(job: Served) -> None:
+    path, watcher = await two(job)
+    await job.create("C")
+    answer = await job.http.put(watcher, json={"yaml": TWO.replace("name: B", "name: C")})
+    assert (answer.status_code, answer.json()["code"]) == (409, "name-taken")
+    assert path.read_text() == TWO
+
+
+async def test_the_second_watcher_of_a_file_can_be_renamed(job: Served) -> None:
+    await two(job)
+    b = job.house.row("B").id
+    answer = await job.http.put(f"/api/watchers/{b}", json={"name": "C"})
+    assert (answer.status_code, answer.json().get("name"), answer.json().get("id")) == (200, "C", b)
+
+
+async def test_what_two_watchers_share_by_an_alias_changes_for_one_alone(job: Served) -> None:
+    shared = TWO.replace("---\n", "").replace("# about B\n", "").replace("name:", "- name:").replace("\n", "\n  ")
+    shared = shared.replace("\n  - name", "\n- name").replace("actions: [", "actions: &acts [", 1)
+    shared = shared.replace("actions: [{type: log_event, params: {message: b}}]\n  ", "actions: *acts\n")
+    _, watcher = await two(job, shared)
+    assert (await job.http.put(watcher, json={"actions": [LOG]})).status_code == 200
+    shown = await job.get(f"/api/watchers/{job.house.row('B').id}")
+    assert [action["params"]["message"] for action in shown["actions"]] == ["a"]
