@@ -68,13 +68,16 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
     return answer
 
 
-async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str) -> Deleted:
-    """Take a watcher's spec out of its file, and see that its watchers have stopped. Raises RequestRefusedError."""
+async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str, meant: Collection[int] = ()) -> Deleted:
+    """Take a watcher's spec out of its file, and see that its watchers have stopped. `meant`: other ids that may go
+    with it. Raises RequestRefusedError."""
     desk.started()
     async with desk.writing:
         watcher, stored = await desk.watcher(watcher_id)
         found = await _check_deletion(desk, watcher, stored) if stored is not None else None
-        ids = [each.id for each in await _check_reach(desk, watcher.name, scope, [watcher.id])]
+        ids = [each.id for each in await desk.of_spec(watcher.name)]  # of ended jobs, too: they all go
+        if not {*ids} <= {watcher.id, *meant}:
+            _check_scope(watcher.name, scope, len(ids))
         if stored is not None and found is not None:
             await _remove(desk, Path(stored.origin.file), found, without(found.text, watcher.name))
             await desk.daemon.look_again()
@@ -143,12 +146,15 @@ async def _check_reach(desk: Desk, name: str, scope: str, meant: Collection[int]
     """Return the watchers of a spec; more than one, or others than are `meant`, must be asked for."""
     watchers = await desk.of_spec(name)
     live = [each.id for each in watchers if each.phase.live]
-    if scope != "spec" and len({*meant, *live}) > 1:
-        raise ConflictError(
-            "several-jobs", f"the spec {name!r} has {len(live)} watchers, on as many jobs",
-            remedy="add `scope=spec` to mean all",
-        )  # fmt: skip
+    if len({*meant, *live}) > 1:
+        _check_scope(name, scope, len(live))
     return watchers
+
+
+def _check_scope(name: str, scope: str, count: int) -> None:
+    if scope != "spec":
+        what = f"the spec {name!r} has {count} watchers, on as many jobs"
+        raise ConflictError("several-jobs", what, remedy="add `scope=spec` to mean all")
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,27 @@ async def test_a_hand_edit_that_the_engine_has_not_seen_yet_is_kept(job: Served)
     assert "# more about B" in path.read_text()
 
 
+# --- watchers of ended jobs ------------------------------------------------------------------------------------------
+
+
+async def test_watchers_of_ended_jobs_go_together_only_where_all_are_meant(job: Served) -> None:
+    made = await job.post("/api/watchers", {"name": "all", "pattern": "hit", "actions": [LOG]})
+    for job_id in ("1", "2", "3"):
+        job.jobs.finish(job_id)
+    await job.look()
+    await eventually(lambda: [row.phase for row in job.house.rows("all")] == ["completed"] * 3)
+    first, *others = made["ids"]
+    answer = await job.http.delete(f"/api/watchers/{first}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "several-jobs")
+    assert "3 watchers" in answer.json()["detail"]
+    some = await job.post("/api/watchers/bulk", {"action": "delete", "ids": [first, others[0]]})
+    assert (some["succeeded"], some["failed"]) == (0, 2)
+    assert (await job.get("/api/watchers"))["total"] == 3
+    every = await job.post("/api/watchers/bulk", {"action": "delete", "ids": made["ids"]})
+    assert (every["succeeded"], every["failed"]) == (3, 0)
+    assert (await job.get("/api/watchers"))["total"] == 0
+
+
 # --- other watchers in the file --------------------------------------------------------------------------------------
 
 WIDE = TWO.replace('ids: ["2"]', 'ids: ["2", "3"]')
