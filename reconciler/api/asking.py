@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.api.callers import Caller
 from reconciler.api.desk import Desk
-from reconciler.api.refusals import ConflictError
+from reconciler.api.refusals import ConflictError, RequestRefusedError
 from reconciler.api.shapes import BulkResult, Done, Triggered
 from reconciler.api.shaping import watcher_shape
 from reconciler.events import Event, EventType
@@ -46,8 +46,18 @@ async def pause(desk: Desk, caller: Caller, watcher_id: int, reason: str, until:
     watcher, _ = await desk.watcher(watcher_id)
     if watcher.phase in _OVER:
         raise ConflictError("over", f"the watcher is {watcher.state}: its job has ended")
+    _check_until(desk, until)
     await ask(desk, caller, "suspend", [watcher], reason=reason, until=until)
     return await _now(desk, watcher_id, "the watcher is paused; its position waits")
+
+
+def _check_until(desk: Desk, until: float | None) -> None:
+    """A pause that is over before it begins holds nothing."""
+    if until is not None and until <= desk.parts.clock.now():
+        raise RequestRefusedError(
+            422, "over-already", "`until` lies in the past, so nothing would be paused",
+            remedy="give a later time, or none: then it is paused until it is resumed",
+        )  # fmt: skip
 
 
 async def resume(desk: Desk, caller: Caller, watcher_id: int, start: str) -> Done:
@@ -101,7 +111,9 @@ def _check_actions(caller: Caller, types: Sequence[str]) -> None:
 async def each(
     desk: Desk, caller: Caller, verb: str, watchers: Sequence[Watcher], body: Mapping[str, Any]
 ) -> list[BulkResult]:
-    """Do one thing to many watchers, with one request. Raises ConflictError where the key may not trigger them."""
+    """Do one thing to many watchers, with one request. Raises ConflictError where the key may not trigger them,
+    RequestRefusedError where a pause would be over already."""
+    _check_until(desk, body.get("until"))
     if verb == "trigger":
         for watcher in watchers:
             _check_actions(caller, [action["type"] for action in _actions((await desk.watcher(watcher.id))[1])])

@@ -45,7 +45,7 @@ async def composed(desk: Desk, body: NewWatcher) -> str:
 
 
 def path_of(desk: Desk, spec: WatcherSpec) -> Path:
-    """Return the file that a new watcher gets."""
+    """Return the file that a new watcher gets, unless something stands there: see `Dropins.free`."""
     ids = spec.jobs.ids
     return desk.dropins.path_for(spec.name, ids[0] if len(ids) == 1 else "")
 
@@ -54,13 +54,13 @@ async def text_of(desk: Desk, watcher: Watcher, stored: StoredSpec | None) -> st
     """Return the text of the file that gave a spec; its canonical form where the file is not as it was, or not here."""
     if stored is None:
         return ""
-    text = await asyncio.to_thread(_at_hand, desk, stored.origin)
+    text = await asyncio.to_thread(at_hand, desk, stored.origin)
     if text and desk.tools.parse(text.encode(), "watcher.yaml").good and watcher.name in names_in(text):
         return text
     return new_text({"name": watcher.name, **spec_of(stored)})
 
 
-def _at_hand(desk: Desk, origin: Origin) -> str:
+def at_hand(desk: Desk, origin: Origin) -> str:
     """Return what stands in a file: on disk, or in the commit that a git source read last; "" where it is neither."""
     if Path(origin.file).is_absolute():
         try:
@@ -111,8 +111,9 @@ def loaded(desk: Desk, caller: Caller, text: str, *, among: str = "") -> Located
         raise RequestRefusedError(422, "several-watchers", "one watcher at a time")
     for located in found.specs:
         check_policy(desk, caller, located)
-    chosen = [located for located in found.specs if located.spec.name == among] or list(found.specs)
-    return chosen[0]
+    named = [located for located in found.specs if located.spec.name == among]
+    renamed = [located for located in found.specs if located.spec.renamed_from == among]
+    return [*named, *renamed, *found.specs][0]
 
 
 def check_free(desk: Desk, name: str) -> None:
@@ -138,7 +139,7 @@ def patch_of(desk: Desk, origin: Origin, old: str, new: str) -> str:
 
     Its path is seen from the top of the work tree that the file stands in, if there is one. Blocking, for a moment.
     """
-    if old == new or _at_hand(desk, origin) != old:
+    if old == new or at_hand(desk, origin) != old:
         return ""
     path = Path(origin.file)
     top = next((parent for parent in path.parents if (parent / ".git").exists()), path.parent)

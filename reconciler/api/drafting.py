@@ -17,7 +17,9 @@ from reconciler.api.desk import Desk
 from reconciler.api.refusals import Flaw, RequestRefusedError, flaw_of
 from reconciler.api.shapes import NewWatcher
 from reconciler.api.shaping import clean
+from reconciler.api.standing import standing
 from reconciler.logic.selecting import fits
+from reconciler.model import StoredSpec, Watcher
 from reconciler.protocols import KnownJob
 from reconciler.spec.canonical import to_plain
 from reconciler.spec.load import LocatedSpec
@@ -31,7 +33,7 @@ async def draft(desk: Desk, caller: Caller, body: NewWatcher) -> Draft:
     """Return the file that creating this watcher would write. Raises RequestRefusedError as that would."""
     text = await composed(desk, body)
     found = await asyncio.to_thread(desk.tools.parse, _encoded(text), "watcher.yaml")
-    path = path_of(desk, found.specs[0].spec) if len(found.specs) == 1 else None
+    path = desk.dropins.free(path_of(desk, found.specs[0].spec)) if len(found.specs) == 1 else None
     name = found.specs[0].spec.name if path else ""
     errors = [flaw_of(problem) for problem in found.problems if problem.severity == "error"]
     spec = to_plain(found.specs[0].spec) if path else {}
@@ -48,12 +50,13 @@ async def draft(desk: Desk, caller: Caller, body: NewWatcher) -> Draft:
 async def draft_of(desk: Desk, caller: Caller, watcher_id: int, body: NewWatcher) -> Draft:
     """Return the file of a watcher as editing it so would leave it; where the API may not write it, too."""
     watcher, stored = await desk.watcher(watcher_id)
-    old = await text_of(desk, watcher, stored)
+    old, moved = await _standing(desk, watcher, stored)
     text = changed(watcher, old, body)
     file = stored.origin.file if stored else ""
     shown = Path(file).name or "watcher.yaml"
     found = await asyncio.to_thread(desk.tools.parse, _encoded(text), shown)
     errors = [flaw_of(problem) for problem in found.problems if problem.severity == "error"]
+    errors += moved
     specs = [located.spec for located in found.specs]
     spec = next((each for each in specs if each.name == watcher.name), specs[0] if specs else None)
     name = spec.name if spec else ""
@@ -66,6 +69,16 @@ async def draft_of(desk: Desk, caller: Caller, watcher_id: int, body: NewWatcher
         errors=[*errors, *more], warnings=warnings,
         writable=writable, patch=patch,
     )  # fmt: skip
+
+
+async def _standing(desk: Desk, watcher: Watcher, stored: StoredSpec | None) -> tuple[str, list[Flaw]]:
+    """Return the text that would be changed, and why it cannot be."""
+    try:
+        return (await standing(desk, watcher, stored)).text if stored else "", []
+    except RequestRefusedError as error:
+        file, line = error.refusal.file, error.refusal.line
+        flaw = Flaw(where=file, message=error.message, remedy=error.remedy, line=line)
+        return await text_of(desk, watcher, stored), [flaw]
 
 
 def fitting(desk: Desk, selector: JobSelector) -> SelectorTested:

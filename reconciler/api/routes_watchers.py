@@ -141,7 +141,7 @@ def _add_asking(router: APIRouter, desk: Desk) -> None:
         caller = caller_from(request)
         found, missing = await _all(desk, body.ids)
         if body.action is BulkVerb.DELETE:
-            results = [await _deleted(desk, caller, watcher.id) for watcher in found]
+            results = [await _deleted(desk, caller, watcher.id, body.ids) for watcher in found]
         else:
             verb = "suspend" if body.action is BulkVerb.PAUSE else body.action.value
             results = await asking.each(desk, caller, verb, found, _body(body))
@@ -194,9 +194,10 @@ def _body(asked: BulkBody) -> dict[str, Any]:
     return {"from": asked.start} if asked.action is BulkVerb.RESUME else {}
 
 
-async def _deleted(desk: Desk, caller: Caller, watcher_id: int) -> BulkResult:
+async def _deleted(desk: Desk, caller: Caller, watcher_id: int, meant: list[int]) -> BulkResult:
+    """Delete one; a spec of several goes where all of them are meant."""
     try:
-        done = await writing.delete(desk, caller, watcher_id, "watcher")
+        done = await writing.delete(desk, caller, watcher_id, "watcher", meant)
     except NotThereError:
         return BulkResult(id=watcher_id, success=True, message="it went with another one")
     except RequestRefusedError as error:

@@ -6,14 +6,16 @@ are ISO 8601 in UTC; durations are seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from reconciler.model import WatcherState
 from reconciler.spec.moments import Moment
+from reconciler.spec.yaml import MAX_DEPTH
 
 JobIdText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 HostText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")]
@@ -210,6 +212,21 @@ class WatcherEdit(BaseModel):
     yaml: Annotated[str, StringConstraints(max_length=1_000_000)] | None = Field(
         None, description="the whole file as text, comments and all; then nothing else may be given"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shallow(cls, given: Any) -> Any:
+        """What is nested deeper than files may be is refused here, before anything follows it down."""
+        level, depth = [given], 0
+        while level := [inner for each in level for inner in _inside(each)]:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep; write it flatter")
+        return given
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 class NewWatcher(WatcherEdit):

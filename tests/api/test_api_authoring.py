@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from parts.house import House, Jobs, Sourced
 from parts.repository import Repository
 from parts.served import LOG, Served, serving
@@ -201,3 +202,24 @@ async def test_a_tried_pattern_tells_its_engine_and_its_groups(served: Served) -
     assert (wrong.status_code, wrong.json()["problems"][0]["field"]) == (422, "patterns.any[1]")
     both = await served.http.post("/api/patterns/test", json={"pattern": "x", "preset": "oom", "text": text})
     assert (both.status_code, both.json()["problems"][0]["field"]) == (422, "preset")
+
+
+@pytest.mark.parametrize("depth", [40, 500, 900])
+@pytest.mark.parametrize("inner", [("[", "]"), ('{"a":', "}")], ids=["lists", "mappings"])
+async def test_what_is_nested_deeply_is_refused_before_anything_is_done(
+    served: Served, depth: int, inner: tuple[str, str]
+) -> None:
+    served.jobs.add("1")
+    made = await served.create("w")
+    before = Path(made["file"]).read_text()
+    nested = inner[0] * depth + "1" + inner[1] * depth
+    body = f'{{"name": "d", "job_id": "1", "pattern": "x", "actions": [], "labels": {nested}}}'
+    path = f"/api/watchers/{made['id']}"
+    for verb, place in (("POST", "/api/watchers"), ("PUT", path)):
+        answer = await served.http.request(verb, place, content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422, answer.text
+        told = [problem["message"] for problem in answer.json()["problems"]]
+        assert any("nested more than 40 levels" in each for each in told), told
+    draft = await served.http.post("/api/watchers/preview", content=body, headers={"Content-Type": "application/json"})
+    assert draft.status_code == 422
+    assert [path.read_text() for path in Path(made["file"]).parent.glob("*.yaml")] == [before]

@@ -86,6 +86,55 @@ def test_a_link_is_replaced_and_what_it_points_at_is_not_written(layer: Dropins,
     assert (precious.read_text(), path.is_symlink(), path.read_text()) == ("x", False, "new")
 
 
+def test_a_new_file_takes_no_name_that_is_in_use(layer: Dropins) -> None:
+    path = layer.path_for("w", "1")
+    paths = [layer.create(path, text) for text in ("one", "two")]
+    path.with_name(f"{path.stem}-3.yaml").symlink_to("/nowhere")
+    paths.append(layer.create(path, "three"))
+    assert [each.name for each in paths] == [f"{path.stem}{number}.yaml" for number in ("", "-2", "-4")]
+    assert [layer.read(each) for each in paths] == ["one", "two", "three"]
+    assert accepted(paths[1].name)
+    assert paths[1].stat().st_mode & 0o777 == 0o600
+    assert len(list(path.parent.iterdir())) == 4  # no draft is left
+
+
+def test_a_name_that_is_taken_at_the_last_moment_is_left_alone(layer: Dropins, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = layer.path_for("w", "1")
+    link = os.link
+
+    def taken_first(draft: Path, place: Path) -> None:
+        if place == path:
+            path.write_text("by hand")
+        link(draft, place)
+
+    monkeypatch.setattr(os, "link", taken_first)
+    assert layer.create(path, "new") != path
+    assert path.read_text() == "by hand"
+
+
+def test_a_file_system_without_links_takes_new_files_too(layer: Dropins, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(draft: Path, place: Path) -> None:
+        raise PermissionError(1, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    paths = [layer.create(layer.path_for("w", "1"), text) for text in ("one", "two")]
+    assert [layer.read(path) for path in paths] == ["one", "two"]
+    assert len(list(layer.directory.iterdir())) == 2
+
+
+def test_only_what_stands_there_is_exchanged(layer: Dropins) -> None:
+    path = layer.path_for("w", "1")
+    assert layer.exchange(path, None, "one")
+    assert not layer.exchange(path, None, "other")
+    assert not layer.exchange(path, "other", "two")
+    assert not layer.exchange(path, "other", None)
+    assert layer.read(path) == "one"
+    assert layer.exchange(path, "one", "two")
+    assert layer.exchange(path, "two", None)
+    assert not path.exists()
+    assert not layer.exchange(path, "two", "three")
+
+
 def test_a_deleted_file_is_kept_as_a_copy_until_it_is_written_again(layer: Dropins) -> None:
     path = layer.path_for("w", "1")
     layer.write(path, "one")
@@ -111,7 +160,7 @@ def test_copies_do_not_pile_up(layer: Dropins, monkeypatch: pytest.MonkeyPatch) 
 def test_what_cannot_be_written_or_read_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "api.d").write_text("a file stands here")
     layer = Dropins(tmp_path / "api.d")
-    for attempt in (lambda p: layer.write(p, "x"), layer.read, layer.delete):
+    for attempt in (lambda p: layer.write(p, "x"), lambda p: layer.create(p, "x"), layer.read, layer.delete):
         with pytest.raises(StateError):
             attempt(layer.path_for("w", "1"))
     assert [file.name for file in tmp_path.iterdir()] == ["api.d"]

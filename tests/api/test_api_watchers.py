@@ -456,6 +456,17 @@ async def test_a_pause_has_an_end_where_one_is_given(job: Served) -> None:
     assert paused["watcher"]["holds"][0]["until"] == "2100-01-01T00:00:00Z"
 
 
+async def test_a_pause_that_is_over_already_is_refused(job: Served) -> None:
+    made = await job.create("w")
+    past = "2000-01-01T00:00:00Z"
+    one = await job.http.post(f"/api/watchers/{made['id']}/pause", json={"until": past})
+    bulk = {"action": "pause", "ids": [made["id"]], "until": past}
+    for answer in (one, await job.http.post("/api/watchers/bulk", json=bulk)):
+        assert (answer.status_code, answer.json()["code"]) == (422, "over-already")
+        assert "in the past" in answer.json()["detail"]
+    assert [event["action_result"] for event in await events(job, "api.written")] == ["created"]
+
+
 async def test_what_the_file_suspends_is_not_resumed_by_hand(job: Served) -> None:
     made = await job.create("w", suspend={"reason": "not now"})
     answer = await job.http.post(f"/api/watchers/{made['id']}/resume")

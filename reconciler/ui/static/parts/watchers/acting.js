@@ -57,7 +57,7 @@ export async function remove(watcher) {
     return true;
   } catch (error) {
     if (error instanceof ApiError && error.code === "aborted") return false;
-    if (error instanceof ApiError && error.file) owned(watcher, error);
+    if (error instanceof ApiError && error.code === "not-ours") owned(watcher, error);
     else toast(errorText(error), "bad");
     return false;
   }
