@@ -248,6 +248,26 @@ async def test_a_deletion_that_was_committed_counts_at_once(house: House, jobs: 
     assert [int(code) for code in report.codes()] == [0]
 
 
+async def test_a_commit_that_deletes_the_last_file_counts_though_git_removes_the_folder(
+    house: House, jobs: Jobs
+) -> None:
+    jobs.add()
+    house.write("a")
+    house.write("b")
+    git(house.home, "init", "-q")
+    git(house.home, "add", "watchers.d")
+    git(house.home, "commit", "-qm", "two")
+    await house.once()
+    git(house.home, "rm", "-rq", "watchers.d")
+    assert 5 in (await house.once()).codes()
+    assert (live(house), house.watchers.exists()) == (["a", "b"], False)
+    git(house.home, "commit", "-qm", "none")
+    for _ in range(2):
+        report = await house.once()
+        assert live(house) == []
+        assert [int(code) for code in report.codes()] == [0]
+
+
 async def test_a_git_operation_under_way_voids_the_look(house: House, jobs: Jobs) -> None:
     jobs.add()
     house.write("a")
