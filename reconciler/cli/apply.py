@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from reconciler.cli.options import GlobalOptions
+from reconciler.cli.reading import gave_watchers
 from reconciler.errors import ConfigurationError, ExitCode, RefusedError, StalePlanError, UsageError, worst
 
 _EPILOG = """\
@@ -38,18 +39,18 @@ def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool) -> None:
         from reconciler.cli.plan import show_plan
 
         directories = paths
-        _check(directories)
+        _check(options, directories)
         shown = show_plan(options, directories, "table")
         digest = shown.digest
-        if shown.document["changes"] and not (yes or _confirmed()):
+        if shown.asks and not (yes or _confirmed()):
             raise RefusedError("nothing was carried out", remedy="without anybody to ask, say --yes")
     raise SystemExit(asyncio.run(_apply(options, directories, digest)))
 
 
-def _check(directories: Sequence[Path]) -> None:
-    """A directory may be gone for a moment; where a person names it to be applied now, it is mistyped, or a plan is."""
+def _check(options: GlobalOptions, directories: Sequence[Path]) -> None:
+    """A directory may be gone for a moment; one that gave nothing so far is mistyped, or a plan is."""
     for path in directories:
-        if not path.exists():
+        if not path.exists() and not gave_watchers(options, path):
             raise UsageError(f"there is no {path}", remedy="name a saved plan, or directories of watchers")
 
 

@@ -69,10 +69,11 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan that was printed: as programs get it, its digest, and the exit status."""
+    """A plan that was printed: as programs get it, its digest, whether it `asks` for a yes, and the exit status."""
 
     document: dict[str, Any]
     digest: str
+    asks: bool
     code: ExitCode
 
 
@@ -107,7 +108,8 @@ def show_plan(
     show(document, plan.problems, output)
     if output == "table":
         _tell(plan, unreachable, drift)
-    return Shown(document, plan.digest(), _code(plan, unreachable, drift, detailed))
+    asks = bool(rows or plan.resolution.emptied)
+    return Shown(document, plan.digest(), asks, _code(plan, unreachable, drift, detailed))
 
 
 async def _plan(

@@ -196,7 +196,8 @@ def _markdown(document: Mapping[str, Any]) -> None:
 
 def _obstacles(document: Mapping[str, Any]) -> list[str]:
     """Return why something is not carried out, each reason once."""
-    return [*document["alarms"], *dict.fromkeys(row["withheld"] for row in document["changes"] if row["withheld"])]
+    held = (row["withheld"] for row in document["changes"] if row["withheld"])
+    return list(dict.fromkeys([*document["alarms"], *held]))
 
 
 def _near(file: str) -> str:

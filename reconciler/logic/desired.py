@@ -129,18 +129,44 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True)
+class Emptied:
+    """A source that is empty though nobody committed that: `specs` stay in force until a person says yes."""
+
+    alarm: str
+    specs: tuple[Vanished, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """The set of specs in force, and how it came about.
 
-    `vanished`: specs to drop now. `alarms`: sources that are empty or gone though they gave specs before; nothing of
-    theirs is dropped, and the pass ends with exit 5. `tame`: edited specs that could not change jobs before.
+    `vanished`: specs to drop now. `unread`, `emptied`: sources that are gone or empty though they gave specs before;
+    nothing of theirs is dropped, and the pass ends with exit 5. `tame`: edited specs that could not change jobs before.
     """
 
     desired: Mapping[WatcherName, Desired]
     vanished: tuple[Vanished, ...] = ()
-    alarms: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    emptied: tuple[Emptied, ...] = ()
     problems: tuple[Problem, ...] = ()
     tame: frozenset[WatcherName] = frozenset()
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Why nothing of some sources may be dropped."""
+        return (*self.unread, *(source.alarm for source in self.emptied))
+
+    @property
+    def awaiting(self) -> Mapping[WatcherName, tuple[Vanished, str]]:
+        """The specs that go once a person says yes, each with the alarm of its source."""
+        return {each.stored.name: (each, source.alarm) for source in self.emptied for each in source.specs}
+
+    def approved(self) -> Resolution:
+        """Return what is in force once a person said yes to the sources that were emptied."""
+        gone = self.awaiting
+        desired = {name: spec for name, spec in self.desired.items() if name not in gone}
+        vanished = (*self.vanished, *(each for each, _ in gone.values()))
+        return replace(self, desired=desired, vanished=vanished, emptied=())
 
 
 Revive: TypeAlias = "Callable[[StoredSpec], WatcherSpec | None]"
@@ -163,18 +189,26 @@ def resolve(
     before = {spec.name: spec for spec in stored}
     desired, problems = _given(readings, before)
     vanished: list[Vanished] = []
-    alarms = tuple(alarm for reading in readings if (alarm := _alarm(reading, before.values(), approved)))
     by_source = {reading.source: reading for reading in readings}
+    unread = tuple(text for reading in readings if (text := _unread(reading, before.values())))
+    emptied = {r.source: text for r in readings if not approved and (text := _emptied(r, before.values()))}
+    waiting: dict[str, list[Vanished]] = {source: [] for source in emptied}
     renamed = {d.renamed_from for d in desired.values() if d.renamed_from}
     for name, old in before.items():
         if name in desired:
             continue
-        verdict = _absent(old, by_source.get(old.origin.source), now, grace, approved, renamed=name in renamed)
+        source = old.origin.source
+        verdict = _absent(old, by_source.get(source), now, grace, approved, renamed=name in renamed)
         if isinstance(verdict, Vanished):
             vanished.append(verdict)
-        elif (spec := revive(verdict.stored)) is not None:
+            continue
+        if (spec := revive(verdict.stored)) is not None:
             desired[name] = verdict.desired(spec)
-    return Resolution(desired, tuple(vanished), alarms, problems, _tame(desired.values(), before, revive))
+        if source in emptied:
+            then = _absent(old, by_source[source], now, grace, approved=True, renamed=False)
+            waiting[source] += [then] if isinstance(then, Vanished) else []
+    found = tuple(Emptied(text, tuple(waiting[source])) for source, text in emptied.items())
+    return Resolution(desired, tuple(vanished), unread, found, problems, _tame(desired.values(), before, revive))
 
 
 def _tame(given: Iterable[Desired], before: Mapping[WatcherName, StoredSpec], revive: Revive) -> frozenset[WatcherName]:
@@ -257,20 +291,29 @@ def _duplicate(winner: Desired, loser: Desired) -> Problem:
     )
 
 
-def _alarm(reading: Reading, stored: Iterable[StoredSpec], approved: bool) -> str:
-    """Say why nothing of this source may be dropped: it is gone, or empty without a commit that emptied it."""
-    decided = {*reading.deleted, *reading.hidden}
-    count = sum(spec.origin.source == reading.source and spec.origin.file not in decided for spec in stored)
-    if not count or reading.moving:
+def _unread(reading: Reading, stored: Iterable[StoredSpec]) -> str:
+    """Say why nothing of this source may be dropped: it is gone."""
+    count = _undecided(reading, stored)
+    if not count or reading.moving or not reading.failed:
         return ""
-    if reading.failed:
-        return f"{reading.source} cannot be read ({reading.failed}); its {count} watchers stay as they are"
-    if not reading.files and not reading.deliberate and not approved:
-        return (
-            f"{reading.source} is empty, though it gave {count} watchers before; nothing was stopped. "
-            "If they are to go, commit the deletion or pass --approve; if not, is it mounted?"
-        )
-    return ""
+    return f"{reading.source} cannot be read ({reading.failed}); its {count} watchers stay as they are"
+
+
+def _emptied(reading: Reading, stored: Iterable[StoredSpec]) -> str:
+    """Say why nothing of this source may be dropped: it is empty without a commit that emptied it."""
+    count = _undecided(reading, stored)
+    if not count or reading.failed or reading.files or reading.deliberate:
+        return ""
+    return (
+        f"{reading.source} is empty, though it gave {count} watchers before; nothing was stopped. "
+        "If they are to go, commit the deletion or pass --approve; if not, is it mounted?"
+    )
+
+
+def _undecided(reading: Reading, stored: Iterable[StoredSpec]) -> int:
+    """Return how many specs of a source no commit deleted and no other source hides."""
+    decided = {*reading.deleted, *reading.hidden}
+    return sum(spec.origin.source == reading.source and spec.origin.file not in decided for spec in stored)
 
 
 def _absent(

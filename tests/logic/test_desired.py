@@ -260,6 +260,23 @@ def test_an_emptied_directory_stops_nothing_and_raises_the_alarm() -> None:
     assert "--approve" in resolution.alarms[0]
 
 
+def test_what_was_emptied_waits_for_a_yes_by_itself() -> None:
+    kept, elsewhere = desired(a_spec("kept", prune="disabled")), desired("elsewhere", source=OTHER)
+    resolution = resolved(reading(), reading("x", source=OTHER), before=[desired("a"), kept, elsewhere])
+    assert sorted(in_force(resolution)) == ["a", "elsewhere", "kept", "x"]
+    assert list(resolution.awaiting) == ["a"]
+    approved = resolution.approved()
+    assert (sorted(in_force(approved)), gone(approved)) == (["elsewhere", "kept", "x"], ["a"])
+    assert approved.alarms == ()
+
+
+def test_a_yes_to_what_was_emptied_is_none_to_what_cannot_be_read() -> None:
+    lost = Reading(OTHER, failed="no such directory")
+    resolution = resolved(reading(), lost, before=[desired("a"), desired("b", source=OTHER)]).approved()
+    assert (sorted(in_force(resolution)), gone(resolution)) == (["b"], ["a"])
+    assert "no such directory" in resolution.alarms[0]
+
+
 @pytest.mark.parametrize("yes", ["approved", "commit", "commit of each file"])
 def test_an_emptied_directory_is_believed_where_somebody_meant_it(yes: str) -> None:
     before = [desired("a"), desired("b")]
