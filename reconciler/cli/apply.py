@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.reading import gave_watchers
 from reconciler.errors import ConfigurationError, ExitCode, RefusedError, StalePlanError, UsageError, worst
@@ -29,9 +30,13 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PLAN | DIR...]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--new-state", is_flag=True, help="In CI: begin with an empty state though hosts are remote.")
 @click.pass_obj
-def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool) -> None:
+def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool, new_state: bool) -> None:
     """Carry out PLAN, as `reconcile plan --out` saved it; or plan over DIR, show it, ask, and carry it out."""
+    from reconciler import app  # saves start-up time: it knows every class
+
+    refuse_replay(app.load_settings(options.config), new_state=new_state)
     if len(paths) == 1 and paths[0].is_file():
         saved = _read(paths[0])
         directories, digest = tuple(Path(each) for each in saved["directories"]), str(saved["digest"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, report
 from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
@@ -63,10 +63,10 @@ def command(
         raise SystemExit(show_plan(options, directories, "table", detailed=detailed_exitcode).code)
     if wait and not once:
         raise UsageError("--wait belongs to --once", remedy="write --once --wait; a daemon stays by itself")
-    if wait:
-        run = _staying(options, directories, approve, new_state)
+    if once:
+        run = (_staying if wait else _once)(options, directories, approve, new_state)
     else:
-        run = _once(options, directories, approve, new_state) if once else _daemon(options, directories, approve)
+        run = _daemon(options, directories, approve, new_state)
     raise SystemExit(asyncio.run(run))
 
 
@@ -74,8 +74,7 @@ async def _once(options: GlobalOptions, directories: tuple[Path, ...], approve: 
     from reconciler import app  # saves start-up time: it knows every class
 
     settings = app.load_settings(options.config)
-    if not new_state:
-        _refuse_replay(settings)
+    refuse_replay(settings, new_state=new_state)
     async with app.engine(settings, directories) as engine:
         report_ = await engine.once.run(approve=approve)
     _tell(report_)
@@ -87,8 +86,7 @@ async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approv
     from reconciler.engine.staying import Staying
 
     settings = app.load_settings(options.config)
-    if not new_state:
-        _refuse_replay(settings)
+    refuse_replay(settings, new_state=new_state)
     told_to_stop = signals()
     async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
         staying = Staying(engine.parts, engine.controller, engine.once, engine.daemon)
@@ -106,26 +104,12 @@ def signals() -> asyncio.Event:
     return told
 
 
-def _refuse_replay(settings: object) -> None:
-    """A first pass in CI against remote hosts would deal with every old line of every output."""
-    from reconciler import app  # saves start-up time: it knows every class
-    from reconciler.model import LOCALHOST
-
-    remote = sorted(set(settings.hosts) - {LOCALHOST})  # type: ignore[attr-defined]
-    path = app.state_path(settings)  # type: ignore[arg-type]
-    if os.environ.get("CI", "").lower() in ("1", "true", "yes") and remote and not path.exists():
-        raise RefusedError(
-            f"the state {path} is empty, so this pass would deal with every old line of every job on "
-            f"{', '.join(remote)}",
-            remedy="keep the state between runs (cache its directory), or pass --new-state if that is meant",
-        )
-
-
-async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
+async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
     from reconciler import app  # saves start-up time: it knows every class
 
     told_to_stop = signals()
     settings = app.load_settings(options.config)
+    refuse_replay(settings, new_state=new_state)
     async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
         engine.daemon.on_pass = tell_pass()
         await engine.daemon.run(approve=approve)
