@@ -170,6 +170,8 @@ class Resolution:
 
 
 Revive: TypeAlias = "Callable[[StoredSpec], WatcherSpec | None]"
+#: Tells whether a definition of a source that is not read is still there, next to another one.
+Stands: TypeAlias = Callable[[Origin, Origin], bool]
 
 
 def resolve(
@@ -180,14 +182,16 @@ def resolve(
     now: float,
     grace: float,
     approved: bool = False,
+    stands: Stands = lambda old, new: False,
 ) -> Resolution:
     """Return the specs in force.
 
     `revive` turns a stored spec back into a spec (None where this version cannot read it). `grace` (seconds) is how
     long a spec that disappeared without a commit stays. `approved`: a person said yes to what would be dropped.
+    A name whose definition `stands` in a source that was not read is not taken over.
     """
     before = {spec.name: spec for spec in stored}
-    desired, problems = _given(readings, before)
+    desired, problems = _given(readings, before, stands)
     vanished: list[Vanished] = []
     by_source = {reading.source: reading for reading in readings}
     unread = tuple(text for reading in readings if (text := _unread(reading, before.values())))
@@ -236,9 +240,10 @@ class _Kept:
 
 
 def _given(
-    readings: Sequence[Reading], before: Mapping[WatcherName, StoredSpec]
+    readings: Sequence[Reading], before: Mapping[WatcherName, StoredSpec], stands: Stands
 ) -> tuple[dict[WatcherName, Desired], tuple[Problem, ...]]:
     """Return the specs that good files give, the definition in force winning over its duplicates."""
+    failed = {reading.source: bool(reading.failed) for reading in readings}
     desired: dict[WatcherName, Desired] = {}
     problems: list[Problem] = []
     for reading in readings:
@@ -248,14 +253,24 @@ def _given(
         for file in reading.files:
             problems.extend(file.problems)
             for spec in file.specs:
+                old = before.get(spec.name)
+                if old is not None and _unread_holds(old, spec, failed, stands):
+                    problems.append(_duplicate(old.origin, spec))
+                    continue
                 first = desired.get(spec.name)
                 if first is None:
                     desired[spec.name] = spec
                     continue
-                winner, loser = (spec, first) if _in_force(before.get(spec.name), spec, first) else (first, spec)
+                winner, loser = (spec, first) if _in_force(old, spec, first) else (first, spec)
                 desired[spec.name] = winner
-                problems.append(_duplicate(winner, loser))
+                problems.append(_duplicate(winner.origin, loser))
     return desired, tuple(problems)
+
+
+def _unread_holds(old: StoredSpec, new: Desired, failed: Mapping[str, bool], stands: Stands) -> bool:
+    """Tell whether a name is taken by a source that was not read; `failed`: whether each that was looked at is one."""
+    source = old.origin.source
+    return failed[source] if source in failed else stands(old.origin, new.origin)
 
 
 def _in_force(old: StoredSpec | None, later: Desired, first: Desired) -> bool:
@@ -277,15 +292,14 @@ def _unreadable(reading: Reading) -> Problem:
     )
 
 
-def _duplicate(winner: Desired, loser: Desired) -> Problem:
+def _duplicate(winner: Origin, loser: Desired) -> Problem:
     return Problem(
         file=loser.origin.file,
         line=loser.origin.line,
         column=1,
         code="duplicate-name",
-        message=f"watcher {winner.name!r} is defined twice, also at {winner.origin.file}:{winner.origin.line}, "
-        "which stays in force",
-        remedy="give one of the two another name, or delete it",
+        message=f"watcher {loser.name!r} is defined twice, also at {winner.file}:{winner.line}, which stays in force",
+        remedy="give one of the two another name, or delete it; a file that moved takes over once the other is gone",
         value=str(loser.name),
         watcher=str(loser.name),
     )

@@ -151,6 +151,24 @@ def test_a_double_in_another_source_is_an_error_too() -> None:
     assert resolution.problems[0].file == "/v/w.yaml"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_definition_in_a_source_that_is_not_read_stays_while_it_stands(there: bool) -> None:
+    old, new = desired(a_spec("w", pattern="old"), source=OTHER, line=4), desired(a_spec("w", pattern="new"))
+    stored = [old.stored()]
+    resolution = resolve([reading(new)], stored, revive=revive, now=NOW, grace=120, stands=lambda old, new: there)
+    assert in_force(resolution) == {"w": "old" if there else "new"}
+    assert [(p.code, p.file, "/v/w.yaml:4" in p.message) for p in resolution.problems] == (
+        [("duplicate-name", "/w/w.yaml", True)] if there else []
+    )
+
+
+def test_a_definition_in_a_source_that_cannot_be_read_is_not_taken_over() -> None:
+    old, new = desired(a_spec("w", pattern="old"), source=OTHER), desired(a_spec("w", pattern="new"))
+    resolution = resolved(reading(new), Reading(OTHER, failed="no such directory"), before=[old])
+    assert in_force(resolution) == {"w": "old"}
+    assert [problem.code for problem in resolution.problems] == ["duplicate-name"]
+
+
 # --- gone ------------------------------------------------------------------------------------------------------------
 
 
