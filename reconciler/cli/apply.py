@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from reconciler.cli.daemon import cut_short, signals, stopped_by
 from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.reading import gave_watchers
@@ -89,5 +90,7 @@ async def _apply(options: GlobalOptions, directories: tuple[Path, ...], digest: 
                 "the plan is no longer true: files, jobs or watchers have changed since it was made",
                 remedy="look at `reconcile plan` again",
             )
-        report = await engine.once.run(approve=digest)
-    return worst(report.codes())
+        told = signals()  # not before: until here, Ctrl-C leaves at once
+        async with stopped_by(told, engine.once.stop):
+            report = await engine.once.run(approve=digest)
+    return worst([*report.codes(), *cut_short(engine.once, told)])

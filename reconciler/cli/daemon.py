@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, report
 from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
+
+if TYPE_CHECKING:
+    from reconciler.engine.once import Once
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +79,21 @@ async def _once(options: GlobalOptions, directories: tuple[Path, ...], approve: 
 
     settings = app.load_settings(options.config)
     refuse_replay(settings, new_state=new_state)
-    async with app.engine(settings, directories) as engine:
+    told_to_stop = signals()
+    async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.once.stop):
         report_ = await engine.once.run(approve=approve)
     _tell(report_)
-    return worst(report_.codes())
+    return worst([*report_.codes(), *cut_short(engine.once, told_to_stop)])
+
+
+def cut_short(once: Once, told: Told) -> list[ExitCode]:
+    """Say that a pass was told to stop before its end; return what that adds to its exit status."""
+    if not once.cut_short:
+        return []
+    note("stopped before the pass was over; the next one goes on from here")
+    if told.number == signal.SIGINT:
+        raise click.Abort
+    return [ExitCode.PARTIAL]
 
 
 async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
@@ -88,19 +103,34 @@ async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approv
     settings = app.load_settings(options.config)
     refuse_replay(settings, new_state=new_state)
     told_to_stop = signals()
-    async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
+    async with app.engine(settings, directories) as engine:
         staying = Staying(engine.parts, engine.controller, engine.once, engine.daemon)
-        report_ = await staying.run(tell_pass(), approve=approve)
+        async with stopped_by(told_to_stop, staying.stop):
+            report_ = await staying.run(tell_pass(), approve=approve)
     if staying.cut_short:
         note("stopped before the jobs have ended; the next pass goes on from here")
     return worst([*report_.codes(), ExitCode.PARTIAL if staying.cut_short else ExitCode.OK])
 
 
-def signals() -> asyncio.Event:
-    """Return what is set once we are told to stop."""
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+class Told(asyncio.Event):
+    """Set once we are told to stop; `number`: by which signal."""
+
+    number = 0
+
+    def by(self, number: int) -> None:
+        """Take a signal; the first one counts."""
+        self.number = self.number or number
+        self.set()
+
+
+def signals() -> Told:
+    """Return what is set once we are told to stop; a terminal that closes tells so, too, but for `nohup`."""
+    told = Told()
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        asyncio.get_running_loop().add_signal_handler(number, told.by, number)
     return told
 
 
