@@ -131,8 +131,8 @@ def _row(change: Change | SpecChange, job: str, job_name: str, withheld: str) ->
     }
 
 
-def drift_rows(plan: Plan) -> list[dict[str, Any]]:
-    """Return what a person changed by hand: the manual suspensions."""
+def drift_rows(plan: Plan, now: float) -> list[dict[str, Any]]:
+    """Return what a person changed by hand: the manual suspensions that have not run out."""
     return [
         {
             "watcher": change.name,
@@ -144,7 +144,7 @@ def drift_rows(plan: Plan) -> list[dict[str, Any]]:
         }
         for change in plan.changes
         for hold in (change.before.holds if change.before else ())
-        if hold.kind == "manual"
+        if hold.kind == "manual" and (hold.until is None or hold.until > now)
     ]
 
 

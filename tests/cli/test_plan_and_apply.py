@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from parts.house import House
+from parts.waiting import eventually
 
 from reconciler.model import WatcherState
 
@@ -104,6 +106,22 @@ async def test_the_exit_status_says_what_is_pending(running: House) -> None:
     bad = running.run(*words)
     assert bad.returncode == 4
     assert "edited.yaml:1:" in bad.stderr
+
+
+async def test_drift_says_until_when_and_is_none_once_that_is_over(running: House) -> None:
+    words = ("plan", str(running.watchers), "--detailed-exitcode")
+    assert running.run(str(running.watchers), "--once").returncode == 0
+    assert running.run("suspend", "kept", "--for", "1h", "--reason", "lunch").returncode == 0
+    told = running.run(*words)
+    assert told.returncode == 3
+    assert re.search(r"kept on \S+ is suspended by .* until 2\d{3}-.*: lunch", told.stderr)
+    status = running.run("status", "-o", "json").stdout
+    (remark,) = (row["remark"] for row in json.loads(status)["watchers"] if row["watcher"] == "kept")
+    assert re.search(r" until 2\d{3}-.*: lunch", remark)
+    assert running.run("suspend", "kept", "--for", "1s").returncode == 0
+    await eventually(lambda: running.run("drift", "--detailed-exitcode").returncode == 0)
+    assert running.run(*words).returncode == 0
+    assert "goes on at the next pass" in running.run("status").stdout
 
 
 async def test_offline_a_plan_is_made_of_the_jobs_that_the_state_knows(running: House) -> None:
@@ -246,7 +264,7 @@ async def test_it_asks_before_it_empties(emptied: House, answer: str, status: in
 async def test_a_directory_that_vanished_is_no_mistake_and_no_yes_ends_its_watchers(emptied: House) -> None:
     emptied.watchers.rmdir()
     directory = str(emptied.watchers)
-    for words in (("apply", directory, "--yes"), (directory, "--once", "--approve")):
+    for words in (("apply", directory, "--yes"), (directory, "--once", "--approve"), (emptied.watchers.name, "--once")):
         got = emptied.run(*words)
         assert (got.returncode, live(emptied)) == (5, ["a", "b"])
         assert "--approve" not in got.stderr
