@@ -14,7 +14,10 @@ from typing import Any
 
 import click
 
+from reconciler.cli.daemon import cut_short, signals, stopped_by
+from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
+from reconciler.cli.reading import gave_watchers
 from reconciler.errors import ConfigurationError, ExitCode, RefusedError, StalePlanError, UsageError, worst
 
 _EPILOG = """\
@@ -28,9 +31,13 @@ Examples:
 @click.command(epilog=_EPILOG)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PLAN | DIR...]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--new-state", is_flag=True, help="In CI: begin with an empty state though hosts are remote.")
 @click.pass_obj
-def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool) -> None:
+def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool, new_state: bool) -> None:
     """Carry out PLAN, as `reconcile plan --out` saved it; or plan over DIR, show it, ask, and carry it out."""
+    from reconciler import app  # saves start-up time: it knows every class
+
+    refuse_replay(app.load_settings(options.config), new_state=new_state)
     if len(paths) == 1 and paths[0].is_file():
         saved = _read(paths[0])
         directories, digest = tuple(Path(each) for each in saved["directories"]), str(saved["digest"])
@@ -38,18 +45,18 @@ def command(options: GlobalOptions, paths: tuple[Path, ...], yes: bool) -> None:
         from reconciler.cli.plan import show_plan
 
         directories = paths
-        _check(directories)
+        _check(options, directories)
         shown = show_plan(options, directories, "table")
         digest = shown.digest
-        if shown.document["changes"] and not (yes or _confirmed()):
+        if shown.asks and not (yes or _confirmed()):
             raise RefusedError("nothing was carried out", remedy="without anybody to ask, say --yes")
     raise SystemExit(asyncio.run(_apply(options, directories, digest)))
 
 
-def _check(directories: Sequence[Path]) -> None:
-    """A directory may be gone for a moment; where a person names it to be applied now, it is mistyped, or a plan is."""
+def _check(options: GlobalOptions, directories: Sequence[Path]) -> None:
+    """A directory may be gone for a moment; one that gave nothing so far is mistyped, or a plan is."""
     for path in directories:
-        if not path.exists():
+        if not path.exists() and not gave_watchers(options, path):
             raise UsageError(f"there is no {path}", remedy="name a saved plan, or directories of watchers")
 
 
@@ -83,5 +90,7 @@ async def _apply(options: GlobalOptions, directories: tuple[Path, ...], digest: 
                 "the plan is no longer true: files, jobs or watchers have changed since it was made",
                 remedy="look at `reconcile plan` again",
             )
-        report = await engine.once.run(approve=digest)
-    return worst(report.codes())
+        told = signals()  # not before: until here, Ctrl-C leaves at once
+        async with stopped_by(told, engine.once.stop):
+            report = await engine.once.run(approve=digest)
+    return worst([*report.codes(), *cut_short(engine.once, told)])

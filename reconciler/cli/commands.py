@@ -70,6 +70,8 @@ COMMANDS: Mapping[str, Entry] = {
 }
 
 _ANSWERED_HERE = frozenset({"--help", "-h", "--version", "-V"})
+#: Only a run has these: a word beside them is a directory, and one that is gone is what its alarm is for.
+_RUNS = frozenset({"--once", "--dry-run"})
 _USAGE = "[OPTIONS] [DIR]...\n       reconcile [OPTIONS] COMMAND [ARGS]..."
 _EPILOG = """\
 \b
@@ -118,7 +120,8 @@ class Commands(click.Group):
         else:
             routed = args[place] not in COMMANDS and args[place] not in _ANSWERED_HERE
         if routed:
-            _check_directory(args[place:])
+            if not _RUNS.intersection(args):
+                _check_directory(args[place:])
             args.insert(place, DEFAULT)
         return super().parse_args(ctx, args)
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, report
 from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
+
+if TYPE_CHECKING:
+    from reconciler.engine.once import Once
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +67,10 @@ def command(
         raise SystemExit(show_plan(options, directories, "table", detailed=detailed_exitcode).code)
     if wait and not once:
         raise UsageError("--wait belongs to --once", remedy="write --once --wait; a daemon stays by itself")
-    if wait:
-        run = _staying(options, directories, approve, new_state)
+    if once:
+        run = (_staying if wait else _once)(options, directories, approve, new_state)
     else:
-        run = _once(options, directories, approve, new_state) if once else _daemon(options, directories, approve)
+        run = _daemon(options, directories, approve, new_state)
     raise SystemExit(asyncio.run(run))
 
 
@@ -74,12 +78,22 @@ async def _once(options: GlobalOptions, directories: tuple[Path, ...], approve: 
     from reconciler import app  # saves start-up time: it knows every class
 
     settings = app.load_settings(options.config)
-    if not new_state:
-        _refuse_replay(settings)
-    async with app.engine(settings, directories) as engine:
+    refuse_replay(settings, new_state=new_state)
+    told_to_stop = signals()
+    async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.once.stop):
         report_ = await engine.once.run(approve=approve)
     _tell(report_)
-    return worst(report_.codes())
+    return worst([*report_.codes(), *cut_short(engine.once, told_to_stop)])
+
+
+def cut_short(once: Once, told: Told) -> list[ExitCode]:
+    """Say that a pass was told to stop before its end; return what that adds to its exit status."""
+    if not once.cut_short:
+        return []
+    note("stopped before the pass was over; the next one goes on from here")
+    if told.number == signal.SIGINT:
+        raise click.Abort
+    return [ExitCode.PARTIAL]
 
 
 async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
@@ -87,45 +101,45 @@ async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approv
     from reconciler.engine.staying import Staying
 
     settings = app.load_settings(options.config)
-    if not new_state:
-        _refuse_replay(settings)
+    refuse_replay(settings, new_state=new_state)
     told_to_stop = signals()
-    async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
+    async with app.engine(settings, directories) as engine:
         staying = Staying(engine.parts, engine.controller, engine.once, engine.daemon)
-        report_ = await staying.run(tell_pass(), approve=approve)
+        async with stopped_by(told_to_stop, staying.stop):
+            report_ = await staying.run(tell_pass(), approve=approve)
     if staying.cut_short:
         note("stopped before the jobs have ended; the next pass goes on from here")
     return worst([*report_.codes(), ExitCode.PARTIAL if staying.cut_short else ExitCode.OK])
 
 
-def signals() -> asyncio.Event:
-    """Return what is set once we are told to stop."""
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+class Told(asyncio.Event):
+    """Set once we are told to stop; `number`: by which signal."""
+
+    number = 0
+
+    def by(self, number: int) -> None:
+        """Take a signal; the first one counts."""
+        self.number = self.number or number
+        self.set()
+
+
+def signals() -> Told:
+    """Return what is set once we are told to stop; a terminal that closes tells so, too, but for `nohup`."""
+    told = Told()
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        asyncio.get_running_loop().add_signal_handler(number, told.by, number)
     return told
 
 
-def _refuse_replay(settings: object) -> None:
-    """A first pass in CI against remote hosts would deal with every old line of every output."""
-    from reconciler import app  # saves start-up time: it knows every class
-    from reconciler.model import LOCALHOST
-
-    remote = sorted(set(settings.hosts) - {LOCALHOST})  # type: ignore[attr-defined]
-    path = app.state_path(settings)  # type: ignore[arg-type]
-    if os.environ.get("CI", "").lower() in ("1", "true", "yes") and remote and not path.exists():
-        raise RefusedError(
-            f"the state {path} is empty, so this pass would deal with every old line of every job on "
-            f"{', '.join(remote)}",
-            remedy="keep the state between runs (cache its directory), or pass --new-state if that is meant",
-        )
-
-
-async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
+async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
     from reconciler import app  # saves start-up time: it knows every class
 
     told_to_stop = signals()
     settings = app.load_settings(options.config)
+    refuse_replay(settings, new_state=new_state)
     async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
         engine.daemon.on_pass = tell_pass()
         await engine.daemon.run(approve=approve)

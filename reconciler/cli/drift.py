@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from reconciler.cli.options import GlobalOptions
@@ -44,7 +46,7 @@ def command(options: GlobalOptions, detailed_exitcode: bool, output: str) -> Non
             }
             for watcher in state.watchers(live=True)
             for hold in watcher.holds
-            if hold.kind is HoldKind.MANUAL
+            if hold.kind is HoldKind.MANUAL and (hold.until is None or hold.until > time.time())
         ]
         emit(rows, COLUMNS, output, name="drift", empty="No drift: nothing was changed by hand.")
     if rows and detailed_exitcode:

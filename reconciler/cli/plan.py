@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, output_option, report
 from reconciler.cli.plan_rows import drift_rows, problem_row, row_of, show, summary
+from reconciler.cli.text import held
 from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
 
 if TYPE_CHECKING:
@@ -69,10 +71,11 @@ def command(
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A plan that was printed: as programs get it, its digest, and the exit status."""
+    """A plan that was printed: as programs get it, its digest, whether it `asks` for a yes, and the exit status."""
 
     document: dict[str, Any]
     digest: str
+    asks: bool
     code: ExitCode
 
 
@@ -107,7 +110,8 @@ def show_plan(
     show(document, plan.problems, output)
     if output == "table":
         _tell(plan, unreachable, drift)
-    return Shown(document, plan.digest(), _code(plan, unreachable, drift, detailed))
+    asks = bool(rows or plan.resolution.emptied)
+    return Shown(document, plan.digest(), asks, _code(plan, unreachable, drift, detailed))
 
 
 async def _plan(
@@ -120,14 +124,13 @@ async def _plan(
         plan = await controller.preview(list_jobs=not offline)
         if offline and all(job.finished for job in controller.discovery.known.values()):
             note("offline: the state knows no job that waits or runs, so no watcher can be bound to one here")
-        return plan, controller.unreachable(), drift_rows(plan)
+        return plan, controller.unreachable(), drift_rows(plan, time.time())
 
 
 def _tell(plan: Plan, unreachable: Mapping[str, str], drift: list[dict[str, Any]]) -> None:
     for row in drift:
-        note(
-            f"drift: {row['watcher']} on {row['job']} is suspended by {row['by']}: {row['reason'] or 'no reason given'}"
-        )
+        why = held(row["by"], row["reason"] or "no reason given", row["until"])
+        note(f"drift: {row['watcher']} on {row['job']} is {why}")
     for desired in plan.resolution.desired.values():
         if desired.note and desired.binds:
             note(f"{desired.name}: {desired.note}")

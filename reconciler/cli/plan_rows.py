@@ -131,8 +131,8 @@ def _row(change: Change | SpecChange, job: str, job_name: str, withheld: str) ->
     }
 
 
-def drift_rows(plan: Plan) -> list[dict[str, Any]]:
-    """Return what a person changed by hand: the manual suspensions."""
+def drift_rows(plan: Plan, now: float) -> list[dict[str, Any]]:
+    """Return what a person changed by hand: the manual suspensions that have not run out."""
     return [
         {
             "watcher": change.name,
@@ -144,7 +144,7 @@ def drift_rows(plan: Plan) -> list[dict[str, Any]]:
         }
         for change in plan.changes
         for hold in (change.before.holds if change.before else ())
-        if hold.kind == "manual"
+        if hold.kind == "manual" and (hold.until is None or hold.until > now)
     ]
 
 
@@ -196,7 +196,8 @@ def _markdown(document: Mapping[str, Any]) -> None:
 
 def _obstacles(document: Mapping[str, Any]) -> list[str]:
     """Return why something is not carried out, each reason once."""
-    return [*document["alarms"], *dict.fromkeys(row["withheld"] for row in document["changes"] if row["withheld"])]
+    held = (row["withheld"] for row in document["changes"] if row["withheld"])
+    return list(dict.fromkeys([*document["alarms"], *held]))
 
 
 def _near(file: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.protocols import StateReading
@@ -29,3 +30,15 @@ def state_of(options: GlobalOptions) -> Iterator[StateReading]:
         return
     with closing(open_readonly(app.state_path(settings), busy_timeout=settings.state.busy_timeout)) as state:
         yield state
+
+
+def gave_watchers(options: GlobalOptions, directory: Path) -> bool:
+    """Tell whether the state of this machine has watchers out of that directory."""
+    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler.sources.directory import DirectorySource
+    from reconciler.state import open_readonly
+
+    name = DirectorySource(directory).name
+    settings = app.load_settings(options.config)
+    with closing(open_readonly(app.state_path(settings), busy_timeout=settings.state.busy_timeout)) as state:
+        return any(spec.origin.source == name for spec in state.specs())

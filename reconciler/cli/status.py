@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, note, output_option
 from reconciler.cli.reading import state_of
+from reconciler.cli.text import held
 from reconciler.engine.turns import ASKED_EVERY
 from reconciler.model import Job, Watcher
 from reconciler.protocols import StateReading
@@ -103,8 +105,10 @@ def row_of(watcher: Watcher, job_state: str, unreachable: Mapping[str, str]) -> 
 
 def _remark(watcher: Watcher) -> str:
     if watcher.holds:
-        hold = watcher.holds[0]
-        return f"suspended by {hold.by}" + (f": {hold.reason}" if hold.reason else "")
+        lasting = [hold for hold in watcher.holds if hold.until is None or hold.until > time.time()]
+        if not lasting:
+            return "its suspension is over; goes on at the next pass"
+        return held(lasting[0].by, lasting[0].reason, lasting[0].until)
     return watcher.last_error or ("timer mode" if watcher.timer_active else "")
 
 

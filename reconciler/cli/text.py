@@ -58,6 +58,12 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(min(at, _FAR)).astimezone().isoformat(" ", "seconds")
 
 
+def held(by: str, reason: str, until: float | None) -> str:
+    """Return who holds a watcher, until when and why."""
+    end = f" until {moment(until)}" if until is not None else ""
+    return f"suspended by {by}{end}" + (f": {reason}" if reason else "")
+
+
 def coloured(stream: TextIO) -> bool:
     """Tell whether colours fit: a terminal that can, and nobody said NO_COLOR (https://no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from reconciler.engine.applying import Applier
 from reconciler.engine.discovery import Discovery, Seen
@@ -16,6 +17,7 @@ from reconciler.engine.fleet import Fleet, Versions
 from reconciler.engine.parts import Parts
 from reconciler.engine.scripts import Scripts
 from reconciler.engine.sourcing import Sourcing
+from reconciler.engine.standing import stands
 from reconciler.errors import ExitCode, Problem
 from reconciler.events import Event, EventType
 from reconciler.logic import meeting
@@ -197,6 +199,7 @@ class Controller:
             now=self._parts.clock.now(),
             grace=policy.prune_grace,
             approved=approved,
+            stands=partial(stands, self._parts.settings),
         )
         jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.settings.hosts]
         applied = {str(spec.name): spec.body for spec in stored}

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: An ended job whose output becomes stable within so many seconds is waited for; otherwise the next pass completes it.
 PATIENCE = 5.0
+#: Seconds that running actions get once a pass is told to stop; a service manager kills after some more.
+STOP_GRACE = 7.0
 #: Watchers of one host whose actions run at the same time.
 AT_ONCE = 16
 #: Bytes that one look at a host may bring, and those that each stream may bring in any case.
@@ -34,26 +36,59 @@ LOOK_BUDGET, LEAST = 64 * 1024 * 1024, 64 * 1024
 
 
 class Once:
-    """Runs one pass over all hosts, each by itself, so that a slow one holds up only its own jobs."""
+    """Runs one pass over all hosts, each by itself, so that a slow one holds up only its own jobs.
+
+    `cut_short`: it was told to stop, and something is left for the next pass.
+    """
 
     def __init__(self, parts: Parts, controller: Controller, pump: Pump) -> None:
         self._parts, self._controller, self._pump = parts, controller, pump
         self._requests = Requests(parts, controller, drains=False)
         self._textfile = TextFile(parts, controller)
+        self._stopping = asyncio.Event()
+        self._report: PassReport | None = None  # once hosts are looked at
+        self.cut_short = False
 
     async def run(self, *, approve: str = "") -> PassReport:
         """Return what the pass came to; failed actions of this pass are counted."""
+        self._report = None
         async with kept(self._parts, _lost):
             first = await self._parts.state.run(last_seq)
-            report = await self._controller.pass_(approve=approve)
-            await self._requests.carry_out()
-            await _all_of(self._host(host, report) for host in self._parts.hosts.values())
+            await self._until_stopped(self._work(approve))
+            report = self._report or PassReport()
             await self._record_checks()
             report.failed_actions = await self._parts.state.run(lambda state: failures_since(state, first))
             report.events_waiting = not await self._pump.flush()
-            await purge_when_due(self._parts, self._controller)
-            await self._textfile.write()
+            if not self.cut_short:
+                await purge_when_due(self._parts, self._controller)
+                await self._textfile.write()
         return report
+
+    def stop(self) -> None:
+        """Begin nothing more; what runs has `STOP_GRACE` seconds to end, then it stays recorded as begun."""
+        self._stopping.set()
+
+    async def _work(self, approve: str) -> None:
+        self._report = report = await self._controller.pass_(approve=approve)
+        await self._requests.carry_out()
+        await _all_of(self._host(host, report) for host in self._parts.hosts.values())
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await the work, or break it off when told to stop: at once while no action can run yet."""
+        working = asyncio.create_task(work, name="pass")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and self._report is not None:
+                await asyncio.wait((working,), timeout=STOP_GRACE)
+            if working.done():
+                await working
+            else:
+                self.cut_short = True
+        finally:
+            working.cancel()
+            stopping.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
 
     async def _record_checks(self) -> None:
         checked = {i: t.checked for t in self._controller.fleet.tasks.values() if t.checked for i in t.watchers}
@@ -71,11 +106,12 @@ class Once:
     async def _host(self, host: Host, report: PassReport) -> None:
         tasks = [task for key, task in self._controller.fleet.tasks.items() if key.host == host.name]
         try:
-            while tasks:
+            while tasks and not self._stopping.is_set():
                 glimpses = await look(host, tasks)
                 gate = asyncio.Semaphore(AT_ONCE)
                 more = await _all_of(self._step(*each, gate) for each in zip(tasks, glimpses, strict=True))
                 tasks = [task for task, again in zip(tasks, more, strict=True) if again]
+            self.cut_short = self.cut_short or bool(tasks)
         except HostUnreachableError as error:
             report.seen.unreachable[host.name] = error.message.removeprefix(f"{host.name}: ")
 

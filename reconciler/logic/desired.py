@@ -129,21 +129,49 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True)
+class Emptied:
+    """A source that is empty though nobody committed that: `specs` stay in force until a person says yes."""
+
+    alarm: str
+    specs: tuple[Vanished, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
     """The set of specs in force, and how it came about.
 
-    `vanished`: specs to drop now. `alarms`: sources that are empty or gone though they gave specs before; nothing of
-    theirs is dropped, and the pass ends with exit 5. `tame`: edited specs that could not change jobs before.
+    `vanished`: specs to drop now. `unread`, `emptied`: sources that are gone or empty though they gave specs before;
+    nothing of theirs is dropped, and the pass ends with exit 5. `tame`: edited specs that could not change jobs before.
     """
 
     desired: Mapping[WatcherName, Desired]
     vanished: tuple[Vanished, ...] = ()
-    alarms: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    emptied: tuple[Emptied, ...] = ()
     problems: tuple[Problem, ...] = ()
     tame: frozenset[WatcherName] = frozenset()
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Why nothing of some sources may be dropped."""
+        return (*self.unread, *(source.alarm for source in self.emptied))
+
+    @property
+    def awaiting(self) -> Mapping[WatcherName, tuple[Vanished, str]]:
+        """The specs that go once a person says yes, each with the alarm of its source."""
+        return {each.stored.name: (each, source.alarm) for source in self.emptied for each in source.specs}
+
+    def approved(self) -> Resolution:
+        """Return what is in force once a person said yes to the sources that were emptied."""
+        gone = self.awaiting
+        desired = {name: spec for name, spec in self.desired.items() if name not in gone}
+        vanished = (*self.vanished, *(each for each, _ in gone.values()))
+        return replace(self, desired=desired, vanished=vanished, emptied=())
+
 
 Revive: TypeAlias = "Callable[[StoredSpec], WatcherSpec | None]"
+#: Tells whether a definition of a source that is not read is still there, next to another one.
+Stands: TypeAlias = Callable[[Origin, Origin], bool]
 
 
 def resolve(
@@ -154,27 +182,37 @@ def resolve(
     now: float,
     grace: float,
     approved: bool = False,
+    stands: Stands = lambda old, new: False,
 ) -> Resolution:
     """Return the specs in force.
 
     `revive` turns a stored spec back into a spec (None where this version cannot read it). `grace` (seconds) is how
     long a spec that disappeared without a commit stays. `approved`: a person said yes to what would be dropped.
+    A name whose definition `stands` in a source that was not read is not taken over.
     """
     before = {spec.name: spec for spec in stored}
-    desired, problems = _given(readings, before)
+    desired, problems = _given(readings, before, stands)
     vanished: list[Vanished] = []
-    alarms = tuple(alarm for reading in readings if (alarm := _alarm(reading, before.values(), approved)))
     by_source = {reading.source: reading for reading in readings}
+    unread = tuple(text for reading in readings if (text := _unread(reading, before.values())))
+    emptied = {r.source: text for r in readings if not approved and (text := _emptied(r, before.values()))}
+    waiting: dict[str, list[Vanished]] = {source: [] for source in emptied}
     renamed = {d.renamed_from for d in desired.values() if d.renamed_from}
     for name, old in before.items():
         if name in desired:
             continue
-        verdict = _absent(old, by_source.get(old.origin.source), now, grace, approved, renamed=name in renamed)
+        source = old.origin.source
+        verdict = _absent(old, by_source.get(source), now, grace, approved, renamed=name in renamed)
         if isinstance(verdict, Vanished):
             vanished.append(verdict)
-        elif (spec := revive(verdict.stored)) is not None:
+            continue
+        if (spec := revive(verdict.stored)) is not None:
             desired[name] = verdict.desired(spec)
-    return Resolution(desired, tuple(vanished), alarms, problems, _tame(desired.values(), before, revive))
+        if source in emptied:
+            then = _absent(old, by_source[source], now, grace, approved=True, renamed=False)
+            waiting[source] += [then] if isinstance(then, Vanished) else []
+    found = tuple(Emptied(text, tuple(waiting[source])) for source, text in emptied.items())
+    return Resolution(desired, tuple(vanished), unread, found, problems, _tame(desired.values(), before, revive))
 
 
 def _tame(given: Iterable[Desired], before: Mapping[WatcherName, StoredSpec], revive: Revive) -> frozenset[WatcherName]:
@@ -202,9 +240,10 @@ class _Kept:
 
 
 def _given(
-    readings: Sequence[Reading], before: Mapping[WatcherName, StoredSpec]
+    readings: Sequence[Reading], before: Mapping[WatcherName, StoredSpec], stands: Stands
 ) -> tuple[dict[WatcherName, Desired], tuple[Problem, ...]]:
     """Return the specs that good files give, the definition in force winning over its duplicates."""
+    failed = {reading.source: bool(reading.failed) for reading in readings}
     desired: dict[WatcherName, Desired] = {}
     problems: list[Problem] = []
     for reading in readings:
@@ -214,14 +253,24 @@ def _given(
         for file in reading.files:
             problems.extend(file.problems)
             for spec in file.specs:
+                old = before.get(spec.name)
+                if old is not None and _unread_holds(old, spec, failed, stands):
+                    problems.append(_duplicate(old.origin, spec))
+                    continue
                 first = desired.get(spec.name)
                 if first is None:
                     desired[spec.name] = spec
                     continue
-                winner, loser = (spec, first) if _in_force(before.get(spec.name), spec, first) else (first, spec)
+                winner, loser = (spec, first) if _in_force(old, spec, first) else (first, spec)
                 desired[spec.name] = winner
-                problems.append(_duplicate(winner, loser))
+                problems.append(_duplicate(winner.origin, loser))
     return desired, tuple(problems)
+
+
+def _unread_holds(old: StoredSpec, new: Desired, failed: Mapping[str, bool], stands: Stands) -> bool:
+    """Tell whether a name is taken by a source that was not read; `failed`: whether each that was looked at is one."""
+    source = old.origin.source
+    return failed[source] if source in failed else stands(old.origin, new.origin)
 
 
 def _in_force(old: StoredSpec | None, later: Desired, first: Desired) -> bool:
@@ -243,34 +292,42 @@ def _unreadable(reading: Reading) -> Problem:
     )
 
 
-def _duplicate(winner: Desired, loser: Desired) -> Problem:
+def _duplicate(winner: Origin, loser: Desired) -> Problem:
     return Problem(
         file=loser.origin.file,
         line=loser.origin.line,
         column=1,
         code="duplicate-name",
-        message=f"watcher {winner.name!r} is defined twice, also at {winner.origin.file}:{winner.origin.line}, "
-        "which stays in force",
-        remedy="give one of the two another name, or delete it",
+        message=f"watcher {loser.name!r} is defined twice, also at {winner.file}:{winner.line}, which stays in force",
+        remedy="give one of the two another name, or delete it; a file that moved takes over once the other is gone",
         value=str(loser.name),
         watcher=str(loser.name),
     )
 
 
-def _alarm(reading: Reading, stored: Iterable[StoredSpec], approved: bool) -> str:
-    """Say why nothing of this source may be dropped: it is gone, or empty without a commit that emptied it."""
-    decided = {*reading.deleted, *reading.hidden}
-    count = sum(spec.origin.source == reading.source and spec.origin.file not in decided for spec in stored)
-    if not count or reading.moving:
+def _unread(reading: Reading, stored: Iterable[StoredSpec]) -> str:
+    """Say why nothing of this source may be dropped: it is gone."""
+    count = _undecided(reading, stored)
+    if not count or reading.moving or not reading.failed:
         return ""
-    if reading.failed:
-        return f"{reading.source} cannot be read ({reading.failed}); its {count} watchers stay as they are"
-    if not reading.files and not reading.deliberate and not approved:
-        return (
-            f"{reading.source} is empty, though it gave {count} watchers before; nothing was stopped. "
-            "If they are to go, commit the deletion or pass --approve; if not, is it mounted?"
-        )
-    return ""
+    return f"{reading.source} cannot be read ({reading.failed}); its {count} watchers stay as they are"
+
+
+def _emptied(reading: Reading, stored: Iterable[StoredSpec]) -> str:
+    """Say why nothing of this source may be dropped: it is empty without a commit that emptied it."""
+    count = _undecided(reading, stored)
+    if not count or reading.failed or reading.files or reading.deliberate:
+        return ""
+    return (
+        f"{reading.source} is empty, though it gave {count} watchers before; nothing was stopped. "
+        "If they are to go, commit the deletion or pass --approve; if not, is it mounted?"
+    )
+
+
+def _undecided(reading: Reading, stored: Iterable[StoredSpec]) -> int:
+    """Return how many specs of a source no commit deleted and no other source hides."""
+    decided = {*reading.deleted, *reading.hidden}
+    return sum(spec.origin.source == reading.source and spec.origin.file not in decided for spec in stored)
 
 
 def _absent(

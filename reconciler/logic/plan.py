@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -55,12 +55,24 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All changes of one pass, with the specs in force and what was wrong on the way."""
+    """All changes of one pass, with the specs in force and what was wrong on the way.
+
+    `approved_as`: the digest by which a person said yes to it.
+    """
 
     changes: tuple[Change, ...]
     resolution: Resolution
-    alarms: tuple[str, ...] = ()
-    problems: tuple[Problem, ...] = field(default=())
+    approved_as: str = ""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """Sources that are gone or empty, though they gave watchers before."""
+        return self.resolution.alarms
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong in the files."""
+        return self.resolution.problems
 
     @property
     def pending(self) -> tuple[Change, ...]:
@@ -79,20 +91,43 @@ class Plan:
 
     def digest(self) -> str:
         """Return a hex digest of what the plan would do; an approval names it."""
-        lines = sorted(f"{c.kind}\0{c.name}\0{c.job}\0{c.after.digest if c.after else ''}" for c in self.pending)
-        return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+        if self.approved_as:
+            return self.approved_as
+        gone = self.resolution.awaiting
+        pending = (change for change in self.pending if _outlasts(change, gone))
+        lines = [f"{c.kind}\0{c.name}\0{c.job}\0{c.after.digest if c.after else ''}" for c in pending]
+        lines += [f"gone\0{name}" for name in gone]
+        return hashlib.blake2b("\n".join(sorted(lines)).encode(), digest_size=8).hexdigest()
 
     def approved(self) -> Plan:
         """Return the plan with nothing withheld: a person looked at it and said yes."""
-        return replace(self, changes=tuple(replace(change, withheld="") for change in self.changes))
+        gone = self.resolution.awaiting
+        changes = tuple(replace(change, withheld="") for change in self.changes if _outlasts(change, gone))
+        return Plan(changes, self.resolution.approved(), self.digest())
 
     def raise_if_unsafe(self) -> None:
         """Raise UnsafePlanError where something waits for approval or a source is gone or empty."""
-        reasons = [*self.alarms, *sorted({change.withheld for change in self.withheld})]
-        if reasons:
-            yes = "" if self.alarms else f"={self.digest()}"
-            remedy = f"look at `reconcile plan`, then `reconcile --once --approve{yes}`"
-            raise UnsafePlanError("; ".join(reasons), remedy=remedy)
+        reasons = [*self.alarms, *sorted({change.withheld for change in self.withheld} - {*self.alarms})]
+        if not reasons:
+            return
+        remedies = []
+        if self.withheld or self.resolution.emptied:
+            remedies = [f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`"]
+        if self.resolution.unread:
+            remedies.append(_UNREAD)
+        raise UnsafePlanError("; ".join(reasons), remedy="; ".join(remedies))
+
+
+#: A yes cannot tell a directory that is to go from one that is not mounted.
+_UNREAD = (
+    "mount what cannot be read again, or make it readable; if its watchers are to go, commit the deletion, "
+    "or put an empty directory there and approve that"
+)
+
+
+def _outlasts(change: Change, gone: Container[WatcherName]) -> bool:
+    """Tell whether a change is still made once the specs of emptied sources are gone: of theirs, the stops are."""
+    return change.name not in gone or change.kind is ChangeKind.STOP
 
 
 def make_plan(
@@ -113,12 +148,16 @@ def make_plan(
     """
     known = {job.now.key: job for job in jobs}
     existing, earlier = _by_name_and_job(watchers, known)
-    changes = [*_bound(resolution, known, existing), *_unwanted(resolution, existing, known), *_outlived(earlier)]
+    waiting = _awaiting(resolution, existing)
+    stops = {(change.name, change.job) for change in waiting}
+    bound = _bound(resolution, known, existing)
+    bound = [c for c in bound if c.kind is not ChangeKind.NO_OP or (c.name, c.job) not in stops]
+    changes = [*bound, *_unwanted(resolution, existing, known), *_outlived(earlier), *waiting]
     changes = [_with_fields(change, applied) for change in changes]
     if not approved:
         running = sum(watcher.phase.live for watcher in existing.values())
         changes = _withhold(changes, policy, running, resolution.tame, met)
-    return Plan(tuple(changes), resolution, resolution.alarms, resolution.problems)
+    return Plan(tuple(changes), resolution)
 
 
 def _with_fields(change: Change, applied: Mapping[str, str]) -> Change:
@@ -262,6 +301,18 @@ def _unwanted(resolution: Resolution, existing: Existing, known: Mapping[JobKey,
         if taken and (own is None or own.phase is WatcherState.STOPPED):
             continue
         changes.append(_stop(watcher, vanished.stored.origin, vanished.reason, vanished.deliberate))
+    return changes
+
+
+def _awaiting(resolution: Resolution, existing: Existing) -> list[Change]:
+    """Return the stops of watchers whose source was emptied; they wait for a person's yes."""
+    gone = resolution.awaiting
+    changes = []
+    for watcher in existing.values():
+        if watcher.name in gone and watcher.phase.live:
+            vanished, alarm = gone[watcher.name]
+            stop = _stop(watcher, vanished.stored.origin, "its directory was emptied", True)
+            changes.append(replace(stop, withheld=alarm))
     return changes
 
 

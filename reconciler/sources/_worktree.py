@@ -30,6 +30,7 @@ class WorkTree:
         self._directory = directory
         self._head = ""
         self._gone: frozenset[str] = frozenset()
+        self._emptied = False
 
     def refuse_motion(self) -> None:
         """Raise InMotionError while a git operation is under way: it shows as `index.lock` beside the index."""
@@ -41,15 +42,24 @@ class WorkTree:
         """Return the names of files that the checked-out branch deleted from the directory and does not have."""
         if self._git_dir() is None:
             return frozenset()
-        head = _git(self._directory, "rev-parse", "HEAD")
+        here = next(each for each in (self._directory, *self._directory.parents) if each.is_dir())
+        inside = f"{self._directory.relative_to(here)}/"  # "./", but where the directory is gone
+        head = _git(here, "rev-parse", "HEAD")
         if head and head != self._head:
             # without renames: a file that was renamed is gone from its old name, and that was meant
             words = ("--max-count=500", "--diff-filter=D", "--no-renames", "--name-only", "--relative", "--format=")
-            gone = _git(self._directory, "log", *words, "-z", head, "--", ".")
-            kept = _git(self._directory, "ls-tree", "-z", "--name-only", head, "./")
-            self._gone = _names(gone) - _names(kept)
+            gone = _git(here, "--literal-pathspecs", "log", *words, "-z", head, "--", inside)
+            kept = _git(here, "ls-tree", "-z", "--name-only", head, inside)
+            if gone is None or kept is None:
+                return frozenset()
+            self._gone = _names(gone, inside) - _names(kept, inside)
+            self._emptied = bool(self._gone) and not kept
             self._head = head
-        return self._gone
+        return self._gone if head else frozenset()
+
+    def removed(self) -> bool:
+        """Tell whether the checked-out branch deleted all that was in the directory: git removes that folder, too."""
+        return bool(self.deleted()) and self._emptied
 
     def _git_dir(self) -> Path | None:
         """Return where the index is; `.git` is a file in linked work trees and submodules (gitrepository-layout(5))."""
@@ -63,12 +73,13 @@ class WorkTree:
         return None
 
 
-def _names(listed: str) -> frozenset[str]:
-    return frozenset(name for name in listed.split("\0") if name and "/" not in name)
+def _names(listed: str, inside: str) -> frozenset[str]:
+    names = (name.removeprefix(inside) for name in listed.split("\0"))
+    return frozenset(name for name in names if name and "/" not in name)
 
 
-def _git(directory: Path, *arguments: str) -> str:
-    """Return what git says of a work tree, "" where it says nothing (no commit yet, not our repository, no git)."""
+def _git(directory: Path, *arguments: str) -> str | None:
+    """Return what git says of a work tree, None where it says nothing (no commit yet, not our repository, no git)."""
     try:
         done = subprocess.run(
             ["git", "-C", str(directory), *arguments],  # noqa: S607 - git is wherever PATH has it
@@ -78,5 +89,5 @@ def _git(directory: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="surrogateescape").strip("\n") if done.returncode == 0 else ""
+        return None
+    return done.stdout.decode(errors="surrogateescape").strip("\n") if done.returncode == 0 else None

@@ -104,6 +104,8 @@ class DirectorySource:
             before = os.stat(self.path)
             names = sorted(os.listdir(self.path))
         except OSError as error:
+            if self._removed():
+                return _Look((), (), (), 0.0, self._deleted(set()), frozenset())
             raise UnavailableError(f"{self.path}: {error.strerror or error}") from error
         pile = _Pile(self.path, before.st_mtime)
         for name in names:
@@ -118,6 +120,15 @@ class DirectorySource:
         if _identity(self.path) != (before.st_dev, before.st_ino):
             raise InMotionError(f"{self.path} was exchanged for another directory")
         return look
+
+    def _removed(self) -> bool:
+        """Tell whether nothing is here because commits of the checked-out branch deleted every file that was."""
+        if os.path.lexists(self.path) or self._writable or not self._tree.removed():
+            return False
+        self._tree.refuse_motion()
+        if os.path.lexists(self.path):
+            raise InMotionError(f"{self.path} came back while it was looked at")
+        return True
 
     def _deleted(self, present: set[str]) -> frozenset[str]:
         """Return the paths of files here that somebody deleted on purpose: by a commit of the checked-out branch, or,

@@ -181,6 +181,44 @@ async def test_two_directories_on_one_state_leave_each_other_alone(house: House,
     assert len(house.matched("a")) == 1
 
 
+async def test_one_name_in_two_directories_that_are_read_in_turns_is_told_and_not_taken_over(
+    house: House, jobs: Jobs
+) -> None:
+    jobs.add()
+    house.write("w", pattern="first")
+    other = house.home / "other"
+    other.mkdir()
+    for name in ("w", "x"):
+        (other / f"{name}.yaml").write_text(json.dumps({"name": name, "pattern": "second", "actions": [LOG]}))
+    await house.once()
+    for _ in range(2):
+        report = await house.once(named=[other])
+        (problem,) = report.problems
+        assert (problem.code, problem.file, 4 in report.codes()) == ("duplicate-name", str(other / "w.yaml"), True)
+        assert f"{house.watchers}/w.yaml:1" in problem.message
+        assert [int(code) for code in (await house.once()).codes()] == [0]
+    (other / "w.yaml").unlink()
+    await house.once(named=[other], approve="yes")
+    assert changes(house) == ["created w", "created x"]
+
+
+@pytest.mark.parametrize("how", ["moved", "linked"])
+async def test_a_directory_that_moved_or_has_two_paths_goes_on_under_the_other(
+    house: House, jobs: Jobs, how: str
+) -> None:
+    jobs.add()
+    house.write("w", pattern="first")
+    await house.once()
+    other = house.home / "other"
+    if how == "moved":
+        house.watchers.rename(other)
+    else:
+        other.symlink_to(house.watchers)
+    (other / "w.yaml").write_text(json.dumps({"name": "w", "pattern": "edited", "actions": [LOG]}))
+    report = await house.once(named=[other])
+    assert ([int(code) for code in report.codes()], changes(house)) == ([0], ["created w", "updated w"])
+
+
 @pytest.mark.parametrize("how", ["vanished", "emptied"])
 async def test_a_directory_that_vanished_or_is_empty_stops_nothing_and_says_what_to_do(
     house: House, jobs: Jobs, how: str
@@ -246,6 +284,26 @@ async def test_a_deletion_that_was_committed_counts_at_once(house: House, jobs: 
     report = await house.once()
     assert live(house) == []
     assert [int(code) for code in report.codes()] == [0]
+
+
+async def test_a_commit_that_deletes_the_last_file_counts_though_git_removes_the_folder(
+    house: House, jobs: Jobs
+) -> None:
+    jobs.add()
+    house.write("a")
+    house.write("b")
+    git(house.home, "init", "-q")
+    git(house.home, "add", "watchers.d")
+    git(house.home, "commit", "-qm", "two")
+    await house.once()
+    git(house.home, "rm", "-rq", "watchers.d")
+    assert 5 in (await house.once()).codes()
+    assert (live(house), house.watchers.exists()) == (["a", "b"], False)
+    git(house.home, "commit", "-qm", "none")
+    for _ in range(2):
+        report = await house.once()
+        assert live(house) == []
+        assert [int(code) for code in report.codes()] == [0]
 
 
 async def test_a_git_operation_under_way_voids_the_look(house: House, jobs: Jobs) -> None:

@@ -17,7 +17,7 @@ SHIPPED = Path(str(files("reconciler") / "watchers.d"))
 
 def remote(tmp_path: Path) -> House:
     """A reconciler with a host that is not this machine, and that nobody can reach."""
-    section = {"transport": {"type": "ssh", "hostname": "127.0.0.1", "port": 1}, "scheduler": {"type": "local"}}
+    section = {"transport": {"type": "ssh", "address": "127.0.0.1", "port": 1}, "scheduler": {"type": "local"}}
     house = House(tmp_path)
     house.written["hosts"] = {**house.written["hosts"], "hpc1": section}
     return house
@@ -31,6 +31,33 @@ def test_a_first_pass_in_ci_against_remote_hosts_is_refused_and_says_how(tmp_pat
     assert "hpc1" in told.stderr
     assert "--new-state" in told.stderr
     assert not (house.home / "state.db").exists()
+
+
+@pytest.mark.parametrize("words", [("apply", "--yes"), ("daemon",), ("daemon", "--once", "--wait")])
+def test_whatever_makes_a_first_pass_in_ci_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    house = remote(tmp_path)
+    house.write("w")
+    told = house.run(words[0], str(house.watchers), *words[1:], CI=" on")
+    assert (told.returncode, "--new-state" in told.stderr) == (5, True), told.stderr
+
+
+async def test_a_state_that_knows_no_watcher_is_empty_though_its_file_is_there(tmp_path: Path) -> None:
+    house = remote(tmp_path)
+    house.write("w")
+    (house.home / "state.db").touch()
+    assert house.run(str(house.watchers), "--once", CI="true").returncode == 5
+    await house.submit("exec sleep 600", wait=False)
+    assert House(tmp_path).run("clean").returncode == 0  # which notes down the job
+    assert house.run(str(house.watchers), "--once", CI="Yes").returncode == 5
+    assert house.run(str(house.watchers), "--once", "--new-state", CI="Yes").returncode == 7  # hpc1 cannot be reached
+    assert len(house.rows("w")) == 1
+    await House(tmp_path).cancel_all()
+
+
+def test_apply_begins_with_an_empty_state_in_ci_where_that_is_meant(tmp_path: Path) -> None:
+    house = remote(tmp_path)
+    house.write("w")
+    assert house.run("apply", str(house.watchers), "--yes", "--new-state", CI="true").returncode == 7
 
 
 @pytest.mark.parametrize("env", [{"CI": "true"}, {"CI": "1"}])

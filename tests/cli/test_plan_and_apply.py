@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from parts.house import House
+from parts.waiting import eventually
 
 from reconciler.model import WatcherState
 
@@ -106,6 +108,22 @@ async def test_the_exit_status_says_what_is_pending(running: House) -> None:
     assert "edited.yaml:1:" in bad.stderr
 
 
+async def test_drift_says_until_when_and_is_none_once_that_is_over(running: House) -> None:
+    words = ("plan", str(running.watchers), "--detailed-exitcode")
+    assert running.run(str(running.watchers), "--once").returncode == 0
+    assert running.run("suspend", "kept", "--for", "1h", "--reason", "lunch").returncode == 0
+    told = running.run(*words)
+    assert told.returncode == 3
+    assert re.search(r"kept on \S+ is suspended by .* until 2\d{3}-.*: lunch", told.stderr)
+    status = running.run("status", "-o", "json").stdout
+    (remark,) = (row["remark"] for row in json.loads(status)["watchers"] if row["watcher"] == "kept")
+    assert re.search(r" until 2\d{3}-.*: lunch", remark)
+    assert running.run("suspend", "kept", "--for", "1s").returncode == 0
+    await eventually(lambda: running.run("drift", "--detailed-exitcode").returncode == 0)
+    assert running.run(*words).returncode == 0
+    assert "goes on at the next pass" in running.run("status").stdout
+
+
 async def test_offline_a_plan_is_made_of_the_jobs_that_the_state_knows(running: House) -> None:
     plan = json.loads(running.run("plan", "--offline", str(running.watchers), "-o", "json").stdout)
     assert plan["summary"] == {"create": 1, "update": 1}
@@ -193,3 +211,61 @@ def test_a_plan_that_is_not_there_is_no_directory(house: House) -> None:
     got = house.run("apply", "plan.json", "--yes")
     assert (got.returncode, "there is no plan.json" in got.stderr) == (64, True)
     assert not (house.home / "state.db").exists()
+
+
+# --- a directory that was emptied, or is gone ------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def emptied(house: House) -> House:
+    """Watchers `a` and `b` on a job that runs, their files deleted."""
+    house.write("a")
+    house.write("b")
+    await house.submit("exec sleep 600", wait=False)
+    assert house.run(str(house.watchers), "--once").returncode == 0
+    house.remove("a")
+    house.remove("b")
+    return house
+
+
+def live(house: House) -> list[str]:
+    return sorted(str(row.name) for row in house.rows() if row.phase.live)
+
+
+async def test_a_plan_shows_what_an_emptied_directory_would_stop_and_its_digest_is_the_yes(emptied: House) -> None:
+    shown = emptied.run("plan", str(emptied.watchers), "-o", "json")
+    plan = json.loads(shown.stdout)
+    assert (shown.returncode, plan["summary"]) == (5, {"stop": 2})
+    assert all("is empty" in row["withheld"] for row in plan["changes"])
+    assert emptied.run(str(emptied.watchers), "--once", "--approve=0123").returncode == 5
+    assert live(emptied) == ["a", "b"]
+    got = emptied.run(str(emptied.watchers), "--once", f"--approve={plan['digest']}")
+    assert (got.returncode, live(emptied)) == (0, []), got.stderr
+    assert emptied.run(str(emptied.watchers), "--once").returncode == 0
+    assert live(emptied) == []
+
+
+async def test_a_saved_plan_of_an_emptied_directory_is_carried_out(emptied: House) -> None:
+    path = emptied.home / "plan.json"
+    assert emptied.run("plan", str(emptied.watchers), "--out", str(path)).returncode == 5
+    assert emptied.run("apply", str(path)).returncode == 0
+    assert live(emptied) == []
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [("y\n", 0, []), ("n\n", 5, ["a", "b"]), ("", 5, ["a", "b"])])
+async def test_it_asks_before_it_empties(emptied: House, answer: str, status: int, left: list[str]) -> None:
+    words = emptied.argv("apply", str(emptied.watchers))
+    got = await asyncio.to_thread(subprocess.run, words, input=answer, capture_output=True, text=True, cwd=emptied.home)
+    assert (got.returncode, live(emptied)) == (status, left), got.stderr
+    assert "Carry this plan out?" in got.stderr
+    assert "Plan: 2 to stop." in got.stdout
+
+
+async def test_a_directory_that_vanished_is_no_mistake_and_no_yes_ends_its_watchers(emptied: House) -> None:
+    emptied.watchers.rmdir()
+    directory = str(emptied.watchers)
+    for words in (("apply", directory, "--yes"), (directory, "--once", "--approve"), (emptied.watchers.name, "--once")):
+        got = emptied.run(*words)
+        assert (got.returncode, live(emptied)) == (5, ["a", "b"])
+        assert "--approve" not in got.stderr
+        assert "put an empty directory there" in got.stderr

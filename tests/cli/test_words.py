@@ -85,6 +85,11 @@ def test_a_mistyped_command_is_wrong_usage_and_the_right_one_is_named(
     assert runs == []
 
 
+def test_beside_once_a_word_is_a_directory_though_it_is_gone(runs: Runs) -> None:
+    assert main(["mine", "--once"]) == 0
+    assert [(name, words) for name, _, words in runs] == [("daemon", ("--once", "mine"))]
+
+
 def test_a_word_like_nothing_points_to_the_help(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zzzzzz"]) == 64
     assert "see `reconcile --help`" in capsys.readouterr().err

@@ -151,6 +151,24 @@ def test_a_double_in_another_source_is_an_error_too() -> None:
     assert resolution.problems[0].file == "/v/w.yaml"
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_definition_in_a_source_that_is_not_read_stays_while_it_stands(there: bool) -> None:
+    old, new = desired(a_spec("w", pattern="old"), source=OTHER, line=4), desired(a_spec("w", pattern="new"))
+    stored = [old.stored()]
+    resolution = resolve([reading(new)], stored, revive=revive, now=NOW, grace=120, stands=lambda old, new: there)
+    assert in_force(resolution) == {"w": "old" if there else "new"}
+    assert [(p.code, p.file, "/v/w.yaml:4" in p.message) for p in resolution.problems] == (
+        [("duplicate-name", "/w/w.yaml", True)] if there else []
+    )
+
+
+def test_a_definition_in_a_source_that_cannot_be_read_is_not_taken_over() -> None:
+    old, new = desired(a_spec("w", pattern="old"), source=OTHER), desired(a_spec("w", pattern="new"))
+    resolution = resolved(reading(new), Reading(OTHER, failed="no such directory"), before=[old])
+    assert in_force(resolution) == {"w": "old"}
+    assert [problem.code for problem in resolution.problems] == ["duplicate-name"]
+
+
 # --- gone ------------------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +276,23 @@ def test_an_emptied_directory_stops_nothing_and_raises_the_alarm() -> None:
     assert sorted(in_force(resolution)) == ["a", "b"]
     assert "is it mounted?" in resolution.alarms[0]
     assert "--approve" in resolution.alarms[0]
+
+
+def test_what_was_emptied_waits_for_a_yes_by_itself() -> None:
+    kept, elsewhere = desired(a_spec("kept", prune="disabled")), desired("elsewhere", source=OTHER)
+    resolution = resolved(reading(), reading("x", source=OTHER), before=[desired("a"), kept, elsewhere])
+    assert sorted(in_force(resolution)) == ["a", "elsewhere", "kept", "x"]
+    assert list(resolution.awaiting) == ["a"]
+    approved = resolution.approved()
+    assert (sorted(in_force(approved)), gone(approved)) == (["elsewhere", "kept", "x"], ["a"])
+    assert approved.alarms == ()
+
+
+def test_a_yes_to_what_was_emptied_is_none_to_what_cannot_be_read() -> None:
+    lost = Reading(OTHER, failed="no such directory")
+    resolution = resolved(reading(), lost, before=[desired("a"), desired("b", source=OTHER)]).approved()
+    assert (sorted(in_force(resolution)), gone(resolution)) == (["b"], ["a"])
+    assert "no such directory" in resolution.alarms[0]
 
 
 @pytest.mark.parametrize("yes", ["approved", "commit", "commit of each file"])

@@ -9,6 +9,7 @@ import pytest
 from parts.core import (
     CANCEL,
     NOW,
+    SOURCE,
     a_job,
     a_spec,
     a_watcher,
@@ -22,7 +23,7 @@ from parts.core import (
 )
 
 from reconciler.errors import UnsafePlanError
-from reconciler.logic.desired import Desired, Resolution
+from reconciler.logic.desired import Desired, Reading, Resolution
 from reconciler.logic.plan import ChangeKind, Plan
 from reconciler.model import JobState, Watcher, WatcherState
 from reconciler.protocols import KnownJob
@@ -354,3 +355,38 @@ def test_the_digest_names_what_would_be_done() -> None:
     one, two = planned(wanted("a"), [known()]), planned(wanted("b"), [known()])
     assert one.digest() != two.digest()
     assert one.digest() == planned(wanted("a"), [known()]).digest()
+
+
+def test_the_stops_of_an_emptied_directory_wait_and_one_digest_means_them() -> None:
+    specs, jobs, watchers = fleet(2)
+    plan = planned(resolved(reading(), before=specs), [*jobs, known(a_job("2"))], watchers)
+    assert kinds_of(plan.withheld) == [("stop", "w0", "1"), ("stop", "w1", "1")]
+    assert kinds_of(plan.applicable) == [("create", "w0", "2"), ("create", "w1", "2")]
+    with pytest.raises(UnsafePlanError, match="is empty") as told:
+        plan.raise_if_unsafe()
+    assert f"--approve={plan.digest()}" in told.value.remedy
+    assert planned(resolved(reading(), before=specs), jobs, watchers).digest() == plan.digest()
+    approved = plan.approved()
+    assert kinds_of(approved.pending) == [("stop", "w0", "1"), ("stop", "w1", "1")]
+    assert (approved.withheld, approved.digest()) == ((), plan.digest())
+    approved.raise_if_unsafe()
+    assert planned(resolved(reading(), before=[specs[0]]), jobs, watchers).digest() != plan.digest()
+
+
+def test_an_emptied_directory_whose_watchers_have_no_job_has_a_digest_too() -> None:
+    specs, _, _ = fleet(2)
+    plan = planned(resolved(reading(), before=specs))
+    assert plan.pending == ()
+    assert plan.digest() != planned(resolved(reading(), before=specs[:1])).digest()
+    assert len(plan.approved().resolution.vanished) == 2
+
+
+def test_no_yes_is_offered_to_a_directory_that_cannot_be_read() -> None:
+    specs, jobs, watchers = fleet(2)
+    plan = planned(resolved(Reading(SOURCE, failed="no such directory"), before=specs), jobs, watchers)
+    assert plan.pending == ()
+    with pytest.raises(UnsafePlanError, match="no such directory") as told:
+        plan.raise_if_unsafe()
+    assert "--approve" not in told.value.remedy
+    assert "commit the deletion" in told.value.remedy
+    assert "empty directory" in told.value.remedy

@@ -225,6 +225,47 @@ async def test_a_deletion_in_another_folder_or_on_another_branch_is_none_here(tr
     assert await deleted(reader) == set()
 
 
+@pytest.mark.parametrize("folder", ["w", "w/deep [x]/v"])
+async def test_a_directory_whose_last_file_a_commit_deleted_is_empty_on_purpose(tree: Repository, folder: str) -> None:
+    tree.commit({f"{folder}/d.yaml": a_file("d"), "kept": "x"})
+    reader = DirectorySource(tree.path / folder)
+    assert await deleted(reader) == set()
+    tree.git("rm", "-rq", "w")
+    with pytest.raises(UnavailableError):  # in the index only, so far
+        await reader.snapshot()
+    tree.git("commit", "-qm", "none")
+    assert "d.yaml" in await deleted(reader)
+    assert names(await reader.snapshot()) == []
+    tree.git("checkout", "-q", "HEAD~1")
+    assert "d.yaml" in names(await reader.snapshot())
+
+
+@pytest.mark.parametrize("how", ["uncommitted", "some committed", "never there", "a dangling link", "no git"])
+async def test_any_other_directory_that_is_gone_is_unavailable(tree: Repository, how: str) -> None:
+    path = tree.path / ("v" if how == "never there" else "w")
+    if how == "some committed":
+        tree.commit({"w/a.yaml": None})
+    elif how in ("a dangling link", "no git"):
+        tree.git("rm", "-rq", "w")
+        tree.git("commit", "-qm", "none")
+    if how == "no git":
+        (tree.path / ".git").rename(tree.path / "git")
+    elif how == "a dangling link":
+        path.symlink_to("nowhere")
+    elif path.exists():
+        tree.git("rm", "-rq", "w")
+    with pytest.raises(UnavailableError):
+        await DirectorySource(path).snapshot()
+
+
+async def test_a_directory_that_is_gone_while_git_works_on_its_tree_voids_the_look(tree: Repository) -> None:
+    tree.git("rm", "-rq", "w")
+    tree.git("commit", "-qm", "none")
+    (tree.path / ".git" / "index.lock").write_text("")
+    with pytest.raises(InMotionError):
+        await DirectorySource(tree.path / "w").snapshot()
+
+
 @pytest.mark.parametrize("linked", [False, True])
 async def test_a_git_operation_under_way_voids_a_look(linked: bool, tree: Repository, tmp_path: Path) -> None:
     place, lock = tree.path, tree.path / ".git" / "index.lock"
