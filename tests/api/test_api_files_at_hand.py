@@ -63,7 +63,8 @@ async def test_what_the_engine_finds_bad_is_taken_back_unless_somebody_wrote_the
         assert report is not None
         assert report.plan is not None
         problems = [Problem(str(path), 1, 1, "bad", "it is bad", "mend it") for path in folder(job).glob("*.yaml")]
-        return replace(report, plan=replace(report.plan, problems=tuple(problems)))
+        spoilt = replace(report.plan.resolution, problems=tuple(problems))
+        return replace(report, plan=replace(report.plan, resolution=spoilt))
 
     monkeypatch.setattr(daemon, "look_again", found_bad)
     body = {"job_id": "1", "name": "w", "pattern": "hit", "actions": [LOG]}
