@@ -70,7 +70,7 @@ def command(
     if once:
         run = (_staying if wait else _once)(options, directories, approve, new_state)
     else:
-        run = _daemon(options, directories, approve, new_state)
+        run = _daemon(options, directories, approve)
     raise SystemExit(asyncio.run(run))
 
 
@@ -134,12 +134,11 @@ def signals() -> Told:
     return told
 
 
-async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str, new_state: bool) -> ExitCode:
+async def _daemon(options: GlobalOptions, directories: tuple[Path, ...], approve: str) -> ExitCode:
     from reconciler import app  # saves start-up time: it knows every class
 
     told_to_stop = signals()
     settings = app.load_settings(options.config)
-    refuse_replay(settings, new_state=new_state)
     async with app.engine(settings, directories) as engine, stopped_by(told_to_stop, engine.daemon.stop):
         engine.daemon.on_pass = tell_pass()
         await engine.daemon.run(approve=approve)

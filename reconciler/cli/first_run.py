@@ -1,6 +1,6 @@
 """In CI, a state that was not kept from an earlier run: a pass would deal with every old line of every job.
 
-Whatever makes passes asks here first: `--once`, the daemon and `apply`.
+Whatever makes one pass asks here first: `--once` and `apply`. Nobody runs a daemon in CI by mistake.
 """
 
 from __future__ import annotations
