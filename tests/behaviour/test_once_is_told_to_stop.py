@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from parts.house import House
 from parts.waiting import eventually
@@ -55,10 +56,9 @@ def runs(house: House, seconds: str) -> None:
     house.write(actions=[{"type": "run_command", "params": {"command": f"sleep {seconds}"}}])
 
 
-def sleepers(seconds: str) -> list[str]:
+def sleepers(seconds: str) -> list[psutil.Process]:
     """The commands that run, by their command line."""
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    return [line.decode() for line in lines if line == f"sleep\0{seconds}\0".encode()]
+    return [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", seconds]]
 
 
 async def began(seconds: str) -> None:
@@ -67,9 +67,10 @@ async def began(seconds: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_what_ends_in_time_is_recorded_and_the_pass_was_whole(acting: House, start: Start, number: int) -> None:
-    runs(acting, "1.51")
+    seconds = f"1.51{int(number)}"  # workers run side by side: each test has commands of its own
+    runs(acting, seconds)
     process = start()
-    await began("1.51")
+    await began(seconds)
     process.send_signal(number)
     assert await asyncio.to_thread(process.wait, 15) == 0
     assert len(acting.events("action.succeeded")) == 1
@@ -82,16 +83,17 @@ async def test_what_ends_in_time_is_recorded_and_the_pass_was_whole(acting: Hous
 async def test_what_does_not_end_in_time_is_killed_and_told_by_the_next_pass(
     acting: House, start: Start, number: int, status: int
 ) -> None:
-    runs(acting, "51.7")
+    seconds = f"51.7{int(number)}"
+    runs(acting, seconds)
     process = start()
-    await began("51.7")
+    await began(seconds)
     begun = time.monotonic()
     process.send_signal(number)
     assert await asyncio.to_thread(process.wait, 15) == status
     assert time.monotonic() - begun < 10
     assert process.stderr
     assert "the next one goes on from here" in process.stderr.read()
-    assert sleepers("51.7") == []
+    assert sleepers(seconds) == []
     await acting.once()
     assert len(acting.events("action.interrupted")) == 1
 
