@@ -31,7 +31,7 @@ def apply_state_action(
         effect = action.kind.state.effect(render_params(action.params, values), watcher, trigger)
     except PermanentActionError:
         raise
-    except Exception as error:  # a plugin's bug must not stop the other watchers
+    except Exception as error:  # logged with its stack: a plugin's bug must not stop the other watchers
         log.exception("action %s of %s", action.type, watcher.name)
         raise PermanentActionError(f"{type(error).__name__}: {error}") from error
     variables = dict(watcher.variables)
