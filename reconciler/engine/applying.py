@@ -167,7 +167,7 @@ class Applier:
         if after.phase is not WatcherState.STOPPED:
             return ()
         outcome = Outcome(OutcomeKind.SKIPPED, "the watcher was stopped")
-        waiting = self._fleet.dispatchers[change.job].waiting(after.id)
+        waiting = self._fleet.dispatcher(self._fleet.tasks[change.job]).waiting(after.id)
         return tuple(ActionChange(action.id, now, outcome=outcome) for action in waiting)
 
     def _settle(self, change: Change, after: Watcher, known: dict[JobKey, KnownJob]) -> None:

@@ -190,13 +190,13 @@ class Daemon:
     def _meet_fleet(self) -> None:
         """See that every job task has a worker and a reader, and that what ended has none."""
         tasks = self._controller.fleet.tasks
+        common = (self._controller.fleet.dispatcher, self._ready, self.fatal)
         for key in [key for key in self._workers if key not in tasks]:
             self._part(key)
         for key, task in tasks.items():
             reader = self._readers[HostName(key.host)]
             if key not in self._workers:
-                worker = Worker(self._parts, task, self._controller.fleet.dispatchers[key], self._ready, self.fatal)
-                self._workers[key] = worker
+                worker = self._workers[key] = Worker(self._parts, task, *common)
                 reader.follow(worker)
             elif task.fresh:
                 reader.refresh(self._workers[key])

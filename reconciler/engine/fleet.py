@@ -87,7 +87,7 @@ class Fleet:
         self._parts, self._identity = parts, identity
         self.tasks: dict[JobKey, JobTask] = {}
         self.turn = 0  # counts changes of the set of tasks
-        self.dispatchers: dict[JobKey, Dispatcher] = {}
+        self._dispatchers: dict[JobKey, Dispatcher] = {}
         self._compiled: dict[str, CompiledSpec] = {}
         self._courier: Courier | None = None
 
@@ -111,15 +111,25 @@ class Fleet:
         if host is None:
             return None
         if key not in self.tasks:
-            from reconciler.engine.courier import Courier  # all save start-up time where no job has a watcher
-            from reconciler.engine.dispatch import Dispatcher
-            from reconciler.engine.jobtask import JobTask
+            from reconciler.engine.jobtask import JobTask  # saves start-up time where no job has a watcher
 
             self.turn += 1
             self.tasks[key] = JobTask(self._parts, host, known.now)
-            self._courier = self._courier or Courier(self._parts)
-            self.dispatchers[key] = Dispatcher(self._parts, host, self.tasks[key], self._courier, self._identity)
         return self.tasks[key]
+
+    def dispatcher(self, task: JobTask) -> Dispatcher:
+        """Return the dispatcher of a task, made when its first action is due: most jobs never need one."""
+        key = task.job.key
+        known = self._dispatchers.get(key) if self.tasks.get(key) is task else None
+        if known is None:
+            from reconciler.engine.courier import Courier  # both save start-up time where nothing is to be done
+            from reconciler.engine.dispatch import Dispatcher
+
+            self._courier = self._courier or Courier(self._parts)
+            known = Dispatcher(self._parts, self._parts.hosts[key.host], task, self._courier, self._identity)
+            if self.tasks.get(key) is task:  # else it was forgotten, and its last tick is still under way
+                self._dispatchers[key] = known
+        return known
 
     def put(self, watcher: Watcher, known: KnownJob, spec: WatcherSpec, digest: str = "") -> JobTask | None:
         """Let a watcher be run by the task of its job. `digest`: of the spec, where it is not the watcher's own."""
@@ -140,7 +150,7 @@ class Fleet:
         """End the task of a job."""
         self.turn += 1
         self.tasks.pop(key, None)
-        self.dispatchers.pop(key, None)
+        self._dispatchers.pop(key, None)
 
     def prune_compiled(self, wanted: Iterable[str]) -> None:
         """Drop compiled specs that nobody runs any more."""

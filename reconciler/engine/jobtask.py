@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from reconciler.engine import outputs
 from reconciler.engine.parts import Host, Parts
-from reconciler.engine.streams import any_on_network, joined, lost, seen_as_one, streams_of, written_as_one
+from reconciler.engine.streams import any_on_network, joined, lost, seen_as_one, streams_of, told, written_as_one
 from reconciler.engine.ticks import TickResult
 from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
@@ -24,7 +24,7 @@ from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, KnownStream, StreamResult, cohorts, feed
 from reconciler.logic.selecting import started
 from reconciler.model import LOCALHOST, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
-from reconciler.protocols import Advance, Batch, Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Advance, Batch, Glimpse, Sight, Want
 from reconciler.spec.watcher import OutputType, StartAt
 
 log = logging.getLogger(__name__)
@@ -210,6 +210,7 @@ class JobTask:
     async def tick(self, glimpses: Mapping[StreamName, Glimpse]) -> TickResult:
         """Deal with what one look saw and with every due deadline, in one transaction."""
         async with self.lock:
+            glimpses = {s: told(g, self._known.get(s, _NOTHING).stat) for s, g in glimpses.items()}
             await self._place_at_end(glimpses)
             async with self._parts.commits.room:  # held for nothing that waits for a host
                 return await self._deal(glimpses)
@@ -315,8 +316,8 @@ class JobTask:
         for stream, positions in self.readers().items():
             at_end = [i for i in positions if self._starts_at_end(i, stream)]
             glimpse = glimpses.get(stream)
-            if not at_end or glimpse is None or glimpse.sight is Sight.FAILED:
-                continue
+            if not at_end or glimpse is None or glimpse.sight is Sight.FAILED or glimpse is UNCHANGED:
+                continue  # the next look tells
             size = None if glimpse.stat is None else glimpse.stat.size
             place = await outputs.behind(self._host.transport, self.paths()[stream], size)
             self._placed.update({(watcher_id, stream): place for watcher_id in at_end})

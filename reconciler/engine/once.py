@@ -120,8 +120,10 @@ class Once:
         async with gate:
             result = await task.tick(seen)
         blocked = task.blocked
-        dispatcher = self._controller.fleet.dispatchers[task.job.key]
-        await _all_of(dispatcher.drain(watcher_id, gate) for watcher_id in list(task.pending))
+        pending = list(task.pending)
+        if pending:
+            dispatcher = self._controller.fleet.dispatcher(task)
+            await _all_of(dispatcher.drain(watcher_id, gate) for watcher_id in pending)
         if result.finished and not any(task.pending.values()):
             await self._controller.finished(task.job.key)
             return False

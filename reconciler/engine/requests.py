@@ -112,7 +112,7 @@ class Requests:
         if not fired:
             await self._refuse(watcher, request, "its condition is false for the newest match")
         elif self._drains:
-            await self._controller.fleet.dispatchers[watcher.job].drain(watcher.id)
+            await self._controller.fleet.dispatcher(task).drain(watcher.id)
 
     async def _refuse(self, watcher: Watcher, request: Request, why: str) -> None:
         event = self._event(watcher, EventType.ACTION_REFUSED, request, why)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from posixpath import normpath
 
-from reconciler.model import Job, Position, StreamName, Watcher, WatcherId
-from reconciler.protocols import Glimpse, Sight
+from reconciler.model import FileStat, Job, Position, StreamName, Watcher, WatcherId
+from reconciler.protocols import UNCHANGED, Glimpse, Sight
 from reconciler.state.mounts import on_network
 
 OUT, ERR = StreamName.STDOUT, StreamName.STDERR
@@ -31,6 +31,11 @@ def streams_of(job: Job, *, one_file: bool) -> dict[StreamName, str]:
     if job.stderr and not one_file:
         found[ERR] = job.stderr
     return found
+
+
+def told(glimpse: Glimpse, known: FileStat | None) -> Glimpse:
+    """Give a file that has not changed the stat by which it is known, where that was not forgotten meanwhile."""
+    return Glimpse(Sight.UNCHANGED, known) if glimpse is UNCHANGED and known is not None else glimpse
 
 
 def seen_as_one(glimpses: Mapping[StreamName, Glimpse]) -> bool:

@@ -37,7 +37,7 @@ class Worker:
         self,
         parts: Parts,
         task: JobTask,
-        dispatcher: Dispatcher,
+        dispatcher: Callable[[JobTask], Dispatcher],
         ready: Callable[[Worker, TickResult | None], None],
         fatal: Callable[[BaseException], None],
     ) -> None:
@@ -136,7 +136,7 @@ class Worker:
 
     async def _drain(self, watcher_id: WatcherId) -> None:
         try:
-            await self._dispatcher.drain(watcher_id)
+            await self._dispatcher(self.task).drain(watcher_id)
         except LeaseLostError as error:
             self._fatal(error)
         except StateError as error:

@@ -24,10 +24,11 @@ from reconciler.protocols.sinks import EXPORTED_SEQ, Sink
 from reconciler.protocols.sources import Snapshot, Source, SourceFile
 from reconciler.protocols.state import State, StateReading, StateWriting
 from reconciler.protocols.time import Clock
-from reconciler.protocols.transports import Completed, Glimpse, Sight, Transport, Want
+from reconciler.protocols.transports import UNCHANGED, Completed, Glimpse, Sight, Transport, Want
 
 __all__ = [
     "EXPORTED_SEQ",
+    "UNCHANGED",
     "ActionChange",
     "ActionContext",
     "ActionTraits",

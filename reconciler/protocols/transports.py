@@ -49,6 +49,10 @@ class Glimpse(NamedTuple):
     reason: str = ""
 
 
+#: What every look says of a file whose stat is still `Want.known`: one value for all of them, without that stat.
+UNCHANGED = Glimpse(Sight.UNCHANGED)
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A command that ended: exit status (negative: the signal that ended it), output up to the limit asked for."""

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Sequence
 
 from reconciler.model import HEAD_BYTES, FileStat
-from reconciler.protocols import Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Glimpse, Sight, Want
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR})
 # Not blocking: a FIFO put in the place of an output between stat and open must not hold the look.
@@ -36,7 +36,7 @@ def _glimpse(want: Want) -> Glimpse:
             and seen.st_dev == known.device
             and stat.S_ISREG(seen.st_mode)
         ):
-            return Glimpse(Sight.UNCHANGED, known)
+            return UNCHANGED
         return _read(want) if stat.S_ISREG(seen.st_mode) else _irregular()
     except OSError as error:
         if error.errno in _ABSENT:

@@ -647,7 +647,7 @@ async def test_two_that_want_to_run_the_same_actions_take_turns(house: House, jo
     async with house.engine() as engine:
         await engine.controller.pass_()
         (task,) = engine.controller.fleet.tasks.values()
-        (dispatcher,) = engine.controller.fleet.dispatchers.values()
+        dispatcher = engine.controller.fleet.dispatcher(task)
         (seen,) = await look(engine.parts.hosts[task.job.host], [task])
         await task.tick(seen)
         (watcher_id,) = task.watchers

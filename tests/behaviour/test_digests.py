@@ -404,7 +404,8 @@ async def test_a_daemon_that_is_stopped_while_notifications_gather_loses_none(
     jobs.add().write_text(numbers(1, 12))
     async with house.daemon() as engine:
         await eventually(lambda: len(house.matched()) == 12, 30)
-        (dispatcher,) = engine.controller.fleet.dispatchers.values()
+        (task,) = engine.controller.fleet.tasks.values()
+        dispatcher = engine.controller.fleet.dispatcher(task)
         await eventually(lambda: dispatcher.waiting(house.row().id) == (), 30)  # all are with the courier
     assert webhook.got == []
     house.settings = house.settings.model_copy(update={"digest": House(tmp_path).settings.digest})

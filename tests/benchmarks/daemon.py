@@ -89,6 +89,9 @@ async def run(home: Path, jobs: int, appends: int, idle: float) -> None:
             await host.transport.look(wants)
             sweeps.append(time.perf_counter() - start)
         print(f"one look at {jobs} idle outputs: {statistics.median(sweeps) * 1000:.1f} ms")
+        await asyncio.sleep(
+            settings.engine.source_interval + 5
+        )  # a pass after the one that took the jobs up finds nothing
         used = resource.getrusage(resource.RUSAGE_SELF)
         start = time.perf_counter()
         await asyncio.sleep(idle)
@@ -133,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--appends", type=int, default=500)
-    parser.add_argument("--idle", type=float, default=60.0, help="seconds to watch the idle daemon for")
+    parser.add_argument("--idle", type=float, default=120.0, help="seconds to watch the idle daemon for")
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         asyncio.run(run(Path(home), words.jobs, words.appends, words.idle))

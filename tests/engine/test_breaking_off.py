@@ -202,9 +202,8 @@ async def test_work_that_gives_no_sign_of_life_is_begun_again(house: House, jobs
         await engine.controller.pass_()
         ((key, task),) = engine.controller.fleet.tasks.items()
         ready: list[Worker] = []
-        worker = Worker(
-            engine.parts, task, engine.controller.fleet.dispatchers[key], lambda w, _: ready.append(w), lambda _: None
-        )
+        fleet = engine.controller.fleet
+        worker = Worker(engine.parts, task, fleet.dispatcher, lambda w, _: ready.append(w), lambda _: None)
         keeping = Housekeeping(engine.parts, engine.controller, {key: worker}, {}, lambda _: None)
         async with task.lock:  # the tick cannot get on
             worker.offer({})

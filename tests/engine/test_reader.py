@@ -61,7 +61,7 @@ class Stand:
         self.results: list[TickResult | None] = []
         fleet = engine.controller.fleet
         self.workers = {
-            str(key.id): Worker(engine.parts, task, fleet.dispatchers[key], self.ready, self.fatal)
+            str(key.id): Worker(engine.parts, task, fleet.dispatcher, self.ready, self.fatal)
             for key, task in fleet.tasks.items()
         }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import compress, count, repeat
 from typing import cast
 
-from reconciler.protocols import Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Glimpse, Sight, Want
 from reconciler.transports.over_ssh.frames import Bytes, End, Failed, FrameError, Hello, Missing, Record, Same, request
 
 #: A register that holds so many more files than are due is thrown away and begun anew: streams end, slots stay.
@@ -130,7 +130,7 @@ class Register:
         if known is not None:
             words += [known.device, known.inode, known.size, known.mtime_ns]
         lines.append(b"w " + b" ".join(b"%d" % word for word in words))
-        slot.want, slot.quiet = want, None if known is None else Glimpse(Sight.UNCHANGED, known)
+        slot.want, slot.quiet = want, None if known is None else UNCHANGED
 
     def _slot(self, number: int) -> _Slot:
         if not 0 <= number < len(self._numbered) or not 0 <= self._numbered[number].place < len(self._due):
@@ -142,13 +142,12 @@ class Register:
 
     def _seen(self, slot: _Slot, record: Bytes | Same | Missing | Failed) -> Glimpse:
         """Return the Glimpse; what the lookout will not repeat is what its silence means from now on."""
-        known = slot.want.known
         if isinstance(record, Bytes):
-            slot.quiet = None if known is None else Glimpse(Sight.UNCHANGED, known)
+            slot.quiet = None if slot.want.known is None else UNCHANGED
             self._quiet[slot.place] = slot.quiet
             return Glimpse(Sight.READ, record.stat, record.start, record.data, record.head)
         if isinstance(record, Same):
-            glimpse = Glimpse(Sight.UNCHANGED, known)
+            glimpse = UNCHANGED
         else:
             glimpse = _MISSING if isinstance(record, Missing) else Glimpse(Sight.FAILED, reason=record.reason)
         slot.quiet = self._quiet[slot.place] = glimpse

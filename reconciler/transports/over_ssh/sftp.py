@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 import asyncssh
 
 from reconciler.model import HEAD_BYTES, FileStat
-from reconciler.protocols import Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Glimpse, Sight, Want
 from reconciler.transports.over_ssh.faults import FAULTS
 from reconciler.transports.over_ssh.link import Link
 from reconciler.transports.over_ssh.lookout import LEAST_SHARE, fair
@@ -116,7 +116,7 @@ class SftpLookout:
         if not stat.S_ISREG(seen.permissions or 0):
             return _IRREGULAR
         if want.known is not None and _identity(seen) == want.known:
-            return Glimpse(Sight.UNCHANGED, want.known)
+            return UNCHANGED
         return _Due(want, path, seen.size or 0)
 
     async def _read(self, item: tuple[_Due, int | None]) -> Glimpse:
