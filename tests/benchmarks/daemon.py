@@ -89,9 +89,7 @@ async def run(home: Path, jobs: int, appends: int, idle: float) -> None:
             await host.transport.look(wants)
             sweeps.append(time.perf_counter() - start)
         print(f"one look at {jobs} idle outputs: {statistics.median(sweeps) * 1000:.1f} ms")
-        await asyncio.sleep(
-            settings.engine.source_interval + 5
-        )  # a pass after the one that took the jobs up finds nothing
+        await asyncio.sleep(settings.engine.source_interval + 5)  # for the pass that finds all of them taken up
         used = resource.getrusage(resource.RUSAGE_SELF)
         start = time.perf_counter()
         await asyncio.sleep(idle)
