@@ -207,6 +207,10 @@ class Hold:
     since: float = 0.0
     until: float | None = None
 
+    def lasts(self, now: float) -> bool:
+        """Tell whether it has not run out; it stays recorded until the watcher's next tick."""
+        return self.until is None or self.until > now
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

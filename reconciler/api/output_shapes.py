@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from reconciler.api.shapes import Answer, HostText
+from reconciler.api.shapes import Answer, HostText, Number
 
-Place = Annotated[int, Field(ge=0, le=2**62)]
-LineNumber = Annotated[int, Field(ge=1, le=2**62)]
+Place = Annotated[Number, Field(ge=0, le=2**62)]
+LineNumber = Annotated[Number, Field(ge=1, le=2**62)]
 
 
 class OutputQuery(BaseModel):
@@ -26,7 +26,7 @@ class LinesQuery(OutputQuery):
     before: Place | None = Field(None, description="lines that end before this byte, which begins one")
     around: Place | None = Field(None, description="the line that holds this byte, and those around it")
     offset: Place | None = Field(None, description="lines from this byte on, which begins one")
-    limit: int = Field(2000, ge=1, le=5000, description="lines, at most")
+    limit: Number = Field(2000, ge=1, le=5000, description="lines, at most")
 
 
 class SearchQuery(OutputQuery):
@@ -38,7 +38,7 @@ class SearchQuery(OutputQuery):
     offset: Place = Field(0, description="of a line's first byte")
     line: LineNumber = Field(1, description="the number of that line")
     inside: bool = Field(False, description="`offset` lies inside of a very long line")
-    limit: int = Field(200, ge=1, le=1000, description="lines found, at most")
+    limit: Number = Field(200, ge=1, le=1000, description="lines found, at most")
 
 
 class PlaceQuery(OutputQuery):

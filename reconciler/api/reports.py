@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from reconciler.api.refusals import Flaw
-from reconciler.api.shapes import Answer, Cursor, HostText, IdNumber, JobIdText, ListText
+from reconciler.api.shapes import Answer, Cursor, HostText, IdNumber, JobIdText, ListText, Number
 from reconciler.events import EventType
 from reconciler.model import JobState
 from reconciler.spec.moments import Since
@@ -24,8 +24,8 @@ class EventQuery(BaseModel):
     type: list[EventType] = Field([], description="types, repeatable; left out: those of actions")
     all: bool = Field(False, description="events of every type")
     since: Since | None = Field(None, description="only what happened from then on")
-    after: int | None = Field(None, ge=0, le=2**63 - 1, description="only those after this `id`, the oldest first")
-    limit: int = Field(100, ge=1, le=1000)
+    after: Number | None = Field(None, ge=0, le=2**63 - 1, description="only those after this `id`, the oldest first")
+    limit: Number = Field(100, ge=1, le=1000)
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before")
 
 

@@ -20,11 +20,11 @@ from reconciler.api.authoring_shapes import (
 )
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import documented
-from reconciler.api.routes_watchers import IN_DIGITS, caller_from
+from reconciler.api.routes_watchers import caller_from
 from reconciler.api.shapes import IdNumber, NewWatcher
 from reconciler.api.vocabulary import vocabulary
 
-Edited = Annotated[IdNumber | None, IN_DIGITS, Query(description="the watcher that is edited; left out: a new one")]
+Edited = Annotated[IdNumber | None, Query(description="the watcher that is edited; left out: a new one")]
 
 
 def routes(desk: Desk) -> APIRouter:

@@ -19,7 +19,7 @@ from reconciler.api.reports import (
     MetricSummary,
     Stats,
 )
-from reconciler.api.shapes import HostText, JobIdText
+from reconciler.api.shapes import HostText, JobIdText, Number
 from reconciler.api.shaping import clean, event_shape, finite, moment, stats_shape
 from reconciler.events import EventType
 from reconciler.model import MetricPoint, OutcomeKind
@@ -100,7 +100,7 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
         name: MetricName,
         hostname: Annotated[HostText | None, Query()] = None,
         since: Annotated[Since | None, Query()] = None,
-        limit: Annotated[int, Query(ge=1, le=20_000, description="the newest so many")] = 2000,
+        limit: Annotated[Number, Query(ge=1, le=20_000, description="the newest so many")] = 2000,
     ) -> Response:
         """Return the points of one metric, by time."""
         key = desk.job(job_id, hostname).now.key

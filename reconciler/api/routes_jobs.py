@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import NotThereError, documented
 from reconciler.api.reports import JobList, JobShape, OutputShape
-from reconciler.api.shapes import Cursor, HostText, JobIdText, ListText
+from reconciler.api.shapes import Cursor, HostText, JobIdText, ListText, Number
 from reconciler.api.shaping import clean, job_shape
 from reconciler.model import JobKey, JobState
 from reconciler.protocols import Glimpse, KnownJob, Sight, Want
@@ -29,7 +29,7 @@ def routes(desk: Desk) -> APIRouter:
         host: Annotated[HostText | None, Query()] = None,
         user: Annotated[ListText | None, Query()] = None,
         search: Annotated[ListText, Query(description="in ids and names")] = "",
-        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        limit: Annotated[Number, Query(ge=1, le=1000)] = 100,
         cursor: Annotated[Cursor | None, Query()] = None,
     ) -> JobList:
         """List the jobs that are known, the newest first."""
@@ -66,9 +66,9 @@ def routes(desk: Desk) -> APIRouter:
         job_id: Annotated[JobIdText, Path()],
         hostname: Annotated[HostText | None, Query()] = None,
         stream: Annotated[Literal["stdout", "stderr"], Query()] = "stdout",
-        offset: Annotated[int, Query(ge=0, le=2**62, description="first byte wanted")] = 0,
-        limit: Annotated[int, Query(ge=1, le=MOST_BYTES, description="bytes, at most")] = 65_536,
-        tail: Annotated[int | None, Query(ge=1, le=10_000, description="the last so many lines instead")] = None,
+        offset: Annotated[Number, Query(ge=0, le=2**62, description="first byte wanted")] = 0,
+        limit: Annotated[Number, Query(ge=1, le=MOST_BYTES, description="bytes, at most")] = 65_536,
+        tail: Annotated[Number | None, Query(ge=1, le=10_000, description="the last so many lines instead")] = None,
     ) -> OutputShape:
         """Return a part of a job's output, read now."""
         known = desk.job(job_id, hostname)

@@ -48,6 +48,7 @@ def routes(desk: Desk) -> APIRouter:
 
 
 def _plan(desk: Desk, plan: Plan, applied: Mapping[str, Event]) -> PlanShape:
+    now = desk.parts.clock.now()
     changes = [_change(change) for change in plan.pending]
     return PlanShape(
         changes=changes,
@@ -55,7 +56,7 @@ def _plan(desk: Desk, plan: Plan, applied: Mapping[str, Event]) -> PlanShape:
         summary=dict(Counter(change.change for change in changes)),
         digest=plan.digest(),
         alarms=[clean(alarm) for alarm in plan.alarms],
-        drift=[drift for change in plan.changes for drift in _drift(change)],
+        drift=[drift for change in plan.changes for drift in drift_of(change, now)],
         notes={d.name: clean(d.note) for d in plan.resolution.desired.values() if d.note and d.binds},
         problems=[_problem(problem, desk.controller.content) for problem in plan.problems],
         sources=[_source(reading, applied.get(reading.source)) for reading in desk.controller.readings],
@@ -77,7 +78,7 @@ def _plain(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 
-def _drift(change: Change) -> list[DriftShape]:
+def drift_of(change: Change, now: float) -> list[DriftShape]:
     """Return what a person did to a watcher that lives: `reconcile resume` ends it."""
     watcher = change.before
     if watcher is None or watcher.phase is WatcherState.STOPPED:
@@ -88,7 +89,7 @@ def _drift(change: Change) -> list[DriftShape]:
             by=clean(hold.by), reason=clean(hold.reason), since=moment(hold.since), until=maybe(hold.until),
         )
         for hold in watcher.holds
-        if hold.kind is HoldKind.MANUAL
+        if hold.kind is HoldKind.MANUAL and hold.lasts(now)
     ]  # fmt: skip
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Path, Query, Request, Response
-from pydantic import BeforeValidator
 
 from reconciler.api import asking, writing
 from reconciler.api.callers import Caller
@@ -26,6 +24,7 @@ from reconciler.api.shapes import (
     JobIdText,
     JobWatchers,
     NewWatcher,
+    Number,
     PauseBody,
     ResumeBody,
     Triggered,
@@ -45,15 +44,7 @@ from reconciler.spec.moments import epoch
 MOST_OUTLINED = 50_000
 
 
-def _in_digits(value: object) -> object:
-    """Let no other way to write a number through than the one we write: `+1`, `1.0`, `1_0` are none of ours."""
-    if isinstance(value, str) and not re.fullmatch("[0-9]{1,19}", value):
-        raise ValueError("write the number in digits alone")
-    return value
-
-
-IN_DIGITS = BeforeValidator(_in_digits)
-Id = Annotated[IdNumber, IN_DIGITS, Path(description="the watcher's number")]
+Id = Annotated[IdNumber, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
 ]
@@ -99,7 +90,7 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
         return WatcherList(watchers=shapes, count=len(shapes), total=page.total, next_cursor=more)
 
     @router.get("/watchers/outline", response_model=WatcherOutline)  # before watchers, whose numbers stand there
-    async def outline_watchers(limit: Annotated[int, Query(ge=1, le=MOST_OUTLINED)] = MOST_OUTLINED) -> Response:
+    async def outline_watchers(limit: Annotated[Number, Query(ge=1, le=MOST_OUTLINED)] = MOST_OUTLINED) -> Response:
         """List very many watchers in few words: what a list of cards shows, each spec once."""
         seq, outline = await desk.reading.ask(lambda state: (state.last_seq(), state.outline(limit)))
         return Response(await asyncio.to_thread(outline_text, outline, seq), media_type="application/json")

@@ -6,12 +6,13 @@ are ISO 8601 in UTC; durations are seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from reconciler.model import WatcherState
 from reconciler.spec.moments import Moment
@@ -20,8 +21,18 @@ from reconciler.spec.yaml import MAX_DEPTH
 JobIdText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 HostText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$")]
 ListText = Annotated[str, StringConstraints(max_length=200)]
+
+
+def _in_digits(value: object) -> object:
+    """Let no other way to write a number through than the one we write: `+1`, `1.0`, `1_0` are none of ours."""
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,19}", value):
+        raise ValueError("write the number in digits alone")
+    return value
+
+
+Number = Annotated[int, BeforeValidator(_in_digits)]
 #: What SQLite can hold.
-IdNumber = Annotated[int, Field(ge=1, le=2**63 - 1)]
+IdNumber = Annotated[Number, Field(ge=1, le=2**63 - 1)]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
 
 
@@ -51,7 +62,7 @@ class WatcherQuery(BaseModel):
     label: list[ListText] = Field([], description="`key=value`, repeatable", max_length=20)
     search: ListText = Field("", description="in names, jobs and patterns")
     id: list[IdNumber] = Field([], description="only these, repeatable", max_length=500)
-    limit: int = Field(100, ge=1, le=1000)
+    limit: Number = Field(100, ge=1, le=1000)
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before")
 
 

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Path, Query, WebSocket, WebSocketDisconnect
 from reconciler.api.callers import Caller
 from reconciler.api.desk import Desk
 from reconciler.api.feed import Subscriber, event_note, to_text
-from reconciler.api.shapes import JobIdText
+from reconciler.api.shapes import JobIdText, Number
 from reconciler.api.shaping import page_shapes
 from reconciler.errors import ReconcilerError
 from reconciler.protocols import EventFilter, StateReading, WatcherFilter, WatcherPage
@@ -31,7 +31,7 @@ MOST_REPLAYED = 5000
 FIRST_PAGE = 200
 GOING_AWAY, POLICY, TRY_LATER = 1001, 1008, 1013
 
-Since = Annotated[int | None, Query(ge=0, le=2**63 - 1, description="the last `seq` that the client has")]
+Since = Annotated[Number | None, Query(ge=0, le=2**63 - 1, description="the last `seq` that the client has")]
 
 
 def routes(desk: Desk) -> APIRouter:

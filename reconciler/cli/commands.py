@@ -16,7 +16,7 @@ from typing import NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from reconciler.cli.options import add_to, global_options, version_option
+from reconciler.cli.options import GlobalOptions, add_to, global_options, version_option
 from reconciler.errors import UsageError
 
 #: What runs where no command is named.
@@ -119,11 +119,14 @@ class Commands(click.Group):
             routed = not ctx.resilient_parsing and not _ANSWERED_HERE.intersection(args)
         else:
             routed = args[place] not in COMMANDS and args[place] not in _ANSWERED_HERE
+        suspect = None
         if routed:
-            if not _RUNS.intersection(args):
-                _check_directory(args[place:])
+            suspect = None if _RUNS.intersection(args) else _mistyped(args[place:])
             args.insert(place, DEFAULT)
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if suspect is not None:
+            _refuse(suspect, ctx.obj)
+        return rest
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: D102 - as click says
         formatter.write(f"Usage: {ctx.command_path} {_USAGE}\n")
@@ -165,17 +168,26 @@ def _is_letters(word: str) -> bool:
     return len(word) > 1 and word[0] == "-" and not word[1:].strip("vq")
 
 
-def _check_directory(words: Sequence[str]) -> None:
-    """Raise UsageError where the first word is neither a command nor looks like a path: somebody mistyped."""
+def _mistyped(words: Sequence[str]) -> str | None:
+    """Return the first word where it is neither a command nor looks like a path."""
     if not words or words[0].startswith(("-", ".", "/", "~")) or "/" in words[0] or Path(words[0]).exists():
-        return
-    import difflib  # saves start-up time: only for a word that was mistyped
+        return None
+    return words[0]
 
-    near = difflib.get_close_matches(words[0], list(present()), n=1)
+
+def _refuse(word: str, options: GlobalOptions) -> None:
+    """Raise UsageError but where the word is a directory that is gone: the state knows watchers out of it."""
+    import difflib  # both save start-up time: only for a word that was mistyped
+
+    from reconciler.cli.reading import gave_watchers
+
+    if gave_watchers(options, Path(word)):
+        return
+    near = difflib.get_close_matches(word, list(present()), n=1)
     hint = f"did you mean `reconcile {near[0]}`?" if near else "see `reconcile --help`"
     raise UsageError(
-        f"{words[0]!r} is no command, and no directory of that name is here",
-        remedy=f"{hint} (a directory that is still to come is written ./{words[0]})",
+        f"{word!r} is no command, and no directory of that name is here",
+        remedy=f"{hint} (a directory that is still to come is written ./{word})",
     )
 
 

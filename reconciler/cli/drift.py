@@ -34,6 +34,7 @@ Examples:
 @click.pass_obj
 def command(options: GlobalOptions, detailed_exitcode: bool, output: str) -> None:
     """Show watchers that are held by hand: by whom, why, since when and until when. `reconcile resume` ends it."""
+    now = time.time()
     with state_of(options) as state:
         rows = [
             {
@@ -46,7 +47,7 @@ def command(options: GlobalOptions, detailed_exitcode: bool, output: str) -> Non
             }
             for watcher in state.watchers(live=True)
             for hold in watcher.holds
-            if hold.kind is HoldKind.MANUAL and (hold.until is None or hold.until > time.time())
+            if hold.kind is HoldKind.MANUAL and hold.lasts(now)
         ]
         emit(rows, COLUMNS, output, name="drift", empty="No drift: nothing was changed by hand.")
     if rows and detailed_exitcode:

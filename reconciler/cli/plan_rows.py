@@ -144,7 +144,7 @@ def drift_rows(plan: Plan, now: float) -> list[dict[str, Any]]:
         }
         for change in plan.changes
         for hold in (change.before.holds if change.before else ())
-        if hold.kind == "manual" and (hold.until is None or hold.until > now)
+        if hold.kind == "manual" and hold.lasts(now)
     ]
 
 

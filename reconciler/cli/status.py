@@ -105,7 +105,7 @@ def row_of(watcher: Watcher, job_state: str, unreachable: Mapping[str, str]) -> 
 
 def _remark(watcher: Watcher) -> str:
     if watcher.holds:
-        lasting = [hold for hold in watcher.holds if hold.until is None or hold.until > time.time()]
+        lasting = [hold for hold in watcher.holds if hold.lasts(time.time())]
         if not lasting:
             return "its suspension is over; goes on at the next pass"
         return held(lasting[0].by, lasting[0].reason, lasting[0].until)

@@ -68,9 +68,7 @@ class WatcherTick:
     ) -> None:
         self._compiled, self._before, self._job, self._now = compiled, watcher, job, now
         self._cap, self._room = variable_bytes, matches
-        self.after = replace(
-            watcher, holds=tuple(hold for hold in watcher.holds if hold.until is None or hold.until > now)
-        )
+        self.after = replace(watcher, holds=tuple(hold for hold in watcher.holds if hold.lasts(now)))
         self._metrics: list[MetricPoint] = []
         self._pending: list[PendingAction] = []
         self._events: list[Event] = []

@@ -330,4 +330,11 @@ async def test_a_watcher_has_one_number_written_in_digits(served: Served, number
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request"), (method, answer.text)
     drafted = await served.http.post("/api/watchers/preview", params={"watcher_id": number}, json={"name": "x"})
     assert drafted.status_code == 422
+    asked = [
+        ("/api/watchers", "id"), ("/api/watchers", "limit"), ("/api/watchers/events", "watcher_id"),
+        ("/api/watchers/events", "after"), ("/api/jobs", "limit"), ("/api/jobs/1/output", "offset"),
+    ]  # fmt: skip
+    for path, name in asked:
+        answer = await served.http.get(path, params={name: number})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request"), (path, name, answer.text)
     assert (await served.get("/api/watchers/1"))["name"] == "w"

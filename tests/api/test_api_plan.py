@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ from parts.house import House, Jobs
 from parts.served import Served, serving
 from parts.waiting import eventually
 
-from reconciler.api.routes_plan import excerpt_of
+from reconciler.api.routes_plan import drift_of, excerpt_of
+from reconciler.logic.plan import Change, ChangeKind
+from reconciler.model import Hold, HoldKind
 
 CANCEL = {"type": "cancel_job"}
+#: Who holds a watcher, and until when.
+HELD = {"ada": None, "grace": 100.5, "alan": 100.0, "edsger": 1.0}
 
 
 async def test_drift_bad_files_and_what_was_applied_are_told(served: Served) -> None:
@@ -46,6 +51,17 @@ async def test_drift_bad_files_and_what_was_applied_are_told(served: Served) -> 
     assert [(row["watcher"], row["by"], row["reason"]) for row in shown] == [
         (d["watcher"], d["by"], d["reason"]) for d in told["drift"]
     ]
+
+
+async def test_a_hold_that_has_run_out_is_no_drift(house: House) -> None:
+    house.write("w")
+    house.scheduler = Jobs(house.outputs)
+    house.scheduler.add("1")
+    await house.once()
+    watcher = house.row("w")
+    held = replace(watcher, holds=tuple(Hold(HoldKind.MANUAL, by, until=until) for by, until in HELD.items()))
+    change = Change(ChangeKind.NO_OP, held.name, held.job, held.job_name, "", held.origin, held)
+    assert [drift.by for drift in drift_of(change, 100.0)] == ["ada", "grace"]
 
 
 async def test_an_edit_that_waits_for_a_yes_says_which_fields_it_changes(tmp_path: Path) -> None:

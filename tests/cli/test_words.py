@@ -90,6 +90,21 @@ def test_beside_once_a_word_is_a_directory_though_it_is_gone(runs: Runs) -> None
     assert [(name, words) for name, _, words in runs] == [("daemon", ("--once", "mine"))]
 
 
+def test_a_directory_that_gave_watchers_and_is_gone_is_no_mistyped_command(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "w.yaml").write_text(
+        "name: w\npattern: x\njobs: {name: j}\nactions: [{type: pause_watcher}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    once = [sys.executable, "-m", "reconciler", "mine", "--once"]
+    assert subprocess.run(once, capture_output=True, timeout=60).returncode == 0
+    (tmp_path / "mine").rename(tmp_path / "unmounted")
+    assert main(["mine"]) == 0
+    assert [(name, words) for name, _, words in runs] == [("daemon", ("mine",))]
+
+
 def test_a_word_like_nothing_points_to_the_help(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zzzzzz"]) == 64
     assert "see `reconcile --help`" in capsys.readouterr().err
