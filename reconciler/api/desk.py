@@ -22,6 +22,7 @@ from reconciler.engine.dropins import Dropins
 from reconciler.engine.parts import Parts
 from reconciler.errors import Problem
 from reconciler.logic.desired import Desired
+from reconciler.logic.plan import Plan
 from reconciler.model import HostName, JobId, JobKey, StoredSpec, Watcher, WatcherName, WatcherState
 from reconciler.protocols import KnownJob, StateReading, WatcherFilter
 from reconciler.registry import Plugin
@@ -77,10 +78,11 @@ class Desk:
         wanted = WatcherFilter(name=name, limit=10_000)
         return (await self.reading.ask(lambda state: state.page(wanted))).watchers
 
-    def started(self) -> None:
-        """Raise where the first pass is not over yet: nothing could be carried out."""
+    def started(self) -> Plan:
+        """Return the last pass's plan. Raise where the first is not over yet: nothing could be carried out."""
         if self.controller.plan is None:
             raise RequestRefusedError(503, "starting", "the first pass is not over yet", remedy="try again in a moment")
+        return self.controller.plan
 
     def desired(self, name: str) -> Desired | None:
         """Return the spec in force under a name."""

@@ -81,6 +81,15 @@ class SourceShape(Answer):
     applied: AppliedShape | None = Field(description="null: nothing of it was applied, as far as events are kept")
 
 
+class PlanSummary(Answer):
+    """How the last pass found the files, in numbers."""
+
+    declared: int = Field(description="specs in force, with or without a job")
+    invalid_files: int = Field(description="their last good version stays in force")
+    waiting: int = Field(description="changes that wait for approval")
+    alarms: int = Field(description="sources that are gone or empty, though they gave watchers before")
+
+
 class PlanShape(Answer):
     """What a pass would change now, with the jobs as they are known."""
 

@@ -15,6 +15,7 @@ from reconciler.api.plan_shapes import (
     DriftShape,
     FieldShape,
     PlanShape,
+    PlanSummary,
     ProblemShape,
     SourceShape,
 )
@@ -43,6 +44,17 @@ def routes(desk: Desk) -> APIRouter:
         wanted = EventFilter(types=(EventType.SOURCE_APPLIED,), newest=True, limit=1000)
         applied = await desk.reading.ask(lambda state: state.events(wanted))
         return _plan(desk, plan, {event.subject: event for event in applied})
+
+    @router.get("/plan/summary")
+    async def last_pass() -> PlanSummary:
+        """Return in numbers how the last pass found the files; it looks at nothing anew."""
+        plan = desk.started()
+        return PlanSummary(
+            declared=sum(desired.binds for desired in plan.resolution.desired.values()),
+            invalid_files=len({problem.file for problem in plan.problems if problem.severity == "error"}),
+            waiting=len(plan.withheld),
+            alarms=len(plan.alarms),
+        )
 
     return router
 

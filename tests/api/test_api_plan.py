@@ -74,6 +74,8 @@ async def test_an_edit_that_waits_for_a_yes_says_which_fields_it_changes(tmp_pat
         await eventually(lambda: len(house.rows("w")) == 2)
         house.write("w", pattern="gone", actions=[CANCEL])
         plan = await eventually(lambda: _pending(served), 20)
+        summary = await eventually(lambda: _waiting(served), 20)
+        assert summary == {"declared": 1, "invalid_files": 0, "waiting": 2, "alarms": 0}
     assert plan["summary"] == {"update": 2}
     first = plan["changes"][0]
     assert (first["change"], first["watcher_id"] in {row.id for row in house.rows("w")}) == ("update", True)
@@ -81,6 +83,11 @@ async def test_an_edit_that_waits_for_a_yes_says_which_fields_it_changes(tmp_pat
     assert fields["pattern"] == ("lost", "gone")
     assert fields["actions[0].type"] == ("log_event", "cancel_job")
     assert first["withheld"]
+
+
+async def _waiting(served: Served) -> Any:
+    summary = await served.get("/api/plan/summary")
+    return summary if summary["waiting"] else None
 
 
 async def _pending(served: Served) -> Any:

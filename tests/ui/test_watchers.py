@@ -324,6 +324,28 @@ async def test_no_watchers_yet_says_what_to_do(window: Window) -> None:
     await window.assert_fits_a_phone()
 
 
+async def test_watchers_that_no_job_fits_are_told_and_a_bad_file_is_not_well(served: Served, window: Window) -> None:
+    page, house = window.page, served.house
+    house.write("waits", jobs={"name": "nobody"})
+    bad = house.watchers / "bad.yaml"
+    bad.write_text("name: bad\npattern: (unclosed\nactions: [{type: pause_watcher}]\n")
+    house._settle(bad)
+    await eventually(lambda: _declared(served), 20)
+    await page.reload()
+    await expect(page.get_by_role("heading", name="No job fits yet")).to_be_visible()
+    await expect(page.get_by_text("1 watcher is declared.")).to_be_visible()
+    await expect(page.get_by_text("All is well")).to_have_count(0)
+    await window.assert_accessible()
+    await window.assert_fits_a_phone()
+    await page.get_by_role("link", name="1 file is invalid").click()
+    await expect(page.get_by_role("heading", name="Invalid files")).to_be_visible()
+
+
+async def _declared(served: Served) -> bool:
+    told = await served.get("/api/plan/summary")
+    return bool((told["declared"], told["invalid_files"], told["waiting"], told["alarms"]) == (1, 1, 0, 0))
+
+
 async def test_a_list_that_cannot_be_loaded_says_so_and_is_tried_again(busy: Served, window: Window) -> None:
     page = window.page
     body = '{"code": "internal", "detail": "the disk is full", "remedy": "make room"}'

@@ -64,7 +64,7 @@ class List {
     this.state = ctx.query.get("state") ?? "";
     this.view = ctx.query.get("view") === "jobs" ? "jobs" : "grid";
     this.writes = ctx.session.scope !== "read";
-    this.overview = overview(ctx);
+    this.overview = overview(ctx, () => this.#shown.length === 0 && this.#said(0));
     this.selection = new Selection(() => this.#shown, () => this.refresh());
     this.rows = new Rows((watcher, withJob) => this.#card(watcher, withJob), this.selection);
     this.#build(root, tools);
@@ -247,6 +247,14 @@ class List {
         this.search.focus();
       };
       return emptyState({ title: "No watcher fits", text: "Nothing here answers to this search and filter.", action: h("button", { type: "button", class: "button", onClick: clear }, "Show all watchers") });
+    }
+    const declared = this.overview.declared();
+    if (declared > 0) {
+      return emptyState({
+        title: "No job fits yet",
+        text: [`${plural(declared, "watcher is", "watchers are")} declared. Each begins with the first job that it selects.`],
+        action: h("a", { class: "button", href: "/jobs" }, "See the jobs"),
+      });
     }
     return emptyState({
       title: "No watchers yet",

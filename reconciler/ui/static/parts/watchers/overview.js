@@ -9,11 +9,15 @@ import { watchers as store } from "../../lib/store.js";
 
 /** @typedef {import("../../types").Watcher} Watcher */
 
-/** Ms between two counts of what happened. */
+/** Ms between two counts of what happened, and between two questions whether the files are well. */
 const AGAIN = 5000;
+const FILES_AGAIN = 30_000;
 
-/** @param {import("../../types").Context} ctx */
-export function overview(ctx) {
+/**
+ * @param {import("../../types").Context} ctx
+ * @param {() => unknown} told called when it is known how many watchers are declared
+ */
+export function overview(ctx, told) {
   const well = h("div", { class: "o-well" });
   const watching = h("strong");
   const jobs = h("strong");
@@ -31,11 +35,20 @@ export function overview(ctx) {
     drawLast(last, all);
   };
   const reload = async () => {
-    const [stats, hosts] = await Promise.allSettled([get("/api/watchers/stats", undefined, ctx.signal), get("/api/jobs", { limit: 1 }, ctx.signal)]);
+    const asked = [get("/api/watchers/stats", undefined, ctx.signal), get("/api/jobs", { limit: 1 }, ctx.signal), get("/api/plan/summary", undefined, ctx.signal)];
+    const [stats, hosts, files] = await Promise.allSettled(asked);
     if (stats.status === "fulfilled") setText(acted, number(stats.value.events_last_hour));
     if (hosts.status === "fulfilled") well.dataset["away"] = Object.keys(hosts.value.unreachable).join(", ");
-    if (!ctx.signal.aborted) drawHealth(well, store.all());
+    if (files.status === "fulfilled") {
+      well.dataset["files"] = JSON.stringify(files.value);
+      declared = files.value.declared;
+    }
+    if (ctx.signal.aborted) return;
+    drawHealth(well, store.all());
+    told();
   };
+  let declared = 0;
+  const files = window.setInterval(() => void reload(), FILES_AGAIN);
   const again = debounce(() => void reload(), AGAIN);
   const offs = [live.on("watcher_event", () => waiting || wait())];
   let waiting = false;
@@ -47,9 +60,10 @@ export function overview(ctx) {
   ctx.signal.addEventListener("abort", () => {
     offs.forEach((off) => off());
     again.cancel();
+    window.clearInterval(files);
   });
   void reload();
-  return { element, draw, reload: () => void reload() };
+  return { element, draw, reload: () => void reload(), declared: () => declared };
 }
 
 /**
@@ -68,12 +82,17 @@ function drawHealth(root, all) {
   const broken = all.filter((watcher) => watcher.state === "disabled").length;
   const failing = all.filter((watcher) => watcher.last_error !== "" && watcher.state !== "disabled").length;
   const away = root.dataset["away"] ?? "";
-  const key = `${store.loaded} ${broken} ${failing} ${away}`;
+  /** @type {{invalid_files: number, waiting: number, alarms: number}} */
+  const files = JSON.parse(root.dataset["files"] ?? '{"invalid_files": 0, "waiting": 0, "alarms": 0}');
+  const key = `${store.loaded} ${broken} ${failing} ${away} ${files.invalid_files} ${files.waiting} ${files.alarms}`;
   if (root.dataset["of"] === key) return;
   root.dataset["of"] = key;
   const told = [
     broken ? h("a", { href: "/watchers?state=disabled" }, `${plural(broken, "watcher is", "watchers are")} disabled`) : null,
     failing ? h("a", { href: "/watchers?state=errors" }, `${plural(failing, "watcher has", "watchers have")} errors`) : null,
+    files.alarms ? h("a", { href: "/plan" }, plural(files.alarms, "source is gone or empty", "sources are gone or empty")) : null,
+    files.invalid_files ? h("a", { href: "/plan" }, plural(files.invalid_files, "file is invalid", "files are invalid")) : null,
+    files.waiting ? h("a", { href: "/plan" }, plural(files.waiting, "change waits for a yes", "changes wait for a yes")) : null,
     away ? h("a", { href: "/hosts" }, "no answer from ", foreign(cut(away, 100)[0])) : null,
   ].filter((each) => each !== null);
   root.className = `o-well ${!store.loaded ? "" : told.length ? "bad" : "good"}`;
