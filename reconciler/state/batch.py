@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 from typing import Any
 
@@ -33,6 +33,10 @@ from reconciler.state.rows import (
 Row = dict[str, Any]
 Change = tuple[Watcher, Watcher]
 _OVER = frozenset({WatcherState.COMPLETED, WatcherState.STOPPED})
+#: Fields of a watcher that its own row shows, but for those that every tick changes.
+_TELLING = tuple(
+    each.name for each in fields(Watcher) if each.name not in {"id", "last_check", "checkpoints", "variables"}
+)
 
 
 def write_batch(connection: Connection, batch: Batch, now: float) -> Committed:
@@ -108,6 +112,8 @@ def _advance(connection: Connection, advances: Sequence[Advance], now: float) ->
 def _differences(changes: Sequence[Change], shown: Mapping[WatcherId, Row], now: float) -> Iterator[Row]:
     """Yield the columns of each watcher that are to change; what only others write (last_check) is left alone."""
     for before, after in changes:
+        if after.id not in shown and all(getattr(before, name) == getattr(after, name) for name in _TELLING):
+            continue  # it read on, no more: `checked` shows that in the batches that bring it
         old = watcher_row(before)
         differing = {name: value for name, value in watcher_row(after).items() if old[name] != value}
         differing.update(shown.get(after.id, {}))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    ScalarSelect,
     Table,
     bindparam,
     case,
     delete,
+    func,
     insert,
     literal,
     literal_column,
@@ -19,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from reconciler.model import JobState
+from reconciler.model import JobState, StreamName
 from reconciler.state.tables import (
     ActionRow,
     ActionStart,
@@ -90,7 +92,19 @@ UPDATE_WATCHER = update(WATCHERS).where(WATCHERS.c.id == bindparam("row"))
 MOVE_WATCHERS = update(WATCHERS).where(
     WATCHERS.c.name == bindparam("named"), WATCHERS.c.spec_digest == bindparam("of_digest")
 )
-CHECKED = UPDATE_WATCHER.values(last_check=bindparam("moment"))
+
+
+def _offset(stream: StreamName) -> ScalarSelect[int]:
+    """Return how far a watcher has read a stream, null where it has not."""
+    its = (_CHECKPOINTS.c.watcher_id == WATCHERS.c.id, _CHECKPOINTS.c.stream == stream.value)
+    return select(_CHECKPOINTS.c.offset).where(*its).scalar_subquery()
+
+
+#: What a tick without a match leaves to be written once in a while: the row of the watcher is for people.
+CHECKED = UPDATE_WATCHER.values(
+    last_check=bindparam("moment"),
+    last_position=func.coalesce(_offset(StreamName.STDOUT), _offset(StreamName.STDERR), 0),
+)
 UPDATE_ACTION = update(ACTIONS).where(ACTIONS.c.id == bindparam("row"))
 NOTE_START = insert(_STARTS).from_select(
     ["watcher_id", "action_id", "at"],

@@ -82,6 +82,19 @@ def small_commits(state: StateWriter, count: int) -> list[float]:
     return sorted(taken)
 
 
+def read_on(state: StateWriter, count: int) -> float:
+    """Return the seconds that a commit takes by which 100 watchers read on without a match: the least of `count`."""
+    watchers = state.commit(Batch(create=tuple(replace(NEW, name=WatcherName(f"q{n}")) for n in range(100)))).created
+    taken = []
+    for number in range(count):
+        place = {StreamName.STDOUT: Position(1, 2, number * 40, number, head=b"h" * 64, tail=b"t" * 64)}
+        later = [replace(each, last_check=1.8e9 + number, checkpoints=place) for each in watchers]
+        batch = Batch(advances=tuple(Advance(*pair) for pair in zip(watchers, later, strict=True)))
+        taken.append(timed(lambda batch=batch: state.commit(batch)))  # type: ignore[misc]
+        watchers = tuple(later)
+    return min(taken)
+
+
 def measure(directory: Path, durability: Durability, count: int) -> None:
     """Print the figures of one durability."""
     path = directory / f"{durability}.db"
@@ -89,6 +102,7 @@ def measure(directory: Path, durability: Durability, count: int) -> None:
     taken = small_commits(state, count)
     median, slow = statistics.median(taken) * 1e3, taken[int(len(taken) * 0.99)] * 1e3
     print(f"{durability}: one advance and 2 events: {median:.3f} ms median, {slow:.3f} ms at the 99th of 100")
+    print(f"{durability}: 100 watchers that read on without a match: {read_on(state, 100) * 1e3:.2f} ms")
     large = Batch(events=tuple(map(event, range(10_000))))
     rate = 10_000 / min(timed(lambda: state.commit(large)) for _ in range(5))
     print(f"{durability}: {rate:,.0f} events a second in batches of 10,000")

@@ -134,6 +134,30 @@ def test_last_position_shows_stdout_before_stderr(state: StateWriter, positions:
     assert shown(state)["last_position"] == seen
 
 
+def test_a_tick_that_only_read_on_leaves_the_row_of_its_watcher_to_the_next_check(state: StateWriter) -> None:
+    before = create(state, a_watcher(checkpoints={StreamName.STDOUT: Position(offset=1)}))
+    row = shown(state)
+    after = replace(before, last_check=NOW + 1, checkpoints={StreamName.STDOUT: Position(offset=8)})
+    state.commit(Batch(advances=(Advance(before, after),)))
+    assert shown(state) == row
+    assert state.watcher(before.id) == replace(after, last_check=before.last_check)
+    state.commit(Batch(checked={before.id: NOW + 2}))
+    told = shown(state)
+    assert {name for name in told if told[name] != row[name]} == {"last_check", "last_position"}
+    assert told["last_position"] == 8
+    assert state.watcher(before.id) == replace(after, last_check=NOW + 2)
+
+
+@pytest.mark.parametrize(("stream", "seen"), [("stderr", 9), (None, 0)])
+def test_a_check_shows_the_position_in_stderr_where_stdout_was_not_read(
+    state: StateWriter, stream: str | None, seen: int
+) -> None:
+    places = {StreamName(stream): Position(offset=9)} if stream else {}
+    before = create(state, a_watcher(checkpoints=places))
+    state.commit(Batch(checked={before.id: NOW}))
+    assert shown(state)["last_position"] == seen
+
+
 def test_only_differences_are_written(state: StateWriter) -> None:
     """What another batch wrote meanwhile (last_check) is not undone by one that did not change it."""
     before = create(state)
