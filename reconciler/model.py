@@ -359,9 +359,13 @@ class PendingAction:
     outcome: OutcomeKind | None = None
 
 
+#: A request for the jobs to be listed now, about no watcher: a daemon does so, a pass has just done it.
+LIST_JOBS = "list_jobs"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked for while another process held the state: `trigger`, `suspend`, `resume`, `attach`."""
+    """What a person asked for while another process held the state: `trigger`, `suspend`, `resume`, `list_jobs`."""
 
     id: int
     verb: str

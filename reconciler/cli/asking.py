@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -79,7 +80,7 @@ def ask(options: GlobalOptions, verb: str, watchers: Sequence[Watcher], **body: 
 
         remote.ask(settings, verb, watchers, body)
         return
-    by = getpass.getuser()
+    by = _user()
     request = {"watchers": [w.id for w in watchers], **body}
     number = add_request(app.state_path(settings), verb, by, request, now=time.time())
     try:
@@ -89,6 +90,14 @@ def ask(options: GlobalOptions, verb: str, watchers: Sequence[Watcher], **body: 
             note("the reconciler that holds the state has not taken it up yet; it will")
             return
     _tell(options, number, verb)
+
+
+def _user() -> str:
+    """Return who asks; an account without a name, as containers have them, by its number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the first up to Python 3.12
+        return f"uid {os.getuid()}"
 
 
 async def _carry_out(settings: Any) -> None:

@@ -7,8 +7,10 @@ resources, or run on another machine.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shlex
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +18,12 @@ import click
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, safe
-from reconciler.errors import ExitCode
-from reconciler.model import LOCALHOST, HostName, Job, JobId, JobState
+from reconciler.errors import ExitCode, StateError
+from reconciler.model import LIST_JOBS, LOCALHOST, HostName, Job, JobId, JobState
 from reconciler.protocols import Scheduler, Submission, Transport
 from reconciler.settings import HostSettings, Settings
+
+log = logging.getLogger(__name__)
 
 #: Seconds between two looks at a job that is waited for.
 _LOOK = 0.2
@@ -99,9 +103,24 @@ async def _run(settings: Settings, submission: Submission, *, wait: bool, parsab
         job_id = await host.scheduler.submit(submission)
         job = await _look(host.scheduler, job_id)
         click.echo(job_id if parsable else f"Submitted local job {job_id}\nOutput: {safe(job.stdout or '')}")
+        _tell_daemon(settings)
         return await _ended(host.scheduler, job) if wait else ExitCode.OK
     finally:
         await host.transport.close()
+
+
+def _tell_daemon(settings: Settings) -> None:
+    """Have the jobs listed now by a daemon that keeps this state; where that cannot be, it lists them at its time."""
+    from reconciler import app  # both save start-up time: they know the database
+    from reconciler.state import add_request
+
+    path = app.state_path(settings)
+    if not path.exists():
+        return
+    try:
+        add_request(path, LIST_JOBS, "reconcile run", {}, now=time.time(), busy_timeout=1.0)
+    except StateError as error:
+        log.info("%s: nobody was told of the job: %s", path, error.message)
 
 
 def host_of_local_jobs(settings: Settings) -> HostName:

@@ -22,7 +22,7 @@ from reconciler.engine.ticks import TickResult
 from reconciler.engine.worker import Worker
 from reconciler.errors import LeaseLostError, StateError
 from reconciler.logic.plan import Plan
-from reconciler.model import HostName, JobKey
+from reconciler.model import LIST_JOBS, HostName, JobKey
 from reconciler.protocols import Source, StateReading
 
 log = logging.getLogger(__name__)
@@ -220,10 +220,10 @@ class Daemon:
     async def _carry_out(self) -> None:
         await self._finish_done()
 
-        def look_up(state: StateReading) -> bool:
-            return bool(state.requests())
+        def look_up(state: StateReading) -> frozenset[str]:
+            return frozenset(request.verb for request in state.requests())
 
-        if await self._parts.state.run(look_up):
+        if verbs := await self._parts.state.run(look_up):
             async with self._passing:
                 await self._requests.carry_out()
             self._meet_fleet()
@@ -231,6 +231,8 @@ class Daemon:
                 worker.nudged = True
                 self._readers[key.host].arm(key, self._parts.clock.now())
             self._pump.wake()
+            if LIST_JOBS in verbs:
+                await self.look_again(list_jobs=True)
 
     async def _finish_done(self) -> None:
         """Record jobs whose work is done; their workers have ended by themselves."""

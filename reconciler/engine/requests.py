@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
 #: Why nothing can be suspended or resumed in these.
 _OVER = {
     WatcherState.TRIGGERED: "it reached max_triggers; raise it in its file",

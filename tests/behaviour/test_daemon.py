@@ -378,3 +378,16 @@ async def test_what_is_past_its_retention_goes_at_a_pass(tmp_path: Path) -> None
     assert house.metrics() == ()
     assert [str(watcher.job.id) for watcher in house.rows()] == ["2"]
     assert all(event.job_id != "1" for event in house.events())
+
+
+async def test_a_job_that_reconcile_run_starts_is_seen_before_its_host_is_asked_again(tmp_path: Path) -> None:
+    house = House(tmp_path, engine={"discovery_interval": 3600})
+    house.write()
+    async with house.daemon() as engine:
+        await eventually(lambda: engine.controller.plan is not None)
+        started = await asyncio.to_thread(house.run, "run", "--", "sh", "-c", "echo hit; sleep 60")
+        assert started.returncode == 0
+        await eventually(lambda: house.events("action.succeeded"), 15)
+        with house.state() as state:
+            assert state.requests() == ()
+    await house.cancel_all()

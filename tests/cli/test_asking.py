@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -13,6 +15,7 @@ import pytest
 from parts.house import House, Jobs
 from parts.waiting import eventually
 
+from reconciler.cli import main
 from reconciler.model import HoldKind, Watcher, WatcherState
 
 NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)", "captures": ["n"]}
@@ -72,6 +75,16 @@ async def test_by_id(three: House) -> None:
     one = of(three, "b", "2")
     assert three.run("suspend", str(one.id)).returncode == 0
     assert held(three) == {"b/2"}
+
+
+async def test_an_account_without_a_name_is_told_by_its_number(
+    three: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert await asyncio.to_thread(main, ["--config", str(three.config()), "suspend", "a", "--job", "2"]) == 0
+    assert of(three, "a", "2").holds[0].by == f"uid {os.getuid()}"
 
 
 @pytest.mark.parametrize(
