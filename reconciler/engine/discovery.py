@@ -197,6 +197,9 @@ class Discovery:
         if known is None or not _same(known.now, job):
             return KnownJob(job, job, now)
         stdout, stderr = job.stdout or known.now.stdout, job.stderr or known.now.stderr
+        if job.outputs_assumed and (known.now.stdout or known.now.stderr):
+            stdout, stderr = known.now.stdout, known.now.stderr
+            job = replace(job, outputs_assumed=known.now.outputs_assumed)
         if (stdout, stderr) != (job.stdout, job.stderr):
             job = replace(job, stdout=stdout, stderr=stderr)
         if job == known.now or (known.finished and job.state.ended):

@@ -20,6 +20,7 @@ from reconciler.schedulers import slurm_commands as commands
 from reconciler.schedulers.calls import answer, call, checked_id, complaint
 from reconciler.schedulers.slurm_kept import READ, kept_jobs
 from reconciler.schedulers.slurm_parse import (
+    KEEPS_OUTPUTS,
     SACCT_FIELDS,
     SACCT_OUTPUTS,
     Reading,
@@ -37,8 +38,6 @@ _LISTING_BYTES = 256 * 1024 * 1024
 #: Seconds that the clocks of two hosts may differ.
 _SKEW = 300.0
 _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII)
-#: From here on squeue expands paths itself, and accounting keeps them.
-_EXPANDS = (24, 5)
 #: How squeue and scontrol word ESLURM_INVALID_JOB_ID; their exit status is the same for everything.
 _NO_SUCH_JOB = "Invalid job id specified"
 #: The same of scontrol, also for a task of an array that is known, and for a part of a heterogeneous job.
@@ -164,13 +163,13 @@ class SlurmScheduler:
         return self._account
 
     async def _squeue(self, *, users: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Job]:
-        expands = await self._slurm_version() >= _EXPANDS
-        question = commands.squeue(users=users, ids=ids, expand=expands)
+        reading = Reading(self.host, await self._slurm_version())
+        question = commands.squeue(users=users, ids=ids, expand=reading.expanded)
         done = await self._ask(question)
         if done.status != 0 and ids and _NO_SUCH_JOB in complaint(done):
             return []  # said only of a single id; of several, those that are not known are passed over
         text = self._whole("squeue", done)
-        jobs = list(squeue_jobs(text, question.separator, Reading(self.host, expands)))
+        jobs = list(squeue_jobs(text, question.separator, reading))
         return await self._without_rests(jobs, all_of_them=not ids)
 
     async def _without_rests(self, jobs: Sequence[Job], *, all_of_them: bool) -> list[Job]:
@@ -211,23 +210,26 @@ class SlurmScheduler:
 
     async def _with_outputs(self, jobs: Sequence[Job]) -> list[Job]:
         """Ask squeue for the outputs that a kept list does not tell: for all new jobs in one call, once for each."""
-        lacking = [job.id for job in jobs if job.state is JobState.RUNNING and job.stdout is None]
+        unsaid = (job for job in jobs if job.stdout is None or job.outputs_assumed)
+        lacking = [job.id for job in unsaid if job.state is JobState.RUNNING]
         unasked = [job_id for job_id in lacking if job_id not in self._detailed]
         found: dict[JobId, Job] = {}
         for some in _portions([checked_id(job_id) for job_id in unasked]):
             found.update({job.id: job for job in await self._squeue(ids=some)})
         self._detailed = frozenset(lacking)
-        told = {job.id: found.get(job.id, job) for job in jobs}
-        return [replace(job, stdout=told[job.id].stdout, stderr=told[job.id].stderr) for job in jobs]
+        told = ((job, found.get(job.id, job)) for job in jobs)
+        return [
+            replace(job, stdout=by.stdout, stderr=by.stderr, outputs_assumed=by.outputs_assumed) for job, by in told
+        ]
 
     async def _sacct(
         self, *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None
     ) -> list[Job]:
-        expands = await self._slurm_version() >= _EXPANDS
-        fields = (*(SACCT_OUTPUTS if expands else ()), *SACCT_FIELDS)
-        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=expands)
+        reading = Reading(self.host, await self._slurm_version())
+        fields = (*(SACCT_OUTPUTS if reading.version >= KEEPS_OUTPUTS else ()), *SACCT_FIELDS)
+        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=reading.expanded)
         text = self._whole("sacct", await self._ask(question))
-        return list(sacct_jobs(text, question.separator, fields, self.host))
+        return list(sacct_jobs(text, question.separator, fields, reading))
 
     async def _ask(self, question: commands.Question) -> Completed:
         return await call(self._transport, self._placed(question.argv), timeout=self._timeout, limit=_LISTING_BYTES)

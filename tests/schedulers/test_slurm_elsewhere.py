@@ -1,6 +1,6 @@
 """SLURM of other versions and sites, played by small programs that answer as the real ones do (sources: their C code).
 
-What is checked here cannot be had on one machine: 24.05 and later expand paths, and every site breaks in its own way.
+What is checked here cannot be had on one machine: 25.05 and later expand paths, and every site breaks in its own way.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ async def only(scheduler: SlurmScheduler) -> Job:
     return job
 
 
-@pytest.mark.parametrize("version", ["slurm 24.05.1", "slurm 24.11.0", "slurm 25.05.3", "slurm-wlm 25.11.0"])
-async def test_since_24_05_slurm_expands_and_its_word_is_taken(
+@pytest.mark.parametrize("version", ["slurm 25.05.0", "slurm 25.05.3", "slurm-wlm 25.11.0"])
+async def test_since_25_05_slurm_expands_and_its_word_is_taken(
     site: Site, scheduler: SlurmScheduler, version: str
 ) -> None:
     site.answer(version, {"StdOut": "/w/100%j.out", "StdErr": ""})
@@ -86,8 +86,8 @@ async def test_since_24_05_slurm_expands_and_its_word_is_taken(
     assert "--expand-patterns" in site.asked
 
 
-@pytest.mark.parametrize("version", ["slurm 20.11.9", "slurm 23.11.10", "Slurm, our own build"])
-async def test_before_24_05_the_pattern_is_expanded_here(site: Site, scheduler: SlurmScheduler, version: str) -> None:
+@pytest.mark.parametrize("version", ["slurm 20.11.9", "slurm 23.11.10", "slurm 24.05.8", "slurm 24.11.7", "our own"])
+async def test_before_25_05_the_pattern_is_expanded_here(site: Site, scheduler: SlurmScheduler, version: str) -> None:
     site.answer(version, {"StdOut": "/w/100%%-%j.out", "StdErr": "/w/%x.err"})
     job = await only(scheduler)
     assert (job.stdout, job.stderr) == ("/w/100%-10.out", "/w/n.err")

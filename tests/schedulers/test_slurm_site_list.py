@@ -88,6 +88,22 @@ def record(job_id: str, user: str, **changed: Any) -> dict[str, Any]:
     return {**usual, "stdout_expanded": "", "stderr_expanded": "", "current_working_directory": "/w", **changed}
 
 
+@pytest.mark.slurm
+async def test_outputs_that_a_list_of_accounting_only_assumes_are_asked_for(
+    slurm: SlurmCluster, here: LocalTransport, tmp_path: Path
+) -> None:
+    name = slurm.submit(SLEEP, "-o", "elsewhere.out", cwd=tmp_path)
+    slurm.wait_for(name, "RUNNING")
+    accounted = {
+        "job_id": int(name), "name": "n", "user": getpass.getuser(), "state": {"current": "RUNNING"},
+        "time": {"submission": 1, "start": 2, "end": 0, "limit": None}, "working_directory": str(tmp_path),
+    }  # fmt: skip
+    kept = tmp_path / "jobs.json"
+    kept.write_text(json.dumps({"jobs": [accounted]}))
+    (job,) = await reading(here, kept).jobs(None)
+    assert (job.stdout, job.outputs_assumed) == (f"{tmp_path}/elsewhere.out", False)
+
+
 async def test_jobs_of_others_are_left_out(here: LocalTransport, tmp_path: Path) -> None:
     kept = tmp_path / "jobs.json"
     told = {"stdout_expanded": "/w/o"}

@@ -14,7 +14,7 @@ from reconciler.schedulers.slurm_states import job_state
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
 
 KNOWN = json.loads((Path(__file__).parent / "fixtures" / "jobs_23_02_to_25_11.json").read_text())
-PLACE = {"workdir": "/w d", "name": "n%j", "user": "me", "node": "vm"}
+PLACE: dict[str, Any] = {"workdir": "/w d", "name": "n%j", "user": "me", "node": "vm"}
 
 
 @pytest.mark.parametrize(
