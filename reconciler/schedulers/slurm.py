@@ -37,9 +37,13 @@ _IDS = 1000
 _LISTING_BYTES = 256 * 1024 * 1024
 #: Seconds that the clocks of two hosts may differ.
 _SKEW = 300.0
+#: Seconds in which slurmdbd hears of the end of a job, at the latest.
+_LATE = 600.0
 _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII)
 #: How squeue and scontrol word ESLURM_INVALID_JOB_ID; their exit status is the same for everything.
 _NO_SUCH_JOB = "Invalid job id specified"
+#: What squeue says of a user whose name cannot be looked up.
+_NO_SUCH_USER = b"Invalid user: "
 #: The same of scontrol, also for a task of an array that is known, and for a part of a heterogeneous job.
 _UNKNOWN = re.compile(rf"{_NO_SUCH_JOB}|\bJob \S+ not found")
 
@@ -74,6 +78,7 @@ class SlurmScheduler:
         self._rests: Mapping[tuple[JobId, float | None], bool] = {}  # what scontrol told of those that may be
         self._users = tuple(users)
         self._now = now
+        self._unended: dict[JobId, float] = {}  # since when slurmctld does not know them, and accounting not their end
         self._account = ""
         self._version: tuple[int, int] | None = None
         self._config: Mapping[str, str] = {}
@@ -104,7 +109,8 @@ class SlurmScheduler:
         missing = [job_id for job_id in ids if job_id not in found]
         if missing and await self._accounting():
             for some in _portions(missing):
-                found.update({job.id: job for job in await self._sacct(ids=some) if job.id in missing})
+                told = await self._sacct(ids=some)
+                found.update({job.id: job for job in told if job.id in missing and not self._lost(job)})
         unknown = next((job_id for job_id in missing if job_id not in found), None)
         if unknown is not None:
             await self._confirm_unknown(unknown)
@@ -169,6 +175,11 @@ class SlurmScheduler:
         if done.status != 0 and ids and _NO_SUCH_JOB in complaint(done):
             return []  # said only of a single id; of several, those that are not known are passed over
         text = self._whole("squeue", done)
+        if users and done.stderr.count(_NO_SUCH_USER) >= len(users):  # and ends with 0, as if they had no jobs
+            raise SchedulerUnavailableError(
+                f"squeue on {self.host} knows none of the users {', '.join(users)}"[:300],
+                remedy="see whether `id USER` knows them there: who looks names up may be away",
+            )
         jobs = list(squeue_jobs(text, question.separator, reading))
         return await self._without_rests(jobs, all_of_them=not ids)
 
@@ -182,6 +193,19 @@ class SlurmScheduler:
             told |= {each: each[0] in rests for each in new}
         self._rests = told
         return [job for job in jobs if not told.get((job.id, job.submitted), False)]
+
+    def _lost(self, job: Job) -> bool:
+        """Tell whether accounting will not learn the end of this job, which slurmctld does not know.
+
+        slurmdbd hears of ends late when it was away. A job that slurmctld lost stays RUNNING there for ever.
+        """
+        if job.state.ended:
+            self._unended.pop(job.id, None)
+            return False
+        since = self._unended.setdefault(job.id, self._now())
+        if job.started is not None and job.time_limit is not None:
+            since = min(since, job.started + job.time_limit)
+        return self._now() - since >= _LATE
 
     async def _confirm_unknown(self, job_id: JobId) -> None:
         """Return where slurmctld says that it does not know this job; else raise SchedulerUnavailableError."""
@@ -263,8 +287,10 @@ class SlurmScheduler:
         """Tell whether slurmctld may have forgotten jobs that ended after `since`, and accounting knows them."""
         if not await self._accounting():
             return False
-        remembers = re.match(r"\d+", self._config.get("MinJobAge", ""))
-        return self._now() - since >= (float(remembers[0]) if remembers else 0.0)
+        found = re.match(r"\d+", self._config.get("MinJobAge", ""))
+        if found and not int(found[0]):
+            return False  # it forgets nothing
+        return self._now() - since >= (float(found[0]) if found else 0.0)
 
     async def _accounting(self) -> bool:
         """Tell whether accounting is kept; asked once."""

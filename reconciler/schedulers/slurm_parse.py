@@ -51,6 +51,8 @@ NO_TASK = "4294967294"
 #: Up to the first comma outside of brackets; of what stands in brackets the first number.
 _FIRST_NODE = re.compile(r"(?:[^,\[]|\[[^\]]*\])+")
 _RANGE = re.compile(r"\[([^\],-]*)[^\]]*\]")
+#: Of clusters that have no jobs, at the end.
+_HEADERS = re.compile(rb"^CLUSTER: \S+$", re.MULTILINE)
 _REST = re.compile(rf"^JobId=(\d+) ArrayJobId=\1 ArrayTaskId={NO_TASK} ".encode(), re.MULTILINE)
 
 
@@ -70,7 +72,7 @@ class Reading:
 def records(text: bytes, separator: bytes, fields: Sequence[str]) -> Iterator[Mapping[str, str]]:
     """Yield field name -> value for each record. SchedulerUnavailableError where there are not only whole records."""
     parts = text.split(separator)
-    rest = parts.pop()
+    rest = _HEADERS.sub(b"", parts.pop())
     if rest.strip() or len(parts) % len(fields):
         raise SchedulerUnavailableError("SLURM printed something else than it was asked for")
     for first in range(0, len(parts), len(fields)):

@@ -130,6 +130,8 @@ def test_an_empty_listing_has_no_jobs() -> None:
 def test_headers_of_a_federation_are_passed_over() -> None:
     jobs = read(b"CLUSTER: dawn\n", squeue_line(), b"CLUSTER: dusk\n", squeue_line(JobArrayID="11", JobID="11"))
     assert [job.id for job in jobs] == ["10", "11"]
+    assert [job.id for job in read(squeue_line(), b"\nCLUSTER: dusk\n")] == ["10"]
+    assert read(b"CLUSTER: dawn\n\nCLUSTER: dusk\n") == []
 
 
 @pytest.mark.parametrize(
