@@ -57,8 +57,10 @@ def test_times_are_seconds_or_local_time() -> None:
 
 
 MEANINGS = {
-    JobState.PENDING: "PENDING CONFIGURING REQUEUED REQUEUE_HOLD SPECIAL_EXIT",
-    JobState.RUNNING: "RUNNING COMPLETING STOPPED SIGNALING STAGE_OUT RESIZING",
+    JobState.PENDING: (
+        "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD EXPEDITING"
+    ),
+    JobState.RUNNING: "RUNNING COMPLETING STOPPED SIGNALING STAGE_OUT RESIZING UPDATE_DB",
     JobState.SUSPENDED: "SUSPENDED",
     JobState.COMPLETED: "COMPLETED",
     JobState.FAILED: "FAILED OUT_OF_MEMORY NODE_FAIL BOOT_FAIL LAUNCH_FAILED RECONFIG_FAIL",
@@ -78,7 +80,11 @@ def test_states_with_more_words() -> None:
     assert job_state("CANCELLED+") is JobState.CANCELLED
     assert job_state(["COMPLETED", "COMPLETING"]) is JobState.RUNNING
     assert job_state(["RUNNING", "CONFIGURING"]) is JobState.PENDING
+    assert job_state(["RUNNING", "POWER_UP_NODE"]) is JobState.PENDING
     assert job_state(["CANCELLED", "REQUEUED"]) is JobState.PENDING
+    assert job_state(["FAILED", "EXPEDITING"]) is JobState.PENDING
+    assert job_state(["PENDING", "REVOKED"]) is job_state("REVOKED")
+    assert job_state(["PENDING", "UPDATE_DB"]) is JobState.PENDING
 
 
 @pytest.mark.parametrize("words", ["", "SOMETHING_NEW", [], ["SOMETHING_NEW"]])
