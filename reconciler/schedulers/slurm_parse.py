@@ -41,6 +41,8 @@ SACCT_FIELDS = (
 )
 SACCT_OUTPUTS = ("StdOut", "StdErr", "NodeList")
 KEEPS_OUTPUTS = (24, 5)
+#: From here on slurmstepd knows the name that slurmctld gave to a script on standard input, for which nobody named one.
+_NAMES_ALL = (24, 5)
 
 _NOTHING = frozenset({"", "(null)", "N/A", "n/a", "NONE", "None", "Unknown"})
 #: `123`, an array task `123_4`, a part of a heterogeneous job `123+1`. What is left of an array waits as `123_[5-9%2]`.
@@ -188,9 +190,10 @@ def _outputs(facts: Mapping[str, str], reading: Reading) -> tuple[str | None, st
     out, err = _value(facts["StdOut"]), _value(facts["StdErr"])
     if not out or (not err and reading.version < KEEPS_OUTPUTS):
         return None, None
-    paths = PathFacts(
-        JobId(job_id), facts["Name"], facts["UserName"], _value(facts["BatchHost"]), workdir, raw, reading.version
-    )
+    name = facts["Name"]
+    if name == "sbatch" and not _value(facts["Command"]) and reading.version < _NAMES_ALL:
+        name = "(null)"
+    paths = PathFacts(JobId(job_id), name, facts["UserName"], _value(facts["BatchHost"]), workdir, raw, reading.version)
     return placed(out, paths, expanded=reading.expanded), placed(err or out, paths, expanded=reading.expanded)
 
 

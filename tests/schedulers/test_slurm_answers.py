@@ -226,6 +226,16 @@ def test_what_24_05_and_24_11_would_expand_wrongly_is_expanded_here(
     assert (ended.stdout, ended.stderr, ended.outputs_assumed) == (path, path, False)
 
 
+@pytest.mark.parametrize(
+    ("version", "command", "path"),
+    [((23, 11), "(null)", "/w/(null)"), ((23, 11), "/w/sbatch", "/w/sbatch"), ((24, 5), "", "/w/sbatch")],
+)
+def test_before_24_05_a_script_without_a_file_that_is_called_sbatch_has_no_name_in_its_path(
+    version: tuple[int, int], command: str, path: str
+) -> None:
+    assert read_as(version, squeue_line(Name="sbatch", Command=command, StdOut="/w/%x")).stdout == path
+
+
 def test_the_last_digit_of_a_tasks_index_is_a_symbol_since_24_11() -> None:
     line = squeue_line(JobArrayID="4_17", StdOut="/w/%b-%3b", StdErr="/w/%b-%3b")
     assert read_as((24, 5), line).stdout == "/w/%b-3b"
