@@ -29,6 +29,7 @@ from reconciler.schedulers.slurm_parse import (
     sacct_jobs,
     squeue_jobs,
 )
+from reconciler.schedulers.slurm_times import zone
 from reconciler.settings import Duration, Section
 
 #: Ids in one call: a command line has room for so many.
@@ -220,14 +221,16 @@ class SlurmScheduler:
     async def _kept(self, path: str, users: Sequence[str]) -> list[Job]:
         """Return the users' jobs by the list that the site keeps. SchedulerUnavailableError for an old one."""
         done = await call(self._transport, ("sh", "-c", READ, "sh", path), timeout=self._timeout, limit=_LISTING_BYTES)
-        age, _, text = self._whole(f"reading {path}", done).partition(b"\n")
+        first, _, text = self._whole(f"reading {path}", done).partition(b"\n")
+        age, _, offset = first.partition(b" ")
         if not age.lstrip(b"-").isdigit() or int(age) > self._listing_age:
             raise SchedulerUnavailableError(
                 f"{path} on {self.host} is {age[:20].decode(errors='replace')} s old",
                 remedy="see what keeps it, or raise `listing_age` of the host's scheduler",
             )
+        there = zone(offset.decode(errors="replace"))
         try:
-            jobs = [job for job in kept_jobs(text, self.host) if not users or job.user in users]
+            jobs = [job for job in kept_jobs(text, self.host, there) if not users or job.user in users]
         except SchedulerUnavailableError as error:
             raise SchedulerUnavailableError(f"{path} on {self.host}: {error.message}", remedy=error.remedy) from error
         return await self._with_outputs(jobs)

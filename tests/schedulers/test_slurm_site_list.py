@@ -104,6 +104,19 @@ async def test_outputs_that_a_list_of_accounting_only_assumes_are_asked_for(
     assert (job.stdout, job.outputs_assumed) == (f"{tmp_path}/elsewhere.out", False)
 
 
+async def test_times_that_scontrol_shows_are_of_the_hosts_zone(
+    here: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "jobs"
+    kept.write_text(
+        "JobId=1 JobName=n\n   UserId=ada(1)\n   JobState=RUNNING\n   SubmitTime=1970-01-03T00:00:00\n"
+        "   StdOut=/w/o\n   WorkDir=/w\n"
+    )
+    monkeypatch.setenv("TZ", "XXX-07:30")  # of the programs that run on the host: this process has read its own
+    (job,) = await reading(here, kept, ("ada",)).jobs(None)
+    assert job.submitted == 172800.0 - 7.5 * 3600
+
+
 async def test_jobs_of_others_are_left_out(here: LocalTransport, tmp_path: Path) -> None:
     kept = tmp_path / "jobs.json"
     told = {"stdout_expanded": "/w/o"}

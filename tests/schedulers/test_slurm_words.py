@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from reconciler.model import JobId, JobState
 from reconciler.schedulers.slurm_paths import PathFacts, expand, needs_node
 from reconciler.schedulers.slurm_states import job_state
-from reconciler.schedulers.slurm_times import epoch, limit_seconds
+from reconciler.schedulers.slurm_times import epoch, limit_seconds, zone
 
 KNOWN = json.loads((Path(__file__).parent / "fixtures" / "jobs_23_02_to_25_11.json").read_text())
 PLACE: dict[str, Any] = {"workdir": "/w d", "name": "n%j", "user": "me", "node": "vm"}
@@ -54,6 +56,32 @@ def test_times_are_seconds_or_local_time() -> None:
     assert epoch("1795506948") == 1795506948.0
     assert epoch("2026-03-10T16:26:12") is not None
     assert epoch("2026-03-10T16:26:13") == (epoch("2026-03-10T16:26:12") or 0) + 1
+
+
+@pytest.mark.parametrize(
+    ("offset", "seconds"),
+    [("+0000", 0), ("-0930", 34200), ("+1345", -49500), ("", None), ("UTC", None), ("+00000", None)],
+)
+def test_times_are_of_the_zone_that_is_told(offset: str, seconds: float | None) -> None:
+    if seconds is None:
+        assert zone(offset) is None
+        return
+    assert epoch("1970-01-03T00:00:00", zone(offset) or UTC) == 172800.0 + seconds
+    for whole in ("172800", "1970-01-03T02:00:00+0200"):  # these tell all by themselves
+        assert epoch(whole, zone(offset)) == 172800.0
+
+
+def test_the_zone_of_this_machine_keeps_its_summer_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Zurich")
+    time.tzset()
+    try:
+        here = zone(time.strftime("%z"))
+        assert here is None
+        summer, winter = epoch("2026-07-01T12:00:00", here), epoch("2026-01-01T12:00:00", here)
+        assert (summer, winter) == (1782900000.0, 1767265200.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 MEANINGS = {
