@@ -43,8 +43,9 @@ _LATE = 600.0
 _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII)
 #: How squeue and scontrol word ESLURM_INVALID_JOB_ID; their exit status is the same for everything.
 _NO_SUCH_JOB = "Invalid job id specified"
-#: What squeue says of a user whose name cannot be looked up.
+#: What squeue says of a user whose name cannot be looked up, and what sacct says.
 _NO_SUCH_USER = b"Invalid user: "
+_NOBODY = re.compile(r"Invalid user id: (\S+)")
 #: The same of scontrol, also for a task of an array that is known, and for a part of a heterogeneous job.
 _UNKNOWN = re.compile(rf"{_NO_SUCH_JOB}|\bJob \S+ not found")
 
@@ -255,7 +256,12 @@ class SlurmScheduler:
         reading = Reading(self.host, await self._slurm_version())
         fields = (*(SACCT_OUTPUTS if reading.version >= KEEPS_OUTPUTS else ()), *SACCT_FIELDS)
         question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=reading.expanded)
-        text = self._whole("sacct", await self._ask(question))
+        done = await self._ask(question)
+        nobody = _NOBODY.search(complaint(done)) if done.status else None
+        others = [user for user in users if nobody and user != nobody[1]]
+        if 0 < len(others) < len(users):  # sacct tells nothing of anybody where one name cannot be looked up
+            return await self._sacct(users=others, ids=ids, seconds=seconds)
+        text = self._whole("sacct", done)
         return list(sacct_jobs(text, question.separator, fields, reading))
 
     async def _ask(self, question: commands.Question) -> Completed:
