@@ -16,7 +16,7 @@ import orjson
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.schedulers.slurm_parse import Reading, default_pattern, first_node, placed
-from reconciler.schedulers.slurm_paths import PathFacts, followed
+from reconciler.schedulers.slurm_paths import PathFacts, followed, may_be_pattern
 from reconciler.schedulers.slurm_states import ended_with, job_state, wait_status
 
 #: Seconds in one unit of a time limit.
@@ -165,14 +165,14 @@ def _workdir(record: Record) -> str:
 def _outputs(record: Record) -> tuple[str | None, str | None]:
     """Return stdout and stderr as slurmctld tells them. Since 25.05 the paths stand beside the patterns.
 
-    Before, SLURM expands some symbols of a pattern and leaves others: where a `%` is left, squeue is to be asked.
+    Before, SLURM expands some symbols of a pattern and leaves others: where any are left, squeue is to be asked.
     """
     if record.get("batch_flag") is False:
         return None, None  # no batch script: its output goes to somebody's terminal
     expanded = "stdout_expanded" in record
     names = ("stdout_expanded", "stderr_expanded") if expanded else ("standard_output", "standard_error")
     out, err = (str(record.get(name) or "") for name in names)
-    if not out or (not expanded and "%" in out + err):
+    if not out or (not expanded and may_be_pattern(out + err)):
         return None, None
     workdir = _workdir(record)
     return os.path.join(workdir, out), os.path.join(workdir, err or out)

@@ -58,6 +58,11 @@ def needs_node(pattern: str) -> bool:
     return "\\" not in pattern and any(found["letter"] == "N" for found in _SYMBOL.finditer(pattern))
 
 
+def may_be_pattern(path: str) -> bool:
+    """Tell whether slurmctld's path may be none: it expands some symbols, behind a backslash too, and leaves others."""
+    return "%" in path or "\\" in path
+
+
 def followed(path: str | None) -> str | None:
     """Return a path that is worth a look; None for one that never holds a line."""
     return None if path in (None, "", "/dev/null") else path

@@ -14,7 +14,7 @@ from datetime import tzinfo
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.schedulers.slurm_parse import NO_TASK
-from reconciler.schedulers.slurm_paths import followed
+from reconciler.schedulers.slurm_paths import followed, may_be_pattern
 from reconciler.schedulers.slurm_states import exit_code, job_state
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
 
@@ -127,13 +127,10 @@ def _id(facts: Mapping[str, str]) -> JobId | None:
 
 
 def _outputs(facts: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return stdout and stderr; None, None where a `%` stands in them.
-
-    Up to 23.11 that is a part of the path, later on it may be a pattern, and nothing here says which: ask squeue.
-    """
+    """Return stdout and stderr; None, None where they may be patterns, and nothing here says so: ask squeue."""
     workdir, out = _value(facts, "WorkDir"), _value(facts, "StdOut")
     err = _value(facts, "StdErr") or out
-    if not out or "%" in out + err or facts.get("BatchFlag") == "0":
+    if not out or may_be_pattern(out + err) or facts.get("BatchFlag") == "0":
         return None, None
     return os.path.join(workdir, out), os.path.join(workdir, err)
 

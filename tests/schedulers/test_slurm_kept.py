@@ -384,7 +384,7 @@ def test_scontrol_shows_tasks_of_arrays_and_parts_of_heterogeneous_jobs() -> Non
     assert [job.id for job in kept_jobs(text, HOST)] == ["9_3", "20+1"]
 
 
-@pytest.mark.parametrize(("out", "err"), [("/w d/%j.out", "/w d/e"), ("/w d/o", "/w d/100%"), ("%x", "")])
+@pytest.mark.parametrize(("out", "err"), [("/w d/%j.out", "/w d/e"), ("/w d/o", "/w d/100%"), ("%x", ""), ("a\\9", "")])
 def test_a_path_that_may_be_a_pattern_or_not_is_left_to_squeue(out: str, err: str) -> None:
     (job,) = kept_jobs(shown(out=out, err=err), HOST)
     assert (job.stdout, job.stderr) == (None, None)

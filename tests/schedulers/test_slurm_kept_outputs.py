@@ -30,7 +30,7 @@ def test_a_job_without_a_batch_script_has_no_output_file() -> None:
     assert (job.stdout, job.stderr) == (None, None)
 
 
-@pytest.mark.parametrize(("out", "err"), [("/w/%N.out", ""), ("/w/o", "/w/100%.err")])
+@pytest.mark.parametrize(("out", "err"), [("/w/%N.out", ""), ("/w/o", "/w/100%.err"), ("/w/lit\\10.out", "")])
 def test_before_25_05_a_path_of_slurmctld_that_may_be_a_pattern_is_left_to_squeue(out: str, err: str) -> None:
     job = read(live(standard_output=out, standard_error=err))
     assert (job.stdout, job.stderr) == (None, None)
