@@ -91,9 +91,18 @@ def squeue_jobs(text: bytes, separator: bytes, reading: Reading) -> Iterator[Job
     """
     rows = list(records(text, separator, SQUEUE_FIELDS))
     arrays = {master for master, task, _ in (facts["JobArrayID"].partition("_") for facts in rows) if task}
+    seen: set[str] = set()
     for facts in rows:
-        if _is_job(facts["JobArrayID"]) and facts["JobArrayID"] not in arrays:
-            yield _queued(facts, reading)
+        job_id = facts["JobArrayID"]
+        if not _is_job(job_id) or job_id in arrays:
+            continue
+        if job_id in seen:
+            raise SchedulerUnavailableError(
+                f"squeue tells of job {job_id} twice",
+                remedy="see whether SLURM_CLUSTERS names several clusters: each is a host of its own",
+            )
+        seen.add(job_id)
+        yield _queued(facts, reading)
 
 
 def may_be_rest(job: Job) -> bool:

@@ -149,6 +149,14 @@ def test_what_is_no_listing_is_refused_as_a_whole(garbage: bytes) -> None:
         read(squeue_line(), garbage)
 
 
+def test_two_jobs_of_one_id_are_of_two_clusters_and_refused() -> None:
+    with pytest.raises(SchedulerUnavailableError, match="job 10 twice") as caught:
+        read(squeue_line(), squeue_line(Name="other"))
+    assert "SLURM_CLUSTERS" in (caught.value.remedy or "")
+    waiting = [squeue_line(JobArrayID="5_[1-3]"), squeue_line(JobArrayID="5_[1-3]"), squeue_line()]
+    assert [job.id for job in read(*waiting)] == ["10"]
+
+
 def test_array_tasks_are_jobs_and_what_waits_of_an_array_is_none() -> None:
     ids = ["4_0", "5_[7-9%2]", "6_[1,3,5-1000]", "7_[0-99...]", "8+1", "9_12"]
     assert [job.id for job in read(*(squeue_line(JobArrayID=job_id) for job_id in ids))] == ["4_0", "8+1", "9_12"]
@@ -289,7 +297,9 @@ def test_the_exit_status_is_read_as_a_shell_gives_it(text: str, code: int | None
 
 def test_ends_are_known_of_ended_jobs_only() -> None:
     running, ended, pending = read(
-        squeue_line(), squeue_line(State="TIMEOUT"), squeue_line(State="PENDING", StartTime="9999")
+        squeue_line(),
+        squeue_line(JobArrayID="11", State="TIMEOUT"),
+        squeue_line(JobArrayID="12", State="PENDING", StartTime="9999"),
     )
     assert (running.ended, ended.ended, pending.started) == (None, 5000.0, None)
 

@@ -102,7 +102,13 @@ def test_the_id_is_found_behind_what_a_site_prints(printed: str, job_id: str | N
 
 @pytest.mark.parametrize(
     ("text", "version"),
-    [("slurm 24.05.1\n", (24, 5)), ("slurm-wlm 22.05.8\n", (22, 5)), ("slurm 25.11.0-0rc1", (25, 11)), ("?", (0, 0))],
+    [
+        ("slurm 24.05.1\n", (24, 5)),
+        ("slurm-wlm 22.05.8\n", (22, 5)),
+        ("slurm 25.11.0-0rc1", (25, 11)),
+        ("?", (0, 0)),
+        ("Down on 28.11.2026!\nslurm 22.05.8", (22, 5)),
+    ],
 )
 def test_versions(text: str, version: tuple[int, int]) -> None:
     assert commands.version(text) == version
