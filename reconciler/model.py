@@ -59,7 +59,8 @@ class Job:
     """What a scheduler reports of one job (an array task is a job of its own).
 
     `stdout` and `stderr` are absolute paths on the job's host, None while unknown; bytes that are not UTF-8 are kept by
-    surrogateescape. `submitted` tells a reused id from the job that had it before.
+    surrogateescape; `outputs_assumed`: nobody told them, they are where a job writes that names no output. `submitted`
+    tells a reused id from the job that had it before.
     """
 
     host: HostName
@@ -82,6 +83,7 @@ class Job:
     command: str = ""
     exit_code: int | None = None
     restarts: int = 0
+    outputs_assumed: bool = False
 
     @property
     def key(self) -> JobKey:

@@ -180,7 +180,7 @@ class Discovery:
         facts, events = self.answering.listed(host, now)
         pace = self._turns.to_tell(host)
         facts = {f"listed:{host}": repr(now), **facts, **pace}
-        if changed or events or self._listed.get(host) is None or now - (self._listed[host] or 0) > 1:
+        if changed or events or self._listed.get(host) is None or abs(now - (self._listed[host] or 0)) > 1:
             anew = frozenset(key for key, job in changed.items() if key in self.known and job.first is job.now)
             seen = tuple(job.now for job in changed.values())
             await self._commit(Batch(jobs=seen, anew=anew, facts=facts, events=events))
@@ -197,6 +197,9 @@ class Discovery:
         if known is None or not _same(known.now, job):
             return KnownJob(job, job, now)
         stdout, stderr = job.stdout or known.now.stdout, job.stderr or known.now.stderr
+        if job.outputs_assumed and (known.now.stdout or known.now.stderr):
+            stdout, stderr = known.now.stdout, known.now.stderr
+            job = replace(job, outputs_assumed=known.now.outputs_assumed)
         if (stdout, stderr) != (job.stdout, job.stderr):
             job = replace(job, stdout=stdout, stderr=stderr)
         if job == known.now or (known.finished and job.state.ended):

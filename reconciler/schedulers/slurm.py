@@ -20,6 +20,7 @@ from reconciler.schedulers import slurm_commands as commands
 from reconciler.schedulers.calls import answer, call, checked_id, complaint
 from reconciler.schedulers.slurm_kept import READ, kept_jobs
 from reconciler.schedulers.slurm_parse import (
+    KEEPS_OUTPUTS,
     SACCT_FIELDS,
     SACCT_OUTPUTS,
     Reading,
@@ -28,6 +29,7 @@ from reconciler.schedulers.slurm_parse import (
     sacct_jobs,
     squeue_jobs,
 )
+from reconciler.schedulers.slurm_times import zone
 from reconciler.settings import Duration, Section
 
 #: Ids in one call: a command line has room for so many.
@@ -36,11 +38,14 @@ _IDS = 1000
 _LISTING_BYTES = 256 * 1024 * 1024
 #: Seconds that the clocks of two hosts may differ.
 _SKEW = 300.0
+#: Seconds in which slurmdbd hears of the end of a job, at the latest.
+_LATE = 600.0
 _SIGNAL = re.compile(r"(SIG)?(?P<name>[A-Z][A-Z0-9]{0,9}|[1-9][0-9]?)", re.ASCII)
-#: From here on squeue expands paths itself, and accounting keeps them.
-_EXPANDS = (24, 5)
 #: How squeue and scontrol word ESLURM_INVALID_JOB_ID; their exit status is the same for everything.
 _NO_SUCH_JOB = "Invalid job id specified"
+#: What squeue says of a user whose name cannot be looked up, and what sacct says.
+_NO_SUCH_USER = b"Invalid user: "
+_NOBODY = re.compile(r"Invalid user id: (\S+)")
 #: The same of scontrol, also for a task of an array that is known, and for a part of a heterogeneous job.
 _UNKNOWN = re.compile(rf"{_NO_SUCH_JOB}|\bJob \S+ not found")
 
@@ -75,6 +80,7 @@ class SlurmScheduler:
         self._rests: Mapping[tuple[JobId, float | None], bool] = {}  # what scontrol told of those that may be
         self._users = tuple(users)
         self._now = now
+        self._unended: dict[JobId, float] = {}  # since when slurmctld does not know them, and accounting not their end
         self._account = ""
         self._version: tuple[int, int] | None = None
         self._config: Mapping[str, str] = {}
@@ -105,7 +111,8 @@ class SlurmScheduler:
         missing = [job_id for job_id in ids if job_id not in found]
         if missing and await self._accounting():
             for some in _portions(missing):
-                found.update({job.id: job for job in await self._sacct(ids=some) if job.id in missing})
+                told = await self._sacct(ids=some)
+                found.update({job.id: job for job in told if job.id in missing and not self._lost(job)})
         unknown = next((job_id for job_id in missing if job_id not in found), None)
         if unknown is not None:
             await self._confirm_unknown(unknown)
@@ -164,13 +171,18 @@ class SlurmScheduler:
         return self._account
 
     async def _squeue(self, *, users: Sequence[str] = (), ids: Sequence[str] = ()) -> list[Job]:
-        expands = await self._slurm_version() >= _EXPANDS
-        question = commands.squeue(users=users, ids=ids, expand=expands)
+        reading = Reading(self.host, await self._slurm_version())
+        question = commands.squeue(users=users, ids=ids, expand=reading.expanded)
         done = await self._ask(question)
         if done.status != 0 and ids and _NO_SUCH_JOB in complaint(done):
             return []  # said only of a single id; of several, those that are not known are passed over
         text = self._whole("squeue", done)
-        jobs = list(squeue_jobs(text, question.separator, Reading(self.host, expands)))
+        if users and done.stderr.count(_NO_SUCH_USER) >= len(users):  # and ends with 0, as if they had no jobs
+            raise SchedulerUnavailableError(
+                f"squeue on {self.host} knows none of the users {', '.join(users)}"[:300],
+                remedy="see whether `id USER` knows them there: who looks names up may be away",
+            )
+        jobs = list(squeue_jobs(text, question.separator, reading))
         return await self._without_rests(jobs, all_of_them=not ids)
 
     async def _without_rests(self, jobs: Sequence[Job], *, all_of_them: bool) -> list[Job]:
@@ -183,6 +195,19 @@ class SlurmScheduler:
             told |= {each: each[0] in rests for each in new}
         self._rests = told
         return [job for job in jobs if not told.get((job.id, job.submitted), False)]
+
+    def _lost(self, job: Job) -> bool:
+        """Tell whether accounting will not learn the end of this job, which slurmctld does not know.
+
+        slurmdbd hears of ends late when it was away. A job that slurmctld lost stays RUNNING there for ever.
+        """
+        if job.state.ended:
+            self._unended.pop(job.id, None)
+            return False
+        since = self._unended.setdefault(job.id, self._now())
+        if job.started is not None and job.time_limit is not None:
+            since = min(since, job.started + job.time_limit)
+        return self._now() - since >= _LATE
 
     async def _confirm_unknown(self, job_id: JobId) -> None:
         """Return where slurmctld says that it does not know this job; else raise SchedulerUnavailableError."""
@@ -197,37 +222,47 @@ class SlurmScheduler:
     async def _kept(self, path: str, users: Sequence[str]) -> list[Job]:
         """Return the users' jobs by the list that the site keeps. SchedulerUnavailableError for an old one."""
         done = await call(self._transport, ("sh", "-c", READ, "sh", path), timeout=self._timeout, limit=_LISTING_BYTES)
-        age, _, text = self._whole(f"reading {path}", done).partition(b"\n")
+        first, _, text = self._whole(f"reading {path}", done).partition(b"\n")
+        age, _, offset = first.partition(b" ")
         if not age.lstrip(b"-").isdigit() or int(age) > self._listing_age:
             raise SchedulerUnavailableError(
                 f"{path} on {self.host} is {age[:20].decode(errors='replace')} s old",
                 remedy="see what keeps it, or raise `listing_age` of the host's scheduler",
             )
+        there = zone(offset.decode(errors="replace"))
         try:
-            jobs = [job for job in kept_jobs(text, self.host) if not users or job.user in users]
+            jobs = [job for job in kept_jobs(text, self.host, there) if not users or job.user in users]
         except SchedulerUnavailableError as error:
             raise SchedulerUnavailableError(f"{path} on {self.host}: {error.message}", remedy=error.remedy) from error
         return await self._with_outputs(jobs)
 
     async def _with_outputs(self, jobs: Sequence[Job]) -> list[Job]:
         """Ask squeue for the outputs that a kept list does not tell: for all new jobs in one call, once for each."""
-        lacking = [job.id for job in jobs if job.state is JobState.RUNNING and job.stdout is None]
+        unsaid = (job for job in jobs if job.stdout is None or job.outputs_assumed)
+        lacking = [job.id for job in unsaid if job.state is JobState.RUNNING]
         unasked = [job_id for job_id in lacking if job_id not in self._detailed]
         found: dict[JobId, Job] = {}
         for some in _portions([checked_id(job_id) for job_id in unasked]):
             found.update({job.id: job for job in await self._squeue(ids=some)})
         self._detailed = frozenset(lacking)
-        told = {job.id: found.get(job.id, job) for job in jobs}
-        return [replace(job, stdout=told[job.id].stdout, stderr=told[job.id].stderr) for job in jobs]
+        told = ((job, found.get(job.id, job)) for job in jobs)
+        return [
+            replace(job, stdout=by.stdout, stderr=by.stderr, outputs_assumed=by.outputs_assumed) for job, by in told
+        ]
 
     async def _sacct(
         self, *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None
     ) -> list[Job]:
-        expands = await self._slurm_version() >= _EXPANDS
-        fields = (*(SACCT_OUTPUTS if expands else ()), *SACCT_FIELDS)
-        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=expands)
-        text = self._whole("sacct", await self._ask(question))
-        return list(sacct_jobs(text, question.separator, fields, self.host))
+        reading = Reading(self.host, await self._slurm_version())
+        fields = (*(SACCT_OUTPUTS if reading.version >= KEEPS_OUTPUTS else ()), *SACCT_FIELDS)
+        question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=reading.expanded)
+        done = await self._ask(question)
+        nobody = _NOBODY.search(complaint(done)) if done.status else None
+        others = [user for user in users if nobody and user != nobody[1]]
+        if 0 < len(others) < len(users):  # sacct tells nothing of anybody where one name cannot be looked up
+            return await self._sacct(users=others, ids=ids, seconds=seconds)
+        text = self._whole("sacct", done)
+        return list(sacct_jobs(text, question.separator, fields, reading))
 
     async def _ask(self, question: commands.Question) -> Completed:
         return await call(self._transport, self._placed(question.argv), timeout=self._timeout, limit=_LISTING_BYTES)
@@ -261,8 +296,10 @@ class SlurmScheduler:
         """Tell whether slurmctld may have forgotten jobs that ended after `since`, and accounting knows them."""
         if not await self._accounting():
             return False
-        remembers = re.match(r"\d+", self._config.get("MinJobAge", ""))
-        return self._now() - since >= (float(remembers[0]) if remembers else 0.0)
+        found = re.match(r"\d+", self._config.get("MinJobAge", ""))
+        if found and not int(found[0]):
+            return False  # it forgets nothing
+        return self._now() - since >= (float(found[0]) if found else 0.0)
 
     async def _accounting(self) -> bool:
         """Tell whether accounting is kept; asked once."""

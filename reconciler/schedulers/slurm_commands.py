@@ -20,13 +20,17 @@ _SQUEUE = [
     "ACCOUNT",
     "ARRAY",
     "ARRAY_UNIQUE",
+    "FEDERATION",
     "FORMAT",
     "FORMAT2",
     "LICENSES",
+    "LOCAL",
     "NAMES",
     "PARTITION",
     "PRIORITY",
     "QOS",
+    "SIB",
+    "SIBLING",
     "SORT",
     "STATES",
     "USERS",
@@ -125,8 +129,8 @@ def submitted_id(printed: str) -> str | None:
 
 
 def version(text: str) -> tuple[int, int]:
-    """Read `slurm 24.05.1` or `slurm-wlm 22.05.8`; (0, 0) where it is neither."""
-    found = re.search(r"\b(\d{2})\.(\d{2})\b", text)
+    """Read `slurm 24.05.1` or `slurm-wlm 22.05.8`, behind a banner too; (0, 0) where it is neither."""
+    found = re.search(r"slurm\S* (\d{2})\.(\d{2})\b", text) or re.search(r"\b(\d{2})\.(\d{2})\b", text)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 

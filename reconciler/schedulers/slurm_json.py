@@ -6,6 +6,7 @@ null, or `{set, infinite, number}`; a state is a word or a list of them. What is
 
 from __future__ import annotations
 
+import json
 import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,8 +15,8 @@ import orjson
 
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
-from reconciler.schedulers.slurm_parse import default_pattern
-from reconciler.schedulers.slurm_paths import PathFacts, expand, followed
+from reconciler.schedulers.slurm_parse import Reading, default_pattern, first_node, placed
+from reconciler.schedulers.slurm_paths import PathFacts, followed, may_be_pattern
 from reconciler.schedulers.slurm_states import ended_with, job_state, wait_status
 
 #: Seconds in one unit of a time limit.
@@ -29,18 +30,40 @@ def json_jobs(text: bytes, host: HostName) -> Iterator[Job]:
 
     SchedulerUnavailableError where it is no whole JSON, tells an error of SLURM's, or is about something else.
     """
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise SchedulerUnavailableError(f"no whole JSON document: {error}") from error
-    for record in _records(document):
+    document = _document(text)
+    records = _records(document)
+    reading = Reading(host, _version(document))
+    for record in records:
         try:
-            job = _job(record, host)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            job = _job(record, reading)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = str(record.get("job_id"))[:40] if isinstance(record, Mapping) else "?"
             raise SchedulerUnavailableError(f"job {what}: not in a form that is known ({error!r})") from error
         if job is not None:
             yield job
+
+
+def _document(text: bytes) -> Any:
+    """SLURM writes names as their bytes are, UTF-8 or not, and numbers that are none as `NaN` and `Infinity`."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(text.decode(errors="surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise SchedulerUnavailableError(f"no whole JSON document: {error}") from error
+
+
+def _version(document: Mapping[str, Any]) -> tuple[int, int]:
+    """Return which SLURM wrote it; (0, 0) where it does not say so."""
+    meta = document.get("meta")
+    slurm = (meta.get("slurm") or meta.get("Slurm")) if isinstance(meta, Mapping) else None
+    version = slurm.get("version") if isinstance(slurm, Mapping) else None
+    try:
+        return (int(version["major"]), int(version["minor"])) if isinstance(version, Mapping) else (0, 0)
+    except (KeyError, TypeError, ValueError):
+        return (0, 0)
 
 
 def _records(document: Any) -> Sequence[Record]:
@@ -58,7 +81,7 @@ def _records(document: Any) -> Sequence[Record]:
     return jobs
 
 
-def _job(record: Record, host: HostName) -> Job | None:
+def _job(record: Record, reading: Reading) -> Job | None:
     accounted = isinstance(record.get("time"), Mapping)
     job_id = _id(record)
     if job_id is None:
@@ -66,10 +89,10 @@ def _job(record: Record, host: HostName) -> Job | None:
     times = _times(record, accounted)
     words = record["state"]["current"] if accounted else record["job_state"]
     state = job_state(words)
-    stdout, stderr = _outputs(record, job_id, accounted)
+    stdout, stderr = _accounted_outputs(record, job_id, reading) if accounted else _outputs(record)
     comment = record.get("comment")
     return Job(
-        host=host,
+        host=reading.host,
         id=job_id,
         name=str(record["name"] or ""),
         user=str(record.get("user_name") or record.get("user") or record.get("user_id") or ""),
@@ -89,6 +112,7 @@ def _job(record: Record, host: HostName) -> Job | None:
         command=str(record.get("command") or ""),
         exit_code=_exit_code(record.get("exit_code")) if state.ended else None,
         restarts=int(_number(record.get("restart_cnt")) or 0),
+        outputs_assumed=accounted and "stdout" not in record,
     )
 
 
@@ -138,21 +162,43 @@ def _workdir(record: Record) -> str:
     return str(record.get("current_working_directory") or record.get("working_directory") or "")
 
 
-def _outputs(record: Record, job_id: JobId, accounted: bool) -> tuple[str | None, str | None]:
-    """Return stdout and stderr. Since 24.05 SLURM tells patterns and, beside them, the paths that they mean."""
-    workdir = _workdir(record)
-    if not accounted and record.get("batch_flag") is False:
+def _outputs(record: Record) -> tuple[str | None, str | None]:
+    """Return stdout and stderr as slurmctld tells them. Since 25.05 the paths stand beside the patterns.
+
+    Before, SLURM expands some symbols of a pattern and leaves others: where any are left, squeue is to be asked.
+    """
+    if record.get("batch_flag") is False:
         return None, None  # no batch script: its output goes to somebody's terminal
-    if "stdout_expanded" in record:
-        out, err = record["stdout_expanded"], record.get("stderr_expanded")
-    elif accounted:  # before 24.05 accounting keeps no output: SLURM's default
-        facts = PathFacts(job_id, number=str(record["job_id"]))
-        out = err = expand(default_pattern(job_id), facts) if workdir else ""
+    expanded = "stdout_expanded" in record
+    names = ("stdout_expanded", "stderr_expanded") if expanded else ("standard_output", "standard_error")
+    out, err = (str(record.get(name) or "") for name in names)
+    if not out or (not expanded and may_be_pattern(out + err)):
+        return None, None
+    workdir = _workdir(record)
+    return os.path.join(workdir, out), os.path.join(workdir, err or out)
+
+
+def _accounted_outputs(record: Record, job_id: JobId, reading: Reading) -> tuple[str | None, str | None]:
+    """Return stdout and stderr. Accounting keeps patterns since 24.05; before, SLURM's default has to do."""
+    workdir = _workdir(record)
+    if "stdout" in record:
+        names = ("stdout_expanded", "stderr_expanded") if reading.expanded else ("stdout", "stderr")
+        out, err = (str(record.get(name) or "") for name in names)
     else:
-        out, err = record.get("standard_output"), record.get("standard_error")
+        out, err = default_pattern(job_id) if workdir else "", ""
     if not out:
         return None, None
-    return os.path.join(workdir, str(out)), os.path.join(workdir, str(err or out))
+    facts = PathFacts(
+        job_id,
+        str(record["name"] or ""),
+        str(record.get("user") or ""),
+        first_node(str(record.get("nodes") or "")),
+        workdir,
+        str(record["job_id"]),
+        reading.version,
+    )
+    expanded = reading.expanded and "stdout" in record
+    return placed(out, facts, expanded=expanded), placed(err or out, facts, expanded=expanded)
 
 
 def _exit_code(value: Any) -> int | None:

@@ -1,6 +1,8 @@
-"""Output file patterns, expanded as SLURM expands them (sbatch(1), "filename pattern") up to 23.11. Pure.
+"""Output file patterns, expanded as slurmstepd expands them (sbatch(1), "filename pattern") up to 24.11. Pure.
 
-Used where the scheduler did not say the path itself; its own answer always wins.
+Used where the scheduler did not say the path itself; its own answer wins, but not that of 24.05 and 24.11: their
+`--expand-patterns` puts no slash behind the work directory, reads `%%` as the start of a symbol and, until 24.11.5,
+takes the number of a task for that of its array.
 """
 
 from __future__ import annotations
@@ -11,8 +13,12 @@ from dataclasses import dataclass
 
 from reconciler.model import JobId
 
+#: From here on what squeue and sacct expand is the file that the job writes.
+EXPANDS = (25, 5)
+#: From here on `%b` is the last digit of a task's index.
+_LAST_DIGIT = (24, 11)
 #: A percent sign, a symbol, or a width before anything else: of that SLURM keeps the last digit alone.
-_SYMBOL = re.compile(r"%(?:(?P<percent>%)|(?P<width>\d*)(?P<letter>[AajJtnxuNs])|\d*(?P<digit>\d))", re.ASCII)
+_SYMBOL = re.compile(r"%(?:(?P<percent>%)|(?P<width>\d*)(?P<letter>[AabjJtnxuNs])|\d*(?P<digit>\d))", re.ASCII)
 _ESCAPED = re.compile(r"\\(\\?)")
 #: SLURM pads to ten digits at most.
 _WIDEST = 10
@@ -20,7 +26,10 @@ _WIDEST = 10
 
 @dataclass(frozen=True, slots=True)
 class PathFacts:
-    """What a pattern may speak of. `number` is the job's own number (`%j`); for an array task it differs from `id`."""
+    """What a pattern may speak of. `number` is the job's own number (`%j`); for an array task it differs from `id`.
+
+    `version` is SLURM's, as far as it is known.
+    """
 
     id: JobId
     name: str = ""
@@ -28,13 +37,14 @@ class PathFacts:
     node: str = ""
     workdir: str = ""
     number: str = ""
+    version: tuple[int, int] = (0, 0)
 
 
 def expand(pattern: str, facts: PathFacts) -> str:
     """Return the absolute path that a pattern means for the batch step of a job.
 
     A pattern with a backslash is taken literally, one level of backslashes taken out. Unknown symbols stay as written,
-    but for a width in them: `%b` too, which came with 24.11, where SLURM expands it itself.
+    but for a width in them: `%b` too before 24.11.
     """
     if "\\" in pattern:
         path = _ESCAPED.sub(r"\1", pattern)
@@ -48,6 +58,11 @@ def needs_node(pattern: str) -> bool:
     return "\\" not in pattern and any(found["letter"] == "N" for found in _SYMBOL.finditer(pattern))
 
 
+def may_be_pattern(path: str) -> bool:
+    """Tell whether slurmctld's path may be none: it expands some symbols, behind a backslash too, and leaves others."""
+    return "%" in path or "\\" in path
+
+
 def followed(path: str | None) -> str | None:
     """Return a path that is worth a look; None for one that never holds a line."""
     return None if path in (None, "", "/dev/null") else path
@@ -56,17 +71,21 @@ def followed(path: str | None) -> str | None:
 def _symbol(found: re.Match[str], facts: PathFacts) -> str:
     master, _, task = facts.id.partition("_")
     number = facts.number or (master if not task else facts.id)
+    index = task or "4294967294"  # SLURM's own number for "no array"
     numbers = {
         "A": master if task else number,
-        "a": task or "4294967294",  # SLURM's own number for "no array"
+        "a": index,
         "j": number,
         "J": number,
         "t": "0",
         "n": "0",
+        **({"b": index[-1]} if facts.version >= _LAST_DIGIT else {}),
     }
     words = {"x": facts.name, "u": facts.user, "N": facts.node, "s": "batch"}
     letter = found["letter"]
     if letter in numbers:
         width = found["width"].lstrip("0")[:3]  # a number of thousands of digits is no number to Python
         return numbers[letter].zfill(min(int(width or 0), _WIDEST))
+    if letter == "b":
+        return f"{found['width'][-1]}b" if found["width"] else "%b"
     return words[letter] if letter else found["percent"] or found["digit"]

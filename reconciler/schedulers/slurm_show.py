@@ -1,7 +1,7 @@
 """What `scontrol show job` prints (also with `--oneliner`), read into jobs. Pure.
 
 `slurm_kept` hands over what a site keeps of it. Names and comments are printed as they are: where one makes a second
-meaning of a record possible, all of it is refused. Times are of this machine's zone.
+meaning of a record possible, all of it is refused. Times are of the zone of the machine that printed them.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 
 from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.schedulers.slurm_parse import NO_TASK
-from reconciler.schedulers.slurm_paths import followed
+from reconciler.schedulers.slurm_paths import followed, may_be_pattern
 from reconciler.schedulers.slurm_states import exit_code, job_state
 from reconciler.schedulers.slurm_times import epoch, limit_seconds
 
@@ -39,12 +40,12 @@ _USER = re.compile(r"(?P<name>.*)\(\d+\)", re.DOTALL)
 _ID = re.compile(r"\d+", re.ASCII)
 
 
-def shown_jobs(text: bytes, host: HostName) -> Iterator[Job]:
+def shown_jobs(text: bytes, host: HostName, zone: tzinfo | None = None) -> Iterator[Job]:
     """Yield the jobs; what waits of an array is left out. SchedulerUnavailableError for anything that is no job."""
     seen = set()
     for record in _RECORD.split(text.decode(errors="surrogateescape")):
         facts = _facts(record) if record.strip() else {}
-        job = _job(facts, host) if facts else None
+        job = _job(facts, host, zone) if facts else None
         if job is None:
             continue
         if job.id in seen:
@@ -81,7 +82,7 @@ def _pairs(line: str, *, alone: bool) -> Iterator[tuple[str, str]]:
         yield found[1], line[found.end() : keys[0].start() if keys else None].strip(" ")
 
 
-def _job(facts: Mapping[str, str], host: HostName) -> Job | None:
+def _job(facts: Mapping[str, str], host: HostName, zone: tzinfo | None) -> Job | None:
     job_id = _id(facts)
     if job_id is None:
         return None
@@ -100,9 +101,9 @@ def _job(facts: Mapping[str, str], host: HostName) -> Job | None:
         stdout=followed(stdout),
         stderr=followed(stderr),
         workdir=_value(facts, "WorkDir") or None,
-        submitted=epoch(facts.get("SubmitTime", "")),
-        started=epoch(facts.get("StartTime", "")) if state is not JobState.PENDING else None,
-        ended=epoch(facts.get("EndTime", "")) if state.ended else None,
+        submitted=epoch(facts.get("SubmitTime", ""), zone),
+        started=epoch(facts.get("StartTime", ""), zone) if state is not JobState.PENDING else None,
+        ended=epoch(facts.get("EndTime", ""), zone) if state.ended else None,
         time_limit=limit_seconds(facts.get("TimeLimit", "")),
         partition=_value(facts, "Partition"),
         account=_value(facts, "Account"),
@@ -126,13 +127,10 @@ def _id(facts: Mapping[str, str]) -> JobId | None:
 
 
 def _outputs(facts: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Return stdout and stderr; None, None where a `%` stands in them.
-
-    Up to 23.11 that is a part of the path, later on it may be a pattern, and nothing here says which: ask squeue.
-    """
+    """Return stdout and stderr; None, None where they may be patterns, and nothing here says so: ask squeue."""
     workdir, out = _value(facts, "WorkDir"), _value(facts, "StdOut")
     err = _value(facts, "StdErr") or out
-    if not out or "%" in out + err or facts.get("BatchFlag") == "0":
+    if not out or may_be_pattern(out + err) or facts.get("BatchFlag") == "0":
         return None, None
     return os.path.join(workdir, out), os.path.join(workdir, err)
 

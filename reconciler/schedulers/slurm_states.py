@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from reconciler.model import JobState
 
 _STATES = {
-    JobState.PENDING: "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT",
-    JobState.RUNNING: "RUNNING COMPLETING RESIZING SIGNALING STAGE_OUT STOPPED UPDATE_DB EXPEDITING",
+    JobState.PENDING: (
+        "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD RESV_DEL_HOLD SPECIAL_EXIT EXPEDITING"
+    ),
+    JobState.RUNNING: "RUNNING COMPLETING RESIZING SIGNALING STAGE_OUT STOPPED UPDATE_DB",
     JobState.SUSPENDED: "SUSPENDED",
     JobState.COMPLETED: "COMPLETED",
     JobState.FAILED: "FAILED OUT_OF_MEMORY NODE_FAIL BOOT_FAIL LAUNCH_FAILED RECONFIG_FAIL",
@@ -21,7 +23,10 @@ _STATES = {
 }
 _MEANING = {word: state for state, words in _STATES.items() for word in words.split()}
 #: Flags that say more than the base state they stand beside: the first of these that is there decides.
-_FLAGS = ("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "CONFIGURING", "COMPLETING", "STAGE_OUT")
+_FLAGS = (
+    *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "EXPEDITING", "CONFIGURING", "POWER_UP_NODE"),
+    *("COMPLETING", "STAGE_OUT", "REVOKED"),
+)
 
 
 def job_state(words: str | Sequence[str]) -> JobState:

@@ -6,9 +6,10 @@ The forms are those of sbatch(1) `--time` and of squeue(1); what says no number 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta, timezone, tzinfo
 
 _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d\d)(?P<minutes>\d\d)", re.ASCII)
 _LIMIT = re.compile(r"(?:(?P<days>\d+)-)?(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
 
 
@@ -29,8 +30,20 @@ def limit_seconds(text: str) -> float | None:
     return float(parts[0] * 60 + (parts[1] if len(parts) == 2 else 0))
 
 
-def epoch(text: str) -> float | None:
-    """Read a time as printed with `SLURM_TIME_FORMAT=%s`, or as `2024-01-31T12:00:00` in this machine's zone.
+def zone(offset: str) -> tzinfo | None:
+    """Read what `date +%z` printed; None, which stands for this machine's zone, where it is the same at present.
+
+    A zone knows its summer times, an offset does not.
+    """
+    found = _OFFSET.fullmatch(offset)
+    if not found:
+        return None
+    ahead = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"])) * (-1 if found["sign"] == "-" else 1)
+    return None if ahead == datetime.now().astimezone().utcoffset() else timezone(ahead)
+
+
+def epoch(text: str, where: tzinfo | None = None) -> float | None:
+    """Read a time as printed with `SLURM_TIME_FORMAT=%s`, or as `2024-01-31T12:00:00`; None: in this machine's zone.
 
     None for N/A, NONE, Unknown, 0 and the like.
     """
@@ -38,6 +51,7 @@ def epoch(text: str) -> float | None:
     if _NUMBER.fullmatch(text):
         return float(text) or None
     try:
-        return datetime.fromisoformat(text).timestamp()
+        said = datetime.fromisoformat(text)
+        return (said if said.tzinfo else said.replace(tzinfo=where)).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from parts.house import House
 
-from reconciler.model import JobState
+from reconciler.model import JobState, WatcherState
 
 
 def append(file: Path, text: str) -> None:
@@ -37,6 +37,22 @@ async def test_an_answer_without_a_path_does_not_take_away_the_one_that_is_known
     append(out, "hit 2\n")
     await house.once()
     assert len(house.matched()) == 2
+
+
+async def test_a_path_that_is_only_assumed_does_not_take_away_the_one_that_was_told(house: House) -> None:
+    house.write()
+    jobs = house.with_jobs()
+    out = jobs.add("1")
+    out.write_text("hit 1\n")
+    await house.once()
+    append(out, "hit 2\n")
+    assumed = out.with_name("slurm-1.out")
+    assumed.write_text("hit of another job\n")
+    jobs.finish("1", stdout=str(assumed), stderr=str(assumed), outputs_assumed=True)
+    for _ in range(2):
+        await house.once()
+    assert [event.data["offset"] for event in house.events("watcher.triggered")] == [0, 6]
+    assert house.row().state is WatcherState.COMPLETED
 
 
 async def test_an_output_that_was_moved_and_told_under_its_new_path_goes_on_where_it_was(house: House) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from parts.slurm import SlurmCluster
+from parts.slurm_accounting import AccountingCluster
 from parts.waiting import eventually
 
 from reconciler import app
@@ -67,7 +68,7 @@ def holds(file: Path, text: str) -> bool:
 
 
 @pytest.fixture
-def cron(slurm: SlurmCluster, tmp_path: Path) -> Cron:
+def cron(tmp_path: Path) -> Cron:
     return Cron(tmp_path)
 
 
@@ -83,6 +84,27 @@ async def test_a_job_that_began_and_ended_between_two_passes_is_read_and_told_on
     assert await cron.texts() == ["hit 1", "hit 2", "job_end"]
     ((watcher,), _) = await cron.told()
     assert (watcher.job.id, watcher.state) == (job, WatcherState.COMPLETED)
+
+
+async def test_an_output_with_a_name_of_its_own_is_read_to_its_end_though_accounting_does_not_keep_it(
+    cron: Cron, slurm_with_accounting: AccountingCluster, tmp_path: Path
+) -> None:
+    slurm = slurm_with_accounting
+    cron.write("own-name")
+    script = "echo hit 1; while [ ! -e go ]; do sleep 0.1; done; echo hit 2"
+    job = slurm.submit(script, "--job-name=own-name", "--output=own.out", cwd=tmp_path)
+    await eventually(partial(holds, tmp_path / "own.out", "hit 1"), timeout=30)
+    await cron.once()
+    (tmp_path / f"slurm-{job}.out").write_text("hit of something else\n")
+    (tmp_path / "go").touch()
+    await eventually(lambda: not slurm.state(job), timeout=60)
+
+    async def ended() -> bool:
+        await cron.once()
+        return (await cron.told())[0][0].state is WatcherState.COMPLETED
+
+    await eventually(ended, timeout=60)
+    assert await cron.texts() == ["hit 1", "hit 2"]
 
 
 async def test_a_job_end_is_told_of_the_states_that_are_asked_for(

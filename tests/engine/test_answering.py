@@ -156,6 +156,19 @@ async def test_a_mark_outlives_the_process_and_ends_with_the_first_listing(house
         assert await here.marks() == [("unreachable", FAR, "scheduler"), ("reachable", FAR, "")]
 
 
+async def test_when_a_host_was_listed_is_told_by_a_clock_that_was_set_back_too(house: House) -> None:
+    house.with_jobs().add("1")
+    async with house.engine() as engine:
+        assert house.clock is not None
+        discovery = Discovery(engine.parts)
+        await discovery.load()
+        await discovery.look()
+        house.clock.at -= 3600.0
+        await discovery.look()
+    with house.state() as state:
+        assert state.fact("listed:localhost") == repr(house.clock.at)
+
+
 async def test_a_hosts_name_stands_in_front_of_a_reason_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
     async with two(house) as here:
         here.far.let.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from pathlib import Path
 
@@ -68,6 +69,18 @@ async def test_the_end_of_a_forgotten_job_is_known(
     assert len(listed) == len(set(listed))
     assert failed not in [job.id for job in await scheduler.jobs(time.time())]  # which asks slurmctld alone
     assert await scheduler.lookup([JobId("4000000")]) == {}
+
+
+async def test_a_user_whom_the_host_does_not_know_hides_no_other(
+    slurm_with_accounting: AccountingCluster, here: LocalTransport
+) -> None:
+    slurm, begun = slurm_with_accounting, time.time()
+    number = slurm.submit("true")
+    users = ("nobody-1", getpass.getuser(), "nobody-2")
+    await forgotten(SlurmScheduler(LOCALHOST, here), slurm, number)
+    assert number in [job.id for job in await SlurmScheduler(LOCALHOST, here, users=users).jobs(begun)]
+    with pytest.raises(SchedulerUnavailableError, match="none of the users"):
+        await SlurmScheduler(LOCALHOST, here, users=("nobody-1", "nobody-2")).jobs(begun)
 
 
 async def test_without_slurmdbd_what_slurmctld_forgot_is_unknown_and_no_answer(

@@ -14,6 +14,7 @@ from reconciler.schedulers.slurm_parse import (
     SQUEUE_FIELDS,
     Reading,
     array_rests,
+    first_node,
     may_be_rest,
     records,
     sacct_jobs,
@@ -74,7 +75,12 @@ def squeue_line(**changed: str) -> bytes:
 
 
 def read(*lines: bytes, expanded: bool = False) -> list[Job]:
-    return list(squeue_jobs(b"".join(lines), SEP, Reading(HOST, expanded)))
+    return list(squeue_jobs(b"".join(lines), SEP, Reading(HOST, (25, 5) if expanded else (22, 5))))
+
+
+def read_as(version: tuple[int, int], line: bytes) -> Job:
+    (job,) = squeue_jobs(line, SEP, Reading(HOST, version))
+    return job
 
 
 def test_a_record_is_a_job_with_all_that_was_said_of_it() -> None:
@@ -124,6 +130,8 @@ def test_an_empty_listing_has_no_jobs() -> None:
 def test_headers_of_a_federation_are_passed_over() -> None:
     jobs = read(b"CLUSTER: dawn\n", squeue_line(), b"CLUSTER: dusk\n", squeue_line(JobArrayID="11", JobID="11"))
     assert [job.id for job in jobs] == ["10", "11"]
+    assert [job.id for job in read(squeue_line(), b"\nCLUSTER: dusk\n")] == ["10"]
+    assert read(b"CLUSTER: dawn\n\nCLUSTER: dusk\n") == []
 
 
 @pytest.mark.parametrize(
@@ -139,6 +147,14 @@ def test_headers_of_a_federation_are_passed_over() -> None:
 def test_what_is_no_listing_is_refused_as_a_whole(garbage: bytes) -> None:
     with pytest.raises(SchedulerUnavailableError):
         read(squeue_line(), garbage)
+
+
+def test_two_jobs_of_one_id_are_of_two_clusters_and_refused() -> None:
+    with pytest.raises(SchedulerUnavailableError, match="job 10 twice") as caught:
+        read(squeue_line(), squeue_line(Name="other"))
+    assert "SLURM_CLUSTERS" in (caught.value.remedy or "")
+    waiting = [squeue_line(JobArrayID="5_[1-3]"), squeue_line(JobArrayID="5_[1-3]"), squeue_line()]
+    assert [job.id for job in read(*waiting)] == ["10"]
 
 
 def test_array_tasks_are_jobs_and_what_waits_of_an_array_is_none() -> None:
@@ -199,6 +215,57 @@ def test_a_path_that_slurm_expanded_itself_is_taken_as_it_is() -> None:
     assert (job.stdout, job.stderr) == ("/w/100%j.out", "/w/100%j.out")
 
 
+@pytest.mark.parametrize("version", [(24, 5), (24, 11)])
+@pytest.mark.parametrize(
+    ("shown", "path"),
+    [
+        ("/w%j/slurm-%A_%a.out", "/w%j/slurm-4_1.out"),  # the default
+        ("logs/%j-%A.out", "/w%j/logs/10-4.out"),
+        ("/o/100%%j", "/o/100%j"),
+        ("/o/%N", "/o/vm"),
+    ],
+)
+def test_what_24_05_and_24_11_would_expand_wrongly_is_expanded_here(
+    version: tuple[int, int], shown: str, path: str
+) -> None:
+    job = read_as(version, squeue_line(JobArrayID="4_1", JobID="10", WorkDir="/w%j", StdOut=shown, StdErr=""))
+    assert (job.stdout, job.stderr) == (path, path)
+    ended = accounted(ACCOUNTED, version, JobID="4_1", WorkDir="/w%j", StdOut=shown, NodeList="vm,vm[2-3]")
+    assert (ended.stdout, ended.stderr, ended.outputs_assumed) == (path, path, False)
+
+
+@pytest.mark.parametrize(
+    ("version", "command", "path"),
+    [((23, 11), "(null)", "/w/(null)"), ((23, 11), "/w/sbatch", "/w/sbatch"), ((24, 5), "", "/w/sbatch")],
+)
+def test_before_24_05_a_script_without_a_file_that_is_called_sbatch_has_no_name_in_its_path(
+    version: tuple[int, int], command: str, path: str
+) -> None:
+    assert read_as(version, squeue_line(Name="sbatch", Command=command, StdOut="/w/%x")).stdout == path
+
+
+def test_the_last_digit_of_a_tasks_index_is_a_symbol_since_24_11() -> None:
+    line = squeue_line(JobArrayID="4_17", StdOut="/w/%b-%3b", StdErr="/w/%b-%3b")
+    assert read_as((24, 5), line).stdout == "/w/%b-3b"
+    assert read_as((24, 11), line).stdout == "/w/7-007"
+    assert read_as((24, 11), squeue_line(StdOut="/w/%b", StdErr="")).stdout == "/w/4"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "first"),
+    [
+        ("vm", "vm"),
+        ("n[03-04,7],m1", "n03"),
+        ("a[1,3]b[2-9],c", "a1b2"),
+        ("n1,n[2-3]", "n1"),
+        ("None assigned", ""),
+        ("", ""),
+    ],
+)
+def test_the_batch_script_runs_on_the_first_node(nodes: str, first: str) -> None:
+    assert first_node(nodes) == first
+
+
 def test_a_path_that_needs_a_node_is_unknown_until_there_is_one() -> None:
     (job,) = read(squeue_line(StdOut="/w/%N.out", BatchHost="n/a", State="PENDING"))
     assert job.stdout is None
@@ -210,7 +277,7 @@ def test_an_output_that_is_thrown_away_is_no_file() -> None:
     (old,) = read(squeue_line(StdOut="/dev/null", StdErr="/w/e"))
     (new,) = read(squeue_line(StdOut="/w/o", StdErr="/dev/null"), expanded=True)
     assert (old.stdout, old.stderr, new.stdout, new.stderr) == (None, "/w/e", "/w/o", None)
-    assert accounted((*SACCT_OUTPUTS, *SACCT_FIELDS), StdOut="/dev/null").stderr is None
+    assert accounted(ACCOUNTED, StdOut="/dev/null").stderr is None
 
 
 def test_a_job_without_a_batch_script_has_no_output_file() -> None:
@@ -230,7 +297,9 @@ def test_the_exit_status_is_read_as_a_shell_gives_it(text: str, code: int | None
 
 def test_ends_are_known_of_ended_jobs_only() -> None:
     running, ended, pending = read(
-        squeue_line(), squeue_line(State="TIMEOUT"), squeue_line(State="PENDING", StartTime="9999")
+        squeue_line(),
+        squeue_line(JobArrayID="11", State="TIMEOUT"),
+        squeue_line(JobArrayID="12", State="PENDING", StartTime="9999"),
     )
     assert (running.ended, ended.ended, pending.started) == (None, 5000.0, None)
 
@@ -245,8 +314,11 @@ def sacct_line(fields: tuple[str, ...], **changed: str) -> bytes:
     return b"".join(facts[field].encode() + SEP for field in fields) + b"\n"
 
 
-def accounted(fields: tuple[str, ...] = SACCT_FIELDS, **changed: str) -> Job:
-    (job,) = sacct_jobs(sacct_line(fields, **changed), SEP, fields, HOST)
+ACCOUNTED = (*SACCT_OUTPUTS, *SACCT_FIELDS)
+
+
+def accounted(fields: tuple[str, ...] = SACCT_FIELDS, version: tuple[int, int] = (25, 5), /, **changed: str) -> Job:
+    (job,) = sacct_jobs(sacct_line(fields, **changed), SEP, fields, Reading(HOST, version))
     return job
 
 
@@ -262,17 +334,21 @@ def test_accounting_tells_how_a_job_ended() -> None:
 
 
 def test_before_24_05_accounting_knows_no_pattern_and_slurms_default_is_taken() -> None:
-    assert accounted().stdout == "/w/slurm-10.out"
-    assert accounted(JobID="4_1").stdout == "/w/slurm-4_1.out"
-    assert accounted(WorkDir="").stdout is None
+    old = (23, 11)
+    assert (accounted(SACCT_FIELDS, old).stdout, accounted(SACCT_FIELDS, old).outputs_assumed) == (
+        "/w/slurm-10.out",
+        True,
+    )
+    assert accounted(SACCT_FIELDS, old, JobID="4_1").stdout == "/w/slurm-4_1.out"
+    assert accounted(SACCT_FIELDS, old, WorkDir="").stdout is None
 
 
-def test_since_24_05_accounting_keeps_the_paths() -> None:
-    fields = (*SACCT_OUTPUTS, *SACCT_FIELDS)
-    job = accounted(fields, StdOut="/o/100%j.out", StdErr="e")
-    assert (job.stdout, job.stderr) == ("/o/100%j.out", "/w/e")
-    assert accounted(fields, StdOut="o").stderr == "/w/o"
-    assert accounted(fields).stdout is None
+def test_since_25_05_accounting_tells_the_paths() -> None:
+    job = accounted(ACCOUNTED, StdOut="/o/100%j.out", StdErr="e")
+    assert (job.stdout, job.stderr, job.outputs_assumed) == ("/o/100%j.out", "/w/e", False)
+    assert accounted(ACCOUNTED, StdOut="o").stderr == "/w/o"
+    assert accounted(ACCOUNTED).stdout is None
+    assert accounted(ACCOUNTED, StdOut="/o/(null).out", NodeList="None assigned").stdout is None
 
 
 # --- what other sites' SLURM printed ---------------------------------------------------------------------------------

@@ -29,6 +29,11 @@ def test_every_question_has_a_separator_of_its_own() -> None:
     assert f"JobArrayID:0{first.separator.decode()}" in " ".join(first.argv)
 
 
+def test_no_variable_of_squeue_widens_or_narrows_a_listing() -> None:
+    unset = {word.removeprefix("SQUEUE_") for word in commands.squeue().argv if word.startswith("SQUEUE_")}
+    assert {"FEDERATION", "LOCAL", "SIB", "SIBLING", "STATES", "USERS", "PARTITION", "FORMAT"} <= unset
+
+
 def test_a_listing_is_narrowed_by_users_or_by_ids() -> None:
     assert "--users=a,b" in commands.squeue(users=["a", "b"]).argv
     assert "--jobs=1,2_3" in commands.squeue(ids=["1", "2_3"]).argv
@@ -97,7 +102,13 @@ def test_the_id_is_found_behind_what_a_site_prints(printed: str, job_id: str | N
 
 @pytest.mark.parametrize(
     ("text", "version"),
-    [("slurm 24.05.1\n", (24, 5)), ("slurm-wlm 22.05.8\n", (22, 5)), ("slurm 25.11.0-0rc1", (25, 11)), ("?", (0, 0))],
+    [
+        ("slurm 24.05.1\n", (24, 5)),
+        ("slurm-wlm 22.05.8\n", (22, 5)),
+        ("slurm 25.11.0-0rc1", (25, 11)),
+        ("?", (0, 0)),
+        ("Down on 28.11.2026!\nslurm 22.05.8", (22, 5)),
+    ],
 )
 def test_versions(text: str, version: tuple[int, int]) -> None:
     assert commands.version(text) == version

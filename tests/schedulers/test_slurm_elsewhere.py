@@ -1,11 +1,12 @@
 """SLURM of other versions and sites, played by small programs that answer as the real ones do (sources: their C code).
 
-What is checked here cannot be had on one machine: 24.05 and later expand paths, and every site breaks in its own way.
+What is checked here cannot be had on one machine: 25.05 and later expand paths, and every site breaks in its own way.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -76,8 +77,8 @@ async def only(scheduler: SlurmScheduler) -> Job:
     return job
 
 
-@pytest.mark.parametrize("version", ["slurm 24.05.1", "slurm 24.11.0", "slurm 25.05.3", "slurm-wlm 25.11.0"])
-async def test_since_24_05_slurm_expands_and_its_word_is_taken(
+@pytest.mark.parametrize("version", ["slurm 25.05.0", "slurm 25.05.3", "slurm-wlm 25.11.0"])
+async def test_since_25_05_slurm_expands_and_its_word_is_taken(
     site: Site, scheduler: SlurmScheduler, version: str
 ) -> None:
     site.answer(version, {"StdOut": "/w/100%j.out", "StdErr": ""})
@@ -86,8 +87,8 @@ async def test_since_24_05_slurm_expands_and_its_word_is_taken(
     assert "--expand-patterns" in site.asked
 
 
-@pytest.mark.parametrize("version", ["slurm 20.11.9", "slurm 23.11.10", "Slurm, our own build"])
-async def test_before_24_05_the_pattern_is_expanded_here(site: Site, scheduler: SlurmScheduler, version: str) -> None:
+@pytest.mark.parametrize("version", ["slurm 20.11.9", "slurm 23.11.10", "slurm 24.05.8", "slurm 24.11.7", "our own"])
+async def test_before_25_05_the_pattern_is_expanded_here(site: Site, scheduler: SlurmScheduler, version: str) -> None:
     site.answer(version, {"StdOut": "/w/100%%-%j.out", "StdErr": "/w/%x.err"})
     job = await only(scheduler)
     assert (job.stdout, job.stderr) == ("/w/100%-10.out", "/w/n.err")
@@ -162,6 +163,85 @@ async def test_a_squeue_that_lists_nobody_is_believed_of_known_jobs_only_where_s
             assert caught.value.remedy
         else:
             assert await scheduler.lookup(ids) == known
+
+
+async def test_users_whose_names_nobody_can_look_up_are_no_users_without_jobs(site: Site, here: LocalTransport) -> None:
+    site.program("squeue", "#!/bin/sh\necho 'slurm 22.05.8'\n")
+    two = SlurmScheduler(LOCALHOST, here, users=("ada", "bob"))
+    await two.account()
+    with pytest.raises(SchedulerUnavailableError):
+        await two.jobs(None)  # prints its version
+    site.program("squeue", "#!/bin/sh\necho 'squeue: error: Invalid user: bob' >&2\n")
+    assert await two.jobs(None) == ()
+    site.program("squeue", '#!/bin/sh\nfor u in ada bob; do echo "squeue: error: Invalid user: $u" >&2; done\n')
+    with pytest.raises(SchedulerUnavailableError, match="none of the users ada, bob") as caught:
+        await two.jobs(None)
+    assert caught.value.remedy
+
+
+#: sacct of a job that slurmctld lost: $start seconds ago it began, and nobody will ever say that it ended.
+SACCT = r"""#!/usr/bin/env python3
+import os, sys, time
+open(os.environ["ASKED"], "a").write("sacct\n")
+words = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[1:])
+facts = {"JobID": "10", "JobIDRaw": "10", "JobName": "n", "User": "me", "State": os.environ["STATE"], "WorkDir": "/w"}
+facts |= {"Start": str(int(time.time()) - 60), "Submit": "1", "Timelimit": os.environ["LIMIT"], "ExitCode": "0:0"}
+print("".join(facts.get(field, "") + words["delimiter"] for field in words["format"].split(",")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("limit", "later", "known"),
+    [("UNLIMITED", 0, True), ("UNLIMITED", 500, True), ("UNLIMITED", 700, False), ("00:00:00", 500, True)],
+)
+async def test_a_job_that_slurmctld_lost_does_not_run_for_ever_because_accounting_says_so(
+    site: Site, here: LocalTransport, monkeypatch: pytest.MonkeyPatch, limit: str, later: float, known: bool
+) -> None:
+    began = time.time()
+    now = [began]
+    scheduler = SlurmScheduler(LOCALHOST, here, users=("me",), now=lambda: now[0])
+    site.program("squeue", "#!/bin/sh\ncase $* in *--version*) echo 'slurm 22.05.8';; esac\n")
+    site.program(
+        "scontrol",
+        "#!/bin/sh\ncase $2 in config) echo 'AccountingStorageType = accounting_storage/slurmdbd';;\n"
+        "*) echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1;; esac\n",
+    )
+    site.program("sacct", SACCT)
+    monkeypatch.setenv("LIMIT", limit)
+    monkeypatch.setenv("STATE", "RUNNING")
+    assert list(await scheduler.lookup([JobId("10")])) == ["10"]
+    now[0] = began + later
+    assert list(await scheduler.lookup([JobId("10")])) == (["10"] if known else [])
+    monkeypatch.setenv("STATE", "FAILED")  # slurmdbd was late
+    assert (await scheduler.lookup([JobId("10")]))[JobId("10")].state is JobState.FAILED
+
+
+async def test_a_job_that_slurmctld_lost_has_ended_when_its_time_was_over_long_ago(
+    site: Site, here: LocalTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A single pass remembers nothing of those before."""
+    await test_a_job_that_slurmctld_lost_does_not_run_for_ever_because_accounting_says_so(
+        site, here, monkeypatch, "00:00:30", 0, True
+    )
+    monkeypatch.setenv("STATE", "RUNNING")
+    late = SlurmScheduler(LOCALHOST, here, users=("me",), now=lambda: time.time() + 700)
+    assert await late.lookup([JobId("10")]) == {}
+
+
+@pytest.mark.parametrize(("age", "asked"), [("300 sec", True), ("0 sec", False)])
+async def test_accounting_is_not_asked_where_slurmctld_forgets_nothing(
+    site: Site, scheduler: SlurmScheduler, monkeypatch: pytest.MonkeyPatch, age: str, asked: bool
+) -> None:
+    site.answer("slurm 22.05.8", {"StdOut": "/w/o", "StdErr": "/w/o"})
+    site.program(
+        "scontrol",
+        f"#!/bin/sh\necho 'AccountingStorageType = accounting_storage/slurmdbd'; echo 'MinJobAge = {age}'\n",
+    )
+    site.program("sacct", SACCT)
+    monkeypatch.setenv("LIMIT", "1")
+    monkeypatch.setenv("STATE", "FAILED")
+    await scheduler.jobs(time.time() - 3600)
+    assert ("sacct" in site.asked) is asked
 
 
 async def test_a_banner_before_the_id_is_passed_over(site: Site, scheduler: SlurmScheduler) -> None:

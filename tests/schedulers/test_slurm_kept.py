@@ -309,15 +309,17 @@ def test_an_endless_limit_is_none() -> None:
     assert job.time_limit is None
 
 
-def test_a_job_without_a_batch_script_has_no_output_file() -> None:
-    (job,) = read(live(batch_flag=False))
-    assert (job.stdout, job.stderr) == (None, None)
-
-
 @pytest.mark.parametrize("name", ["a b", "a|b", '"', "\nJobId=9", "é日本", "x" * 5000, "", "$(touch x)", "%j"])
 def test_a_name_in_json_is_a_name_whatever_it_is(name: str) -> None:
     (job,) = read(live(name=name, comment=name))
     assert (job.name, job.comment, job.id) == (name, name, "10")
+
+
+@pytest.mark.parametrize(("written", "name"), [(b'"caf\xe9"', "caf\udce9"), (b'"\\ud800"', "\ud800")])
+def test_one_name_that_is_not_utf8_or_one_number_that_is_none_hides_no_other_job(written: bytes, name: str) -> None:
+    text = json.dumps({"jobs": [live(), live(job_id=11, name="MARK", cpus=float("nan"), priority=float("inf"))]})
+    first, second = kept_jobs(text.encode().replace(b'"MARK"', written), HOST)
+    assert (first.id, second.id, second.name) == ("10", "11", name)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +384,7 @@ def test_scontrol_shows_tasks_of_arrays_and_parts_of_heterogeneous_jobs() -> Non
     assert [job.id for job in kept_jobs(text, HOST)] == ["9_3", "20+1"]
 
 
-@pytest.mark.parametrize(("out", "err"), [("/w d/%j.out", "/w d/e"), ("/w d/o", "/w d/100%"), ("%x", "")])
+@pytest.mark.parametrize(("out", "err"), [("/w d/%j.out", "/w d/e"), ("/w d/o", "/w d/100%"), ("%x", ""), ("a\\9", "")])
 def test_a_path_that_may_be_a_pattern_or_not_is_left_to_squeue(out: str, err: str) -> None:
     (job,) = kept_jobs(shown(out=out, err=err), HOST)
     assert (job.stdout, job.stderr) == (None, None)

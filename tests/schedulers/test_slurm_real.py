@@ -120,6 +120,16 @@ async def test_the_path_is_the_file_that_the_job_writes(
     assert [job.stdout, job.stderr] == [None if path == "/dev/null" else path for path in told]
 
 
+@pytest.mark.parametrize("named", [(), ("--job-name=n",)])
+async def test_the_path_of_a_script_without_a_file_is_the_file_that_the_job_writes(
+    scheduler: SlurmScheduler, slurm: SlurmCluster, tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    number = slurm.submit(TELL, "--output=%x.out", *named, cwd=tmp_path)
+    told = await eventually(lambda: lines_of(tmp_path / f"told.{number}", 2), timeout=30)
+    job = (await listed(scheduler))[number]
+    assert [job.stdout, job.stderr] == told
+
+
 async def test_without_an_output_option_the_path_is_slurms_default(
     scheduler: SlurmScheduler, slurm: SlurmCluster, tmp_path: Path
 ) -> None:

@@ -88,6 +88,35 @@ def record(job_id: str, user: str, **changed: Any) -> dict[str, Any]:
     return {**usual, "stdout_expanded": "", "stderr_expanded": "", "current_working_directory": "/w", **changed}
 
 
+@pytest.mark.slurm
+async def test_outputs_that_a_list_of_accounting_only_assumes_are_asked_for(
+    slurm: SlurmCluster, here: LocalTransport, tmp_path: Path
+) -> None:
+    name = slurm.submit(SLEEP, "-o", "elsewhere.out", cwd=tmp_path)
+    slurm.wait_for(name, "RUNNING")
+    accounted = {
+        "job_id": int(name), "name": "n", "user": getpass.getuser(), "state": {"current": "RUNNING"},
+        "time": {"submission": 1, "start": 2, "end": 0, "limit": None}, "working_directory": str(tmp_path),
+    }  # fmt: skip
+    kept = tmp_path / "jobs.json"
+    kept.write_text(json.dumps({"jobs": [accounted]}))
+    (job,) = await reading(here, kept).jobs(None)
+    assert (job.stdout, job.outputs_assumed) == (f"{tmp_path}/elsewhere.out", False)
+
+
+async def test_times_that_scontrol_shows_are_of_the_hosts_zone(
+    here: LocalTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "jobs"
+    kept.write_text(
+        "JobId=1 JobName=n\n   UserId=ada(1)\n   JobState=RUNNING\n   SubmitTime=1970-01-03T00:00:00\n"
+        "   StdOut=/w/o\n   WorkDir=/w\n"
+    )
+    monkeypatch.setenv("TZ", "XXX-07:30")  # of the programs that run on the host: this process has read its own
+    (job,) = await reading(here, kept, ("ada",)).jobs(None)
+    assert job.submitted == 172800.0 - 7.5 * 3600
+
+
 async def test_jobs_of_others_are_left_out(here: LocalTransport, tmp_path: Path) -> None:
     kept = tmp_path / "jobs.json"
     told = {"stdout_expanded": "/w/o"}

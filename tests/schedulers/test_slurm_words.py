@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,10 @@ import pytest
 from reconciler.model import JobId, JobState
 from reconciler.schedulers.slurm_paths import PathFacts, expand, needs_node
 from reconciler.schedulers.slurm_states import job_state
-from reconciler.schedulers.slurm_times import epoch, limit_seconds
+from reconciler.schedulers.slurm_times import epoch, limit_seconds, zone
 
 KNOWN = json.loads((Path(__file__).parent / "fixtures" / "jobs_23_02_to_25_11.json").read_text())
-PLACE = {"workdir": "/w d", "name": "n%j", "user": "me", "node": "vm"}
+PLACE: dict[str, Any] = {"workdir": "/w d", "name": "n%j", "user": "me", "node": "vm"}
 
 
 @pytest.mark.parametrize(
@@ -56,9 +58,37 @@ def test_times_are_seconds_or_local_time() -> None:
     assert epoch("2026-03-10T16:26:13") == (epoch("2026-03-10T16:26:12") or 0) + 1
 
 
+@pytest.mark.parametrize(
+    ("offset", "seconds"),
+    [("+0000", 0), ("-0930", 34200), ("+1345", -49500), ("", None), ("UTC", None), ("+00000", None)],
+)
+def test_times_are_of_the_zone_that_is_told(offset: str, seconds: float | None) -> None:
+    if seconds is None:
+        assert zone(offset) is None
+        return
+    assert epoch("1970-01-03T00:00:00", zone(offset) or UTC) == 172800.0 + seconds
+    for whole in ("172800", "1970-01-03T02:00:00+0200"):  # these tell all by themselves
+        assert epoch(whole, zone(offset)) == 172800.0
+
+
+def test_the_zone_of_this_machine_keeps_its_summer_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Zurich")
+    time.tzset()
+    try:
+        here = zone(time.strftime("%z"))
+        assert here is None
+        summer, winter = epoch("2026-07-01T12:00:00", here), epoch("2026-01-01T12:00:00", here)
+        assert (summer, winter) == (1782900000.0, 1767265200.0)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 MEANINGS = {
-    JobState.PENDING: "PENDING CONFIGURING REQUEUED REQUEUE_HOLD SPECIAL_EXIT",
-    JobState.RUNNING: "RUNNING COMPLETING STOPPED SIGNALING STAGE_OUT RESIZING",
+    JobState.PENDING: (
+        "PENDING CONFIGURING POWER_UP_NODE REQUEUED REQUEUE_FED REQUEUE_HOLD SPECIAL_EXIT RESV_DEL_HOLD EXPEDITING"
+    ),
+    JobState.RUNNING: "RUNNING COMPLETING STOPPED SIGNALING STAGE_OUT RESIZING UPDATE_DB",
     JobState.SUSPENDED: "SUSPENDED",
     JobState.COMPLETED: "COMPLETED",
     JobState.FAILED: "FAILED OUT_OF_MEMORY NODE_FAIL BOOT_FAIL LAUNCH_FAILED RECONFIG_FAIL",
@@ -78,7 +108,11 @@ def test_states_with_more_words() -> None:
     assert job_state("CANCELLED+") is JobState.CANCELLED
     assert job_state(["COMPLETED", "COMPLETING"]) is JobState.RUNNING
     assert job_state(["RUNNING", "CONFIGURING"]) is JobState.PENDING
+    assert job_state(["RUNNING", "POWER_UP_NODE"]) is JobState.PENDING
     assert job_state(["CANCELLED", "REQUEUED"]) is JobState.PENDING
+    assert job_state(["FAILED", "EXPEDITING"]) is JobState.PENDING
+    assert job_state(["PENDING", "REVOKED"]) is job_state("REVOKED")
+    assert job_state(["PENDING", "UPDATE_DB"]) is JobState.PENDING
 
 
 @pytest.mark.parametrize("words", ["", "SOMETHING_NEW", [], ["SOMETHING_NEW"]])
