@@ -22,6 +22,7 @@ from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, KnownStream, StreamResult, cohorts, feed
+from reconciler.logic.runs import baselines
 from reconciler.logic.selecting import started
 from reconciler.model import LOCALHOST, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import UNCHANGED, Advance, Batch, Glimpse, Sight, Want
@@ -78,6 +79,8 @@ class JobTask:
     def meet(self, job: Job) -> None:
         """Take note of what became of the job."""
         same = (job.stdout, job.stderr) == (self.job.stdout, self.job.stderr)
+        if job.started != self.job.started:
+            self.forget_scans()  # what is there may be another run's
         self._one_file = written_as_one(job) or (self._one_file and same)
         self.job = job
         self.fresh = True
@@ -262,10 +265,10 @@ class JobTask:
                 line_bytes=self._parts.settings.limits.line_bytes,
                 path=self.paths()[stream],
             )
+            positions = baselines(positions, self.watchers, stream, glimpse, self.job)
             results[stream] = feed(self._grouped(stream, positions), ticks, look)
-            if results[stream].grew:
-                for watcher_id in positions:
-                    ticks[watcher_id].grew(stream, glimpse.stat)
+            for watcher_id in positions:
+                ticks[watcher_id].looked(stream, glimpse, grew=results[stream].grew)
         return results
 
     def _grouped(self, stream: StreamName, positions: dict[WatcherId, Position]) -> tuple[Cohort, ...]:
@@ -355,9 +358,7 @@ class JobTask:
     def _join(self) -> None:
         """From now on both outputs are one stream."""
         self._one_file = True
-        self._placed.update(
-            {(watcher_id, StreamName.STDOUT): place for watcher_id, place in joined(self.watchers.values())}
-        )
+        self._placed |= {(each, StreamName.STDOUT): place for each, place in joined(self.watchers.values())}
         self._cohorts.clear()
 
     def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:

@@ -16,6 +16,7 @@ from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
 from reconciler.logic.deadlines import silence_due, time_left_due
 from reconciler.logic.outcomes import apply_state_action, count_failure, count_success
+from reconciler.logic.runs import written_in
 from reconciler.logic.selecting import ended_as
 from reconciler.logic.substitution import builtin_values, match_values
 from reconciler.logic.telling import action_event, watcher_event
@@ -35,7 +36,7 @@ from reconciler.model import (
     Watcher,
     WatcherState,
 )
-from reconciler.protocols import Advance
+from reconciler.protocols import Advance, Glimpse, Sight
 
 #: The names of the whole text of a match.
 _WHOLE = ("0", "_matched_text")
@@ -117,6 +118,13 @@ class WatcherTick:
         what = f"only the first {kept} matches were kept" if kept else "it ran out of time"
         self._failures.append(("pattern", f"{what} on line {line}"))
 
+    def looked(self, stream: StreamName, glimpse: Glimpse, *, grew: bool) -> None:
+        """A stream was looked at, and dealt with; `grew`: it had bytes that were new to somebody."""
+        if glimpse.sight is Sight.READ and glimpse.stat is not None and written_in(glimpse.stat, self._job):
+            self._note_run(stream)
+        if grew:
+            self.grew(stream, glimpse.stat)
+
     def grew(self, stream: StreamName, stat: FileStat | None) -> None:
         """Bytes of a stream were read: silence begins anew, unless they were there before and are only read again."""
         if self._compiled.spec.silence is None or stat is None:
@@ -137,6 +145,7 @@ class WatcherTick:
 
         `blind`: an output could not be looked at, so nobody knows whether it is silent.
         """
+        self._stands_still()
         if self.after.state is not WatcherState.ACTIVE or self._job.state is not JobState.RUNNING:
             return
         spec, due = self._compiled.spec, self.after.memory.timer_due
@@ -148,10 +157,12 @@ class WatcherTick:
         due = silence_due(self._compiled, self.after, self._job)
         if due is not None and self._now >= due and not blind and self.after.state is WatcherState.ACTIVE:
             self._remember(silence_fired=True)
+            self._note_run(TriggerKind.SILENCE)
             self._trigger(TriggerKind.SILENCE)
         due = time_left_due(self._compiled, self.after, self._job)
         if due is not None and self._now >= due and self.after.state is WatcherState.ACTIVE:
             self._remember(time_left_fired=True)
+            self._note_run(TriggerKind.TIME_LEFT)
             self._trigger(TriggerKind.TIME_LEFT)
 
     def job_ended(self) -> None:
@@ -328,6 +339,18 @@ class WatcherTick:
 
     def _outcome(self, action: CompiledAction, trigger: Trigger, kind: OutcomeKind, result: str) -> None:
         self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))
+
+    def _note_run(self, what: str) -> None:
+        """Note in which run of the job something was read, or fired."""
+        if self._job.started is not None and self.after.memory.runs.get(what) != self._job.started:
+            self._remember(runs={**self.after.memory.runs, what: self._job.started})
+
+    def _stands_still(self) -> None:
+        """A job that was suspended had nothing to say: its silence begins when it goes on."""
+        still = self.after.memory.stood_still
+        if self._compiled.spec.silence is None or still == (self._job.state is JobState.SUSPENDED):
+            return
+        self._remember(stood_still=not still, grown_at=self._now if still else self.after.memory.grown_at)
 
     def _event(
         self,

@@ -47,6 +47,12 @@ def said(first: int, last: int) -> list[str]:
     return [f"n={n}" for n in range(first, last + 1)]
 
 
+def write_at(file: Path, text: str, at: float) -> None:
+    """Write a file anew as if it were `at`."""
+    file.write_text(text)
+    os.utime(file, (at, at))
+
+
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
@@ -439,6 +445,50 @@ async def test_a_requeued_job_keeps_its_watcher_whether_it_appends_or_begins_ane
     jobs.finish("2")
     await house.once()
     assert {watcher.state for watcher in house.rows()} == {WatcherState.COMPLETED}
+
+
+@pytest.mark.parametrize("end_seen", [True, False])
+@pytest.mark.parametrize("second", ["begin\nn=1\n", "begin\nn=1\nbegin\nn=1\n", "begin\n"])
+async def test_a_requeued_job_that_says_the_same_again_is_heard_again(
+    house: House, jobs: Jobs, end_seen: bool, second: str
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, "begin\nn=1\n", house.clock.at)
+    await house.once()
+    if end_seen:
+        jobs.finish()
+        house.clock.at += 100
+        await house.once()
+    jobs.change(state=JobState.PENDING, raw_state="PENDING", ended=None)
+    await house.once()
+    house.clock.at += 300
+    jobs.change(state=JobState.RUNNING, raw_state="RUNNING", started=house.clock.at - 10, restarts=1)
+    await house.once()
+    assert house.matched() == said(1, 1)  # what is there is the run's before
+    write_at(out, second, house.clock.at - 5)
+    await house.once()
+    await house.once()
+    assert house.matched() == said(1, 1) * (1 + ("n=1" in second))
+
+
+async def test_what_a_job_said_before_it_was_requeued_is_read_though_its_new_run_says_nothing_yet(
+    house: House, jobs: Jobs
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, numbers(1, 2), house.clock.at)
+    await house.once()
+    write_at(out, numbers(1, 3), house.clock.at + 5)
+    house.clock.at += 300
+    jobs.change(started=house.clock.at - 10, restarts=1)
+    await house.once()
+    write_at(out, numbers(1, 4), house.clock.at)
+    await house.once()
+    await house.once()
+    assert house.matched() == said(1, 4)
 
 
 async def test_a_job_id_that_was_given_to_another_job_means_another_watcher(house: House, jobs: Jobs) -> None:

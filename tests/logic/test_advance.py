@@ -399,6 +399,37 @@ def test_what_is_not_known_is_not_silence() -> None:
     assert tick.advance() is None
 
 
+def test_a_requeued_job_is_silent_from_when_it_runs_again_and_whatever_fired_before() -> None:
+    for fired in (True, False):
+        life = silent()
+        life.tick(grew=True)
+        life.tick(after=600 if fired else 300)
+        life.job = replace(life.job, started=life.now + 5000)
+        life.tick(after=5000)
+        life.tick(after=599)
+        assert life.triggers == ["silence"] * fired
+        assert next_due(life.spec, life.watcher, life.job) == life.now + 1
+        life.tick(after=1)
+        life.tick(after=5000)
+        assert life.triggers == ["silence"] * (1 + fired)
+
+
+def test_the_time_that_a_job_stood_still_is_no_silence() -> None:
+    life = silent()
+    life.tick(grew=True)
+    for state, after, fired in (("suspended", 100, 0), ("running", 5000, 0), ("running", 599, 0), ("running", 1, 1)):
+        life.job = replace(life.job, state=JobState(state))
+        life.tick(after=after)
+        assert life.triggers == ["silence"] * fired
+
+
+def test_timer_mode_reads_nothing_and_so_knows_no_silence() -> None:
+    life = silent(timer_mode_enabled=True, timer_interval_seconds=5000)
+    life.tick(loss("1"))
+    life.tick(after=4000)
+    assert life.triggers == ["match"]
+
+
 def test_time_left_fires_once() -> None:
     job = a_job(started=NOW - 3000, time_limit=3600.0)
     life = Life(job=job, time_left="5m", pattern=None, trigger_on_job_end=True)
@@ -408,6 +439,11 @@ def test_time_left_fires_once() -> None:
     life.tick(after=1)
     life.tick(after=100)
     assert life.triggers == ["time_left"]
+    life.job = replace(life.job, started=life.now + 500)  # requeued
+    life.tick(after=500 + 3299)
+    life.tick(after=1)
+    life.tick(after=100)
+    assert life.triggers == ["time_left"] * 2
 
 
 def test_a_job_without_a_limit_has_no_time_left() -> None:
