@@ -116,7 +116,9 @@ class Position:
     `head` are up to `HEAD_BYTES` first bytes of the file (of the dealt part), `tail` up to `TAIL_BYTES` bytes before
     `offset`:
     the fingerprint that tells a rewritten file from one that grew. `window`: the last dealt lines (text), where a
-    multiline pattern may still need them. A watcher's checkpoint on a stream is one Position.
+    multiline pattern may still need them; `taken`: up to where there each of these patterns has matched already, as
+    (CRC-32 of its text, number of the line, byte of the line's text). A watcher's checkpoint on a stream is one
+    Position.
     """
 
     device: int = 0
@@ -128,6 +130,7 @@ class Position:
     head: bytes = b""
     tail: bytes = b""
     window: tuple[str, ...] = ()
+    taken: tuple[tuple[int, int, int], ...] = ()
 
 
 HEAD_BYTES = 64

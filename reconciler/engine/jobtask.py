@@ -276,8 +276,8 @@ class JobTask:
         key = (stream, *positions)
         kept = self._cohorts.get(key)
         distinct = set(positions.values())
-        if kept is not None and len(kept) == 1 and len(distinct) == 1:
-            return (replace(kept[0], position=distinct.pop()),)
+        if kept is not None and len(kept) == 1 and len(distinct) == 1 and not any(place.taken for place in distinct):
+            return (replace(kept[0], position=distinct.pop(), taken={}),)
         made = cohorts(positions, self.compiled)
         self._cohorts[key] = made
         return made
