@@ -56,7 +56,8 @@ class StreamScanner:
     """Scans one stream from a checkpoint on.
 
     Lines end at `\\n`, `\\r\\n` or a lone `\\r`. A line of more than `line_bytes` bytes is matched on its first
-    `line_bytes` bytes; the rest of it is skipped. `cuts` and `overruns` grow until whoever reads them clears them.
+    `line_bytes` bytes; the rest of it is skipped. More NULs than half of that at the beginning of a file are no
+    part of its first line. `cuts` and `overruns` grow until whoever reads them clears them.
 
     `taken`: up to where patterns of several lines had matched already at `position`, by their index.
 
@@ -142,7 +143,9 @@ class StreamScanner:
         """Take the bytes that follow those taken so far; return the lines that have a match, in order."""
         self._begin()
         carry = self._carry  # if there is one, neither a cut line nor a return is pending
-        start = 0 if carry else self._skip(data)
+        if not self._tail.strip(b"\0"):
+            carry, data = b"", carry + data
+        start = self._behind_hole(data) or (0 if carry else self._skip(data))
         if self._cut:
             self._done = data
             return []
@@ -201,6 +204,16 @@ class StreamScanner:
             start = behind(buffer, end)
             self._carriage = start == len(buffer) and buffer[-1] == _CARRIAGE_RETURN
         return start
+
+    def _behind_hole(self, buffer: bytes) -> int:
+        """Return where a file begins behind the NULs that it begins with, where they are many for a line.
+
+        A file that was truncated is left with them by a writer that goes on where it was.
+        """
+        if self._cut or self._tail.strip(b"\0") or not buffer.startswith(b"\0"):
+            return 0
+        nuls = len(buffer) - len(buffer.lstrip(b"\0"))
+        return nuls if self._tail or nuls > self._line_bytes // 2 else 0
 
     def _scan(self, buffer: bytes, start: int, stop: int) -> list[LineHit]:
         hits: list[LineHit] = []

@@ -79,6 +79,24 @@ async def test_nuls_where_text_has_yet_to_come_hold_up_no_pass(house: House, job
     assert house.matched() == NUMBERS.findall((begun + b"23\nn=9\n").decode())
 
 
+@pytest.mark.parametrize("seen_empty", [True, False])
+async def test_a_file_that_is_copied_and_truncated_under_a_writer_that_does_not_append_loses_no_line(
+    house: House, jobs: Jobs, seen_empty: bool
+) -> None:
+    house.write(pattern=r"^n=\d+$")
+    out = jobs.add()
+    with out.open("wb", buffering=0) as file:
+        file.write(b"x" * 100_000 + b"\n" + numbers(1, 1).encode())
+        await house.once()
+        os.truncate(out, 0)
+        if seen_empty:
+            await house.once()
+        file.write(numbers(2, 3).encode())
+        await house.once()
+    assert house.matched() == said(1, 3)
+    assert [event.data["offset"] for event in house.events("stream.line_cut")] == [0]  # that of the x
+
+
 @pytest.mark.parametrize("comes_back", [True, False])
 async def test_an_output_that_is_out_of_sight_when_its_job_has_ended_is_waited_for(
     house: House, jobs: Jobs, comes_back: bool
