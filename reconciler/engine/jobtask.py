@@ -328,8 +328,8 @@ class JobTask:
     def _starts_at_end(self, watcher_id: WatcherId, stream: StreamName) -> bool:
         watcher = self.watchers[watcher_id]
         fresh = stream not in watcher.checkpoints and (watcher_id, stream) not in self._placed
-        fresh = fresh and watcher.created_at >= (self.job.started or 0.0)  # else it was there before the first line
-        return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
+        late = watcher.created_at - 1.0 >= (self.job.started or 0.0)  # else before the first line; starts are rounded
+        return fresh and late and self.compiled[watcher_id].spec.start_at is StartAt.END
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
         """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable.

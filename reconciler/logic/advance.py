@@ -16,7 +16,7 @@ from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
 from reconciler.logic.deadlines import silence_due, time_left_due
 from reconciler.logic.outcomes import apply_state_action, count_failure, count_success
-from reconciler.logic.runs import written_in
+from reconciler.logic.runs import ENDED, written_in
 from reconciler.logic.selecting import ended_as
 from reconciler.logic.substitution import builtin_values, match_values
 from reconciler.logic.telling import action_event, watcher_event
@@ -176,6 +176,7 @@ class WatcherTick:
                 self._trigger(TriggerKind.JOB_END)
         self.after = replace(self.after, phase=WatcherState.COMPLETED, timer_active=False)
         self._remember(timer_due=None)
+        self._note_run(ENDED)
         how = self._job.raw_state or self._job.state.value
         self._event(EventType.WATCHER_COMPLETED, result=f"its job ended: {how}", data={"job_state": how})
 

@@ -13,6 +13,8 @@ from reconciler.logic.selecting import started
 from reconciler.model import FileStat, Job, Position, StreamName, Watcher, WatcherId
 from reconciler.protocols import Glimpse
 
+#: What `Memory.runs` knows the run by whose end completed a watcher.
+ENDED = "end"
 #: Seconds by which two answers may differ about one start; a requeue takes longer.
 SAME_START = 5.0
 

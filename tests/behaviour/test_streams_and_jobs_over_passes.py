@@ -162,17 +162,18 @@ async def test_a_job_whose_errors_go_nowhere_has_none(house: House, jobs: Jobs, 
     assert len(house.matched()) == triggers
 
 
+@pytest.mark.parametrize("wait", [0.3, 30])
 async def test_where_one_starts_at_the_end_of_a_job_that_has_yet_to_begin_all_of_it_is_read(
-    house: House, jobs: Jobs
+    house: House, jobs: Jobs, wait: float
 ) -> None:
+    assert house.clock is not None
+    house.clock.at = int(house.clock.at) + 0.5
     house.write(**NUMBER, start_at="end")
     out = jobs.add(state=JobState.PENDING, started=None)
     await house.once()
-    assert house.clock is not None
-    house.clock.at += 30
-    out.write_text(numbers(1, 2))
-    os.utime(out, (house.clock.at, house.clock.at))
-    jobs.change(state=JobState.RUNNING, started=house.clock.at - 1)
+    house.clock.at += wait
+    write_at(out, numbers(1, 2), house.clock.at)
+    jobs.change(state=JobState.RUNNING, started=float(int(house.clock.at)))
     await house.once()
     assert house.matched() == said(1, 2)
 
@@ -489,6 +490,26 @@ async def test_a_requeued_job_that_says_the_same_again_is_heard_again(
     await house.once()
     await house.once()
     assert house.matched() == said(1, 1) * (1 + ("n=1" in second))
+
+
+@pytest.mark.parametrize("appends", [True, False])
+async def test_a_run_of_a_requeued_job_that_began_and_ended_between_two_passes_is_read_and_completed(
+    house: House, jobs: Jobs, appends: bool
+) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, numbers(1, 1), house.clock.at)
+    jobs.finish()
+    await house.once()
+    house.clock.at += 500
+    started, ended = house.clock.at - 200, house.clock.at - 100
+    jobs.change(state=JobState.FAILED, raw_state="FAILED", started=started, ended=ended, restarts=1)
+    write_at(out, numbers(1, 1) * (1 + appends), house.clock.at - 150)
+    for _ in range(2):
+        await house.once()
+    kinds = [str(event.data["trigger"]) for event in house.events("watcher.triggered")]
+    assert (kinds, house.row().state) == (["match", "job_end"] * 2, WatcherState.COMPLETED)
 
 
 async def test_what_a_job_said_before_it_was_requeued_is_read_though_its_new_run_says_nothing_yet(
