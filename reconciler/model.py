@@ -233,7 +233,8 @@ class Memory:
     `seen`: for `patterns.all`, when each member was last seen, by the CRC-32 of its text. `grown_at`: last growth of
     its streams, `grown_to`: their sizes and times then. `missing_since`: an output of the ended job is out of sight.
     `silence_fired`, `time_left_fired`, `job_end_fired`: each fires once (silence is armed again by growth). `runs`:
-    when the run of the job began in which a stream was last read, in which silence or time left fired, that ended.
+    when the run of the job began in which silence or time left fired, and that which ended. `read_at`: when the
+    checkpoint of a stream last moved.
     `stood_still`: the job was suspended when it was last looked at.
     `newest`: the newest match, for a manual trigger. `condition_failures`: evaluations that could not be made.
     """
@@ -247,6 +248,7 @@ class Memory:
     time_left_fired: bool = False
     job_end_fired: bool = False
     runs: Mapping[str, float] = field(default_factory=dict)
+    read_at: Mapping[str, float] = field(default_factory=dict)
     stood_still: bool = False
     timer_due: float | None = None
     newest: Match | None = None

@@ -194,9 +194,7 @@ class JobTask:
             return False
         if (not self.compiled[watcher.id].rules and spec.silence is None) or self._blocked(watcher.id):
             return False
-        if spec.output_type is OutputType.BOTH or self._one_file:
-            return True
-        return spec.output_type.value == stream.value
+        return self._one_file or spec.output_type.value in (OutputType.BOTH.value, stream.value)
 
     def _blocked(self, watcher_id: WatcherId) -> bool:
         """Tell whether actions have to run before the next line is looked at: one may pause it, or too many wait."""
@@ -265,10 +263,11 @@ class JobTask:
                 line_bytes=self._parts.settings.limits.line_bytes,
                 path=self.paths()[stream],
             )
-            positions = baselines(positions, self.watchers, stream, glimpse, self.job)
+            positions = baselines(positions, self.watchers, stream, glimpse.stat, self.job)
             results[stream] = feed(self._grouped(stream, positions), ticks, look)
-            for watcher_id in positions:
-                ticks[watcher_id].looked(stream, glimpse, grew=results[stream].grew)
+            if results[stream].grew:
+                for watcher_id in positions:
+                    ticks[watcher_id].grew(stream, glimpse.stat)
         return results
 
     def _grouped(self, stream: StreamName, positions: dict[WatcherId, Position]) -> tuple[Cohort, ...]:
@@ -286,10 +285,11 @@ class JobTask:
         self, ticks: Mapping[WatcherId, WatcherTick], results: Mapping[StreamName, StreamResult], now: float
     ) -> None:
         advances = []
+        broken = {s for s, r in results.items() if r.notes}  # read anew, perhaps up to the same place
         for watcher_id, tick in ticks.items():
             places = {s: place for (i, s), place in self._placed.items() if i == watcher_id}
             places |= {s: r.positions[watcher_id] for s, r in results.items() if watcher_id in r.positions}
-            moved = {s: p for s, p in places.items() if tick.after.checkpoints.get(s) != p}
+            moved = {s: p for s, p in places.items() if s in broken or tick.after.checkpoints.get(s) != p}
             advance = tick.advance(moved)
             if advance is not None:
                 advances.append(advance)

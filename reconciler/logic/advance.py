@@ -16,7 +16,7 @@ from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
 from reconciler.logic.deadlines import silence_due, time_left_due
 from reconciler.logic.outcomes import apply_state_action, count_failure, count_success
-from reconciler.logic.runs import ENDED, written_in
+from reconciler.logic.runs import ENDED
 from reconciler.logic.selecting import ended_as
 from reconciler.logic.substitution import builtin_values, match_values
 from reconciler.logic.telling import action_event, watcher_event
@@ -36,7 +36,7 @@ from reconciler.model import (
     Watcher,
     WatcherState,
 )
-from reconciler.protocols import Advance, Glimpse, Sight
+from reconciler.protocols import Advance
 
 #: The names of the whole text of a match.
 _WHOLE = ("0", "_matched_text")
@@ -118,13 +118,6 @@ class WatcherTick:
         what = f"only the first {kept} matches were kept" if kept else "it ran out of time"
         self._failures.append(("pattern", f"{what} on line {line}"))
 
-    def looked(self, stream: StreamName, glimpse: Glimpse, *, grew: bool) -> None:
-        """A stream was looked at, and dealt with; `grew`: it had bytes that were new to somebody."""
-        if glimpse.sight is Sight.READ and glimpse.stat is not None and written_in(glimpse.stat, self._job):
-            self._note_run(stream)
-        if grew:
-            self.grew(stream, glimpse.stat)
-
     def grew(self, stream: StreamName, stat: FileStat | None) -> None:
         """Bytes of a stream were read: silence begins anew, unless they were there before and are only read again."""
         if self._compiled.spec.silence is None or stat is None:
@@ -195,6 +188,7 @@ class WatcherTick:
             self._condition_failed()
         if positions:
             self.after = replace(self.after, checkpoints={**self.after.checkpoints, **positions})
+            self._remember(read_at={**self.after.memory.read_at, **dict.fromkeys(positions, self._now)})
         if self.after == self._before and not self._events and not self._pending:
             return None
         self.after = replace(self.after, last_check=self._now)
@@ -342,7 +336,7 @@ class WatcherTick:
         self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))
 
     def _note_run(self, what: str) -> None:
-        """Note in which run of the job something was read, or fired."""
+        """Note in which run of the job something fired, or that it ended."""
         if self._job.started is not None and self.after.memory.runs.get(what) != self._job.started:
             self._remember(runs={**self.after.memory.runs, what: self._job.started})
 

@@ -512,6 +512,27 @@ async def test_a_run_of_a_requeued_job_that_began_and_ended_between_two_passes_i
     assert (kinds, house.row().state) == (["match", "job_end"] * 2, WatcherState.COMPLETED)
 
 
+@pytest.mark.parametrize("second", ["n=1\nn=2\n", "n=2\n", "n=1\nn=1\n"])
+async def test_what_was_read_of_a_new_run_before_it_was_known_is_not_read_again(
+    house: House, jobs: Jobs, second: str
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, numbers(1, 1), house.clock.at)
+    await house.once()
+    house.clock.at += 300
+    write_at(out, second, house.clock.at - 5)
+    await house.once()
+    read = house.matched()
+    assert len(read) == 2
+    jobs.change(started=house.clock.at - 10, restarts=1)
+    for _ in range(2):
+        await house.once()
+        house.clock.at += 60
+    assert house.matched() == read
+
+
 async def test_what_a_job_said_before_it_was_requeued_is_read_though_its_new_run_says_nothing_yet(
     house: House, jobs: Jobs
 ) -> None:
