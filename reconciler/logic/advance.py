@@ -104,11 +104,11 @@ class WatcherTick:
         for match in matches:
             if self.after.timer_active or self.after.state is not WatcherState.ACTIVE:
                 return
-            if self._cools_down():
-                self._passed_over(match)
-                continue
             if self._compiled.members and not self._all_seen(match.pattern):
                 self._keep_names(match)
+                continue
+            if self._cools_down():
+                self._passed_over(match)
                 continue
             if self._trigger(TriggerKind.MATCH, match):
                 self._after_match(match)

@@ -246,6 +246,19 @@ def test_after_a_trigger_all_patterns_are_wanted_anew() -> None:
     assert life.watcher.trigger_count == 2
 
 
+def test_a_member_that_was_seen_in_a_cooldown_was_seen_and_a_whole_set_in_it_does_not_trigger() -> None:
+    life = Life(pattern=None, patterns={"all": ["a", "b"]}, cooldown=60)
+    life.tick(of(0), of(1))
+    life.tick(of(0), after=30)
+    life.tick(of(1), after=40)
+    assert len(life.triggers) == 2
+    life.tick(of(0), of(1), after=30)
+    life.tick(of(0), after=40)
+    assert len(life.triggers) == 2
+    life.tick(of(1))
+    assert len(life.triggers) == 3
+
+
 def test_within_is_measured_between_the_members() -> None:
     life = Life(patterns={"all": ["a", "b"], "within": "5m"}, pattern=None)
     life.tick(of(0))
