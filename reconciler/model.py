@@ -118,7 +118,9 @@ class Position:
     `head` are up to `HEAD_BYTES` first bytes of the file (of the dealt part), `tail` up to `TAIL_BYTES` bytes before
     `offset`:
     the fingerprint that tells a rewritten file from one that grew. `window`: the last dealt lines (text), where a
-    multiline pattern may still need them. A watcher's checkpoint on a stream is one Position.
+    multiline pattern may still need them; `taken`: up to where there each of these patterns has matched already, as
+    (CRC-32 of its text, number of the line, byte of the line's text). A watcher's checkpoint on a stream is one
+    Position.
     """
 
     device: int = 0
@@ -130,6 +132,7 @@ class Position:
     head: bytes = b""
     tail: bytes = b""
     window: tuple[str, ...] = ()
+    taken: tuple[tuple[int, int, int], ...] = ()
 
 
 HEAD_BYTES = 64
@@ -231,7 +234,10 @@ class Memory:
 
     `seen`: for `patterns.all`, when each member was last seen, by the CRC-32 of its text. `grown_at`: last growth of
     its streams, `grown_to`: their sizes and times then. `missing_since`: an output of the ended job is out of sight.
-    `silence_fired`, `time_left_fired`, `job_end_fired`: each fires once (silence is armed again by growth).
+    `silence_fired`, `time_left_fired`, `job_end_fired`: each fires once (silence is armed again by growth). `runs`:
+    when the run of the job began in which silence or time left fired, and that which ended. `read_at`: when the
+    checkpoint of a stream last moved.
+    `stood_still`: the job was suspended when it was last looked at.
     `newest`: the newest match, for a manual trigger. `condition_failures`: evaluations that could not be made.
     """
 
@@ -243,6 +249,9 @@ class Memory:
     silence_fired: bool = False
     time_left_fired: bool = False
     job_end_fired: bool = False
+    runs: Mapping[str, float] = field(default_factory=dict)
+    read_at: Mapping[str, float] = field(default_factory=dict)
+    stood_still: bool = False
     timer_due: float | None = None
     newest: Match | None = None
     condition_failures: int = 0

@@ -202,9 +202,10 @@ class Discovery:
             job = replace(job, outputs_assumed=known.now.outputs_assumed)
         if (stdout, stderr) != (job.stdout, job.stderr):
             job = replace(job, stdout=stdout, stderr=stderr)
-        if job == known.now or (known.finished and job.state.ended):
+        over = known.finished and job.state.ended and job.restarts <= known.now.restarts
+        if job == known.now or over:
             return None
-        return KnownJob(known.first, job, now, finished=known.finished and job.state.ended)
+        return KnownJob(known.first, job, now)
 
     async def finish(self, keys: Iterable[JobKey]) -> None:
         """Record jobs whose output was read to its end, or that nobody watches, as done with."""

@@ -22,6 +22,7 @@ from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, KnownStream, StreamResult, cohorts, feed
+from reconciler.logic.runs import baselines
 from reconciler.logic.selecting import started
 from reconciler.model import LOCALHOST, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import UNCHANGED, Advance, Batch, Glimpse, Sight, Want
@@ -78,6 +79,8 @@ class JobTask:
     def meet(self, job: Job) -> None:
         """Take note of what became of the job."""
         same = (job.stdout, job.stderr) == (self.job.stdout, self.job.stderr)
+        if job.started != self.job.started:
+            self.forget_scans()  # what is there may be another run's
         self._one_file = written_as_one(job) or (self._one_file and same)
         self.job = job
         self.fresh = True
@@ -191,9 +194,7 @@ class JobTask:
             return False
         if (not self.compiled[watcher.id].rules and spec.silence is None) or self._blocked(watcher.id):
             return False
-        if spec.output_type is OutputType.BOTH or self._one_file:
-            return True
-        return spec.output_type.value == stream.value
+        return self._one_file or spec.output_type.value in (OutputType.BOTH.value, stream.value)
 
     def _blocked(self, watcher_id: WatcherId) -> bool:
         """Tell whether actions have to run before the next line is looked at: one may pause it, or too many wait."""
@@ -262,6 +263,7 @@ class JobTask:
                 line_bytes=self._parts.settings.limits.line_bytes,
                 path=self.paths()[stream],
             )
+            positions = baselines(positions, self.watchers, stream, glimpse.stat, self.job)
             results[stream] = feed(self._grouped(stream, positions), ticks, look)
             if results[stream].grew:
                 for watcher_id in positions:
@@ -273,8 +275,8 @@ class JobTask:
         key = (stream, *positions)
         kept = self._cohorts.get(key)
         distinct = set(positions.values())
-        if kept is not None and len(kept) == 1 and len(distinct) == 1:
-            return (replace(kept[0], position=distinct.pop()),)
+        if kept is not None and len(kept) == 1 and len(distinct) == 1 and not any(place.taken for place in distinct):
+            return (replace(kept[0], position=distinct.pop(), taken={}),)
         made = cohorts(positions, self.compiled)
         self._cohorts[key] = made
         return made
@@ -283,10 +285,11 @@ class JobTask:
         self, ticks: Mapping[WatcherId, WatcherTick], results: Mapping[StreamName, StreamResult], now: float
     ) -> None:
         advances = []
+        broken = {s for s, r in results.items() if r.notes}  # read anew, perhaps up to the same place
         for watcher_id, tick in ticks.items():
             places = {s: place for (i, s), place in self._placed.items() if i == watcher_id}
             places |= {s: r.positions[watcher_id] for s, r in results.items() if watcher_id in r.positions}
-            moved = {s: p for s, p in places.items() if tick.after.checkpoints.get(s) != p}
+            moved = {s: p for s, p in places.items() if s in broken or tick.after.checkpoints.get(s) != p}
             advance = tick.advance(moved)
             if advance is not None:
                 advances.append(advance)
@@ -325,8 +328,8 @@ class JobTask:
     def _starts_at_end(self, watcher_id: WatcherId, stream: StreamName) -> bool:
         watcher = self.watchers[watcher_id]
         fresh = stream not in watcher.checkpoints and (watcher_id, stream) not in self._placed
-        fresh = fresh and watcher.created_at >= (self.job.started or 0.0)  # else it was there before the first line
-        return fresh and self.compiled[watcher_id].spec.start_at is StartAt.END
+        late = watcher.created_at - 1.0 >= (self.job.started or 0.0)  # else before the first line; starts are rounded
+        return fresh and late and self.compiled[watcher_id].spec.start_at is StartAt.END
 
     def _final(self, glimpses: Mapping[StreamName, Glimpse], now: float) -> bool:
         """Tell whether the job has ended and its output was stable for `end_grace`; not knowing is not stable.
@@ -355,9 +358,7 @@ class JobTask:
     def _join(self) -> None:
         """From now on both outputs are one stream."""
         self._one_file = True
-        self._placed.update(
-            {(watcher_id, StreamName.STDOUT): place for watcher_id, place in joined(self.watchers.values())}
-        )
+        self._placed |= {(each, StreamName.STDOUT): place for each, place in joined(self.watchers.values())}
         self._cohorts.clear()
 
     def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:

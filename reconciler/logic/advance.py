@@ -16,6 +16,7 @@ from reconciler.logic.compiled import CompiledAction, CompiledSpec
 from reconciler.logic.conditions import Condition
 from reconciler.logic.deadlines import silence_due, time_left_due
 from reconciler.logic.outcomes import apply_state_action, count_failure, count_success
+from reconciler.logic.runs import ENDED
 from reconciler.logic.selecting import ended_as
 from reconciler.logic.substitution import builtin_values, match_values
 from reconciler.logic.telling import action_event, watcher_event
@@ -103,11 +104,11 @@ class WatcherTick:
         for match in matches:
             if self.after.timer_active or self.after.state is not WatcherState.ACTIVE:
                 return
-            if self._cools_down():
-                self._passed_over(match)
-                continue
             if self._compiled.members and not self._all_seen(match.pattern):
                 self._keep_names(match)
+                continue
+            if self._cools_down():
+                self._passed_over(match)
                 continue
             if self._trigger(TriggerKind.MATCH, match):
                 self._after_match(match)
@@ -137,6 +138,7 @@ class WatcherTick:
 
         `blind`: an output could not be looked at, so nobody knows whether it is silent.
         """
+        self._stands_still()
         if self.after.state is not WatcherState.ACTIVE or self._job.state is not JobState.RUNNING:
             return
         spec, due = self._compiled.spec, self.after.memory.timer_due
@@ -148,10 +150,12 @@ class WatcherTick:
         due = silence_due(self._compiled, self.after, self._job)
         if due is not None and self._now >= due and not blind and self.after.state is WatcherState.ACTIVE:
             self._remember(silence_fired=True)
+            self._note_run(TriggerKind.SILENCE)
             self._trigger(TriggerKind.SILENCE)
         due = time_left_due(self._compiled, self.after, self._job)
         if due is not None and self._now >= due and self.after.state is WatcherState.ACTIVE:
             self._remember(time_left_fired=True)
+            self._note_run(TriggerKind.TIME_LEFT)
             self._trigger(TriggerKind.TIME_LEFT)
 
     def job_ended(self) -> None:
@@ -165,6 +169,7 @@ class WatcherTick:
                 self._trigger(TriggerKind.JOB_END)
         self.after = replace(self.after, phase=WatcherState.COMPLETED, timer_active=False)
         self._remember(timer_due=None)
+        self._note_run(ENDED)
         how = self._job.raw_state or self._job.state.value
         self._event(EventType.WATCHER_COMPLETED, result=f"its job ended: {how}", data={"job_state": how})
 
@@ -183,6 +188,7 @@ class WatcherTick:
             self._condition_failed()
         if positions:
             self.after = replace(self.after, checkpoints={**self.after.checkpoints, **positions})
+            self._remember(read_at={**self.after.memory.read_at, **dict.fromkeys(positions, self._now)})
         if self.after == self._before and not self._events and not self._pending:
             return None
         self.after = replace(self.after, last_check=self._now)
@@ -328,6 +334,18 @@ class WatcherTick:
 
     def _outcome(self, action: CompiledAction, trigger: Trigger, kind: OutcomeKind, result: str) -> None:
         self._events.append(action_event(self.after, trigger, action.type, action.index, kind, result))
+
+    def _note_run(self, what: str) -> None:
+        """Note in which run of the job something fired, or that it ended."""
+        if self._job.started is not None and self.after.memory.runs.get(what) != self._job.started:
+            self._remember(runs={**self.after.memory.runs, what: self._job.started})
+
+    def _stands_still(self) -> None:
+        """A job that was suspended had nothing to say: its silence begins when it goes on."""
+        still = self.after.memory.stood_still
+        if self._compiled.spec.silence is None or still == (self._job.state is JobState.SUSPENDED):
+            return
+        self._remember(stood_still=not still, grown_at=self._now if still else self.after.memory.grown_at)
 
     def _event(
         self,

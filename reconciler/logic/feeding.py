@@ -6,13 +6,15 @@ Watchers at one position form a cohort and share one scan; usually there is one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import thread_time
+from zlib import crc32
 
 from reconciler.events import EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.follow import Verdict, follow
+from reconciler.logic.multiline import Place
 from reconciler.logic.patterns import PatternSet, Rule, compile_set
 from reconciler.logic.scanner import LineHit, StreamScanner
 from reconciler.model import FileStat, Position, StreamName, WatcherId
@@ -37,11 +39,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Watchers of one stream that stand at one position, and the set of all their patterns."""
+    """Watchers of one stream that stand at one position, and the set of all their patterns.
+
+    `taken` is in none of their positions, but here by the index of the pattern.
+    """
 
     position: Position
     patterns: PatternSet
     members: tuple[Member, ...]
+    taken: Mapping[int, Place] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,17 +71,25 @@ def cohorts(positions: Mapping[WatcherId, Position], compiled: Mapping[WatcherId
     """Group watchers by position, in ascending order of offset."""
     groups: dict[Position, list[WatcherId]] = {}
     for watcher_id, position in positions.items():
-        groups.setdefault(position, []).append(watcher_id)
+        groups.setdefault(replace(position, taken=()), []).append(watcher_id)
     made = []
     for position, ids in sorted(groups.items(), key=lambda item: item[0].offset):
         rules: list[Rule] = []
         members = []
+        taken: dict[int, Place] = {}
         for watcher_id in ids:
             own = compiled[watcher_id].rules
             members.append(Member(watcher_id, len(rules), len(own)))
+            ends = {mark: (line, byte) for mark, line, byte in positions[watcher_id].taken}
+            marks = ((at, _mark(rule)) for at, rule in enumerate(own, len(rules)))
+            taken.update({at: ends[mark] for at, mark in marks if mark in ends} if ends else {})
             rules.extend(own)
-        made.append(Cohort(position, compile_set(rules), tuple(members)))
+        made.append(Cohort(position, compile_set(rules), tuple(members), taken))
     return tuple(made)
+
+
+def _mark(rule: Rule) -> int:
+    return crc32(rule.expression.encode())
 
 
 def next_take(take: int | None, glimpse: Glimpse, result: StreamResult) -> int | None:
@@ -142,6 +156,9 @@ def feed(group: Sequence[Cohort], ticks: Mapping[WatcherId, WatcherTick], look: 
     return result
 
 
+_GOES_ON = (Verdict.GREW, Verdict.QUIET, Verdict.WAIT)
+
+
 class _CohortFeed:
     """One cohort's share of a look."""
 
@@ -150,15 +167,25 @@ class _CohortFeed:
     ) -> None:
         self._cohort, self._ticks, self._look, self._result = cohort, ticks, look, result
         self._owner = {i: m for m in cohort.members for i in range(m.first, m.first + m.count)}
+        self._members = {m.watcher: m for m in cohort.members}
         # One that stopped already, at a line of the other stream, keeps its place: nothing here may be passed over.
-        self._stopped = {m.watcher: cohort.position for m in cohort.members if ticks[m.watcher].stopped}
+        self._stopped = {
+            m.watcher: self._with_taken(cohort.position, m, cohort.taken)
+            for m in cohort.members
+            if ticks[m.watcher].stopped
+        }
 
     def run(self) -> None:
         followed = follow(self._cohort.position, self._look.glimpse, started=self._look.started, ended=self._look.ended)
         self._note_break(followed.verdict)
         look = self._look
         scanner = StreamScanner(
-            self._cohort.patterns, followed.position, look.line_bytes, budget=BUDGET, clock=look.clock
+            self._cohort.patterns,
+            followed.position,
+            look.line_bytes,
+            taken=self._cohort.taken if followed.verdict in _GOES_ON else {},
+            budget=BUDGET,
+            clock=look.clock,
         )
         broke_off = self._slices(followed.data, scanner)
         if broke_off or followed.again:
@@ -167,7 +194,7 @@ class _CohortFeed:
             self._deliver(scanner.finish(), scanner)
         for cut in scanner.cuts:
             self._note(EventType.STREAM_LINE_CUT, line=cut.line, offset=cut.offset)
-        self._place(scanner.position)
+        self._place(scanner)
 
     def _slices(self, data: bytes, scanner: StreamScanner) -> bool:
         """Deal with new bytes until all are dealt with or the time is used up; tell whether some are left."""
@@ -182,14 +209,24 @@ class _CohortFeed:
                 return True
         return False
 
-    def _place(self, reached: Position) -> None:
+    def _place(self, scanner: StreamScanner) -> None:
+        reached, taken = scanner.position, scanner.taken(scanner.position.line)
         for member in self._cohort.members:
-            place = self._stopped.get(member.watcher, reached)
+            place = self._stopped.get(member.watcher)
+            if place is None:
+                place = self._with_taken(reached, member, taken)
             self._result.positions[member.watcher] = place
-            if place != reached:
+            if member.watcher in self._stopped and replace(place, taken=()) != reached:
                 self._result.owed.add(member.watcher)
-            if place != reached and self._ticks[member.watcher].again:
-                self._result.more = True
+                if self._ticks[member.watcher].again:
+                    self._result.more = True
+
+    def _with_taken(self, place: Position, member: Member, taken: Mapping[int, Place]) -> Position:
+        """Return the place with what the member's patterns of several lines have taken there."""
+        if not taken:
+            return place
+        rules, own = self._cohort.patterns.rules, range(member.first, member.first + member.count)
+        return replace(place, taken=tuple((_mark(rules[at]), *taken[at]) for at in own if at in taken))
 
     def _deliver(self, hits: Sequence[LineHit], scanner: StreamScanner) -> None:
         """Hand every hit to the watchers whose patterns it has, in the order of the lines."""
@@ -204,7 +241,10 @@ class _CohortFeed:
                     tick.matched([match._replace(pattern=index - member.first) for match in matches])
             for watcher in met:
                 if self._ticks[watcher].stopped:
-                    self._stopped[watcher] = scanner.position_after(hit)
+                    taken = scanner.taken(hit.line)
+                    self._stopped[watcher] = self._with_taken(
+                        scanner.position_after(hit), self._members[watcher], taken
+                    )
         for over in scanner.overruns:
             member = self._owner[over.pattern]
             stopped = self._stopped.get(member.watcher)

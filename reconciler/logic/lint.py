@@ -46,6 +46,7 @@ def lint(spec: WatcherSpec) -> Iterator[Fault]:
     """Yield a warning for each thing that can hardly be meant."""
     yield from doubts(spec)
     yield from _slow_patterns(spec)
+    yield from _covered_names(spec)
     known = given_names(spec)
     for path, text in _conditions(spec):
         for name in sorted(compile_condition(text).names - known):
@@ -69,6 +70,17 @@ def given_names(spec: WatcherSpec) -> frozenset[str]:
     groups = max((pattern.groups for pattern in compiled), default=0)
     names = {name for pattern in compiled for name in pattern.groupindex}
     return _GIVEN | names | {str(number) for number in range(1, groups + 1)} | set(spec.captures[:groups])
+
+
+def _covered_names(spec: WatcherSpec) -> Iterator[Fault]:
+    """Yield a warning for each capture that has a built-in name: that stands for itself, whatever was captured."""
+    named: list[tuple[Path, str]] = [(("captures", at), name) for at, name in enumerate(spec.captures)]
+    for path, text in zip(pattern_paths(spec), spec.expressions(), strict=True):
+        named += [(path, name) for name in expression(text).groupindex]
+    for where, name in named:
+        if name in BUILTINS:
+            message = f"the capture {name!r} is never seen: ${{{name}}} is built in"
+            yield Fault(where, "no-effect", message, "give it another name", name, severity="warning")
 
 
 def _slow_patterns(spec: WatcherSpec) -> Iterator[Fault]:

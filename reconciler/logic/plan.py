@@ -17,6 +17,7 @@ from reconciler.errors import Problem, UnsafePlanError
 from reconciler.logic.desired import Desired, Resolution
 from reconciler.logic.fields import FieldChange, field_changes
 from reconciler.logic.meeting import Pair
+from reconciler.logic.runs import ENDED, another_run
 from reconciler.logic.selecting import dangerous, fits
 from reconciler.model import JobKey, Origin, Watcher, WatcherName, WatcherState
 from reconciler.protocols import KnownJob
@@ -262,7 +263,7 @@ def _previous(
 
 def _for_existing(desired: Desired, job: KnownJob, watcher: Watcher) -> Change:
     if watcher.phase is WatcherState.COMPLETED:
-        if not job.finished and not job.now.state.ended:
+        if not job.finished and (not job.now.state.ended or another_run(watcher.memory.runs.get(ENDED), job.now)):
             reason = "the job was requeued; goes on from its checkpoint"
             return _change(ChangeKind.RESUME, desired, job, reason, watcher)
         return _change(ChangeKind.NO_OP, desired, job, "the job has ended", watcher)

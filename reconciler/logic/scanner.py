@@ -7,14 +7,14 @@ pieces, what comes out is the same. Nothing is read here and nothing kept beyond
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import thread_time
 
 from reconciler.logic.blocks import BLOCK_BYTES, Block, behind, first_end, last_end, pieces
 from reconciler.logic.collecting import Held
 from reconciler.logic.hits import Found, LineHit
-from reconciler.logic.multiline import Window, WindowHit
+from reconciler.logic.multiline import Place, Window, WindowHit
 from reconciler.logic.patterns import PatternSet
 from reconciler.logic.tier_re2 import LIMIT, MAX_MATCHES, SAFE_LENGTH, OverTime
 from reconciler.model import HEAD_BYTES, TAIL_BYTES, Position
@@ -56,7 +56,10 @@ class StreamScanner:
     """Scans one stream from a checkpoint on.
 
     Lines end at `\\n`, `\\r\\n` or a lone `\\r`. A line of more than `line_bytes` bytes is matched on its first
-    `line_bytes` bytes; the rest of it is skipped. `cuts` and `overruns` grow until whoever reads them clears them.
+    `line_bytes` bytes; the rest of it is skipped. More NULs than half of that at the beginning of a file are no
+    part of its first line. `cuts` and `overruns` grow until whoever reads them clears them.
+
+    `taken`: up to where patterns of several lines had matched already at `position`, by their index.
 
     `budget`: seconds of processor time for the searches of one `feed` that are not known to be fast. Where they are
     used up it stops behind the line that it is at, and `exhausted` is true: the bytes behind `position` are to be fed
@@ -69,6 +72,7 @@ class StreamScanner:
         position: Position,
         line_bytes: int = LINE_BYTES,
         *,
+        taken: Mapping[int, Place] = {},
         budget: float = math.inf,
         clock: Callable[[], float] = thread_time,
     ) -> None:
@@ -86,7 +90,7 @@ class StreamScanner:
         self._done = b""
         self._done_at = position.offset
         self._head, self._tail = position.head, position.tail
-        self._window = Window(patterns, position.window, line_bytes)
+        self._window = Window(patterns, position.window, line_bytes, taken)
         self._windows = [(0, position.window)]
         self._slow: dict[int, int] = {}
         self._budget, self._clock, self._spent = budget, clock, 0.0
@@ -105,6 +109,10 @@ class StreamScanner:
     def position_after(self, hit: LineHit) -> Position:
         """Return the checkpoint right behind the line of a hit that the last `feed` or `finish` returned."""
         return self._at(hit.end - self._done_at, hit.line)
+
+    def taken(self, line: int) -> Mapping[int, Place]:
+        """Return up to where patterns of several lines have matched already, behind a line of the last `feed`."""
+        return self._window.taken(line)
 
     def _at(self, end: int, line: int) -> Position:
         last = end == len(self._done)
@@ -135,7 +143,9 @@ class StreamScanner:
         """Take the bytes that follow those taken so far; return the lines that have a match, in order."""
         self._begin()
         carry = self._carry  # if there is one, neither a cut line nor a return is pending
-        start = 0 if carry else self._skip(data)
+        if not self._tail.strip(b"\0"):
+            carry, data = b"", carry + data
+        start = self._behind_hole(data) or (0 if carry else self._skip(data))
         if self._cut:
             self._done = data
             return []
@@ -174,6 +184,7 @@ class StreamScanner:
             self._done = b""
         if self.patterns.multi:
             self._windows = [(0, self._window.held)]
+            self._window.settle()
         self._slow.clear()
         self._spent, self._stop = 0.0, -1
 
@@ -193,6 +204,16 @@ class StreamScanner:
             start = behind(buffer, end)
             self._carriage = start == len(buffer) and buffer[-1] == _CARRIAGE_RETURN
         return start
+
+    def _behind_hole(self, buffer: bytes) -> int:
+        """Return where a file begins behind the NULs that it begins with, where they are many for a line.
+
+        A file that was truncated is left with them by a writer that goes on where it was.
+        """
+        if self._cut or self._tail.strip(b"\0") or not buffer.startswith(b"\0"):
+            return 0
+        nuls = len(buffer) - len(buffer.lstrip(b"\0"))
+        return nuls if self._tail or nuls > self._line_bytes // 2 else 0
 
     def _scan(self, buffer: bytes, start: int, stop: int) -> list[LineHit]:
         hits: list[LineHit] = []
@@ -230,7 +251,7 @@ class StreamScanner:
         self._windows.append((start, self._window.held))
         found = {hit.offset: hit for hit in self._lines(Block(raw), offset)}
         overran: list[tuple[int, int]] = []
-        for met in self._window.scan(raw, offset, overran):
+        for met in self._window.scan(raw, offset, before, overran):
             self._join(found, met, raw, before, offset)
         self.overruns.extend(Overrun(index, before + line + 1) for index, line in overran)
         self._window.push(raw)

@@ -155,14 +155,16 @@ def checkpoint_row(watcher_id: int, stream: StreamName, position: Position) -> d
         "cut": position.cut,
         "head": position.head,
         "tail": position.tail,
-        "window_json": list(position.window) if position.window else None,
+        "window_json": [*position.window, *map(list, position.taken)] or None,
     }
 
 
 def position_from(row: Sequence[Any]) -> Position:
     """Return the position of a row of `checkpoints`, whose columns come in the table's order."""
     _, _, device, inode, offset, line, pending_cr, cut, head, tail, window = row
-    return Position(device, inode, offset, line, pending_cr, cut, head, tail, tuple(window or ()))
+    lines = tuple(entry for entry in window or () if isinstance(entry, str))
+    taken = tuple(tuple(entry) for entry in window or () if not isinstance(entry, str))
+    return Position(device, inode, offset, line, pending_cr, cut, head, tail, lines, taken)
 
 
 def event_row(event: Event, seq: int) -> dict[str, Any]:

@@ -134,6 +134,15 @@ async def test_a_line_of_ten_megabytes_is_cut_and_told_and_the_lines_after_it_ar
     assert told.data["offset"] == 0
 
 
+async def test_lines_that_go_on_alike_match_again_over_passes_and_no_line_twice(house: House, jobs: Jobs) -> None:
+    house.write(pattern=r"(?:loss: nan\n){2}loss: nan", multiline=5)
+    out = jobs.add()
+    for number in range(1, 11):
+        out.write_text("loss: nan\n" * number)
+        await house.once()
+    assert [event.data["line"] for event in house.events("watcher.triggered")] == [3, 6, 9]
+
+
 async def test_a_group_that_took_no_part_is_empty_text_and_none(house: House, jobs: Jobs) -> None:
     message = {"type": "log_event", "params": {"message": "[$unit]"}}
     house.write(pattern=r"(\d+)(ms)?!", captures=["n", "unit"], condition="unit is None", actions=[message])

@@ -47,6 +47,12 @@ def said(first: int, last: int) -> list[str]:
     return [f"n={n}" for n in range(first, last + 1)]
 
 
+def write_at(file: Path, text: str, at: float) -> None:
+    """Write a file anew as if it were `at`."""
+    file.write_text(text)
+    os.utime(file, (at, at))
+
+
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
@@ -71,6 +77,24 @@ async def test_nuls_where_text_has_yet_to_come_hold_up_no_pass(house: House, job
     out.write_bytes(begun + b"23\nn=9\n")
     await house.once()
     assert house.matched() == NUMBERS.findall((begun + b"23\nn=9\n").decode())
+
+
+@pytest.mark.parametrize("seen_empty", [True, False])
+async def test_a_file_that_is_copied_and_truncated_under_a_writer_that_does_not_append_loses_no_line(
+    house: House, jobs: Jobs, seen_empty: bool
+) -> None:
+    house.write(pattern=r"^n=\d+$")
+    out = jobs.add()
+    with out.open("wb", buffering=0) as file:
+        file.write(b"x" * 100_000 + b"\n" + numbers(1, 1).encode())
+        await house.once()
+        os.truncate(out, 0)
+        if seen_empty:
+            await house.once()
+        file.write(numbers(2, 3).encode())
+        await house.once()
+    assert house.matched() == said(1, 3)
+    assert [event.data["offset"] for event in house.events("stream.line_cut")] == [0]  # that of the x
 
 
 @pytest.mark.parametrize("comes_back", [True, False])
@@ -138,17 +162,18 @@ async def test_a_job_whose_errors_go_nowhere_has_none(house: House, jobs: Jobs, 
     assert len(house.matched()) == triggers
 
 
+@pytest.mark.parametrize("wait", [0.3, 30])
 async def test_where_one_starts_at_the_end_of_a_job_that_has_yet_to_begin_all_of_it_is_read(
-    house: House, jobs: Jobs
+    house: House, jobs: Jobs, wait: float
 ) -> None:
+    assert house.clock is not None
+    house.clock.at = int(house.clock.at) + 0.5
     house.write(**NUMBER, start_at="end")
     out = jobs.add(state=JobState.PENDING, started=None)
     await house.once()
-    assert house.clock is not None
-    house.clock.at += 30
-    out.write_text(numbers(1, 2))
-    os.utime(out, (house.clock.at, house.clock.at))
-    jobs.change(state=JobState.RUNNING, started=house.clock.at - 1)
+    house.clock.at += wait
+    write_at(out, numbers(1, 2), house.clock.at)
+    jobs.change(state=JobState.RUNNING, started=float(int(house.clock.at)))
     await house.once()
     assert house.matched() == said(1, 2)
 
@@ -439,6 +464,91 @@ async def test_a_requeued_job_keeps_its_watcher_whether_it_appends_or_begins_ane
     jobs.finish("2")
     await house.once()
     assert {watcher.state for watcher in house.rows()} == {WatcherState.COMPLETED}
+
+
+@pytest.mark.parametrize("end_seen", [True, False])
+@pytest.mark.parametrize("second", ["begin\nn=1\n", "begin\nn=1\nbegin\nn=1\n", "begin\n"])
+async def test_a_requeued_job_that_says_the_same_again_is_heard_again(
+    house: House, jobs: Jobs, end_seen: bool, second: str
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, "begin\nn=1\n", house.clock.at)
+    await house.once()
+    if end_seen:
+        jobs.finish()
+        house.clock.at += 100
+        await house.once()
+    jobs.change(state=JobState.PENDING, raw_state="PENDING", ended=None)
+    await house.once()
+    house.clock.at += 300
+    jobs.change(state=JobState.RUNNING, raw_state="RUNNING", started=house.clock.at - 10, restarts=1)
+    await house.once()
+    assert house.matched() == said(1, 1)  # what is there is the run's before
+    write_at(out, second, house.clock.at - 5)
+    await house.once()
+    await house.once()
+    assert house.matched() == said(1, 1) * (1 + ("n=1" in second))
+
+
+@pytest.mark.parametrize("appends", [True, False])
+async def test_a_run_of_a_requeued_job_that_began_and_ended_between_two_passes_is_read_and_completed(
+    house: House, jobs: Jobs, appends: bool
+) -> None:
+    house.write(**NUMBER, trigger_on_job_end=True)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, numbers(1, 1), house.clock.at)
+    jobs.finish()
+    await house.once()
+    house.clock.at += 500
+    started, ended = house.clock.at - 200, house.clock.at - 100
+    jobs.change(state=JobState.FAILED, raw_state="FAILED", started=started, ended=ended, restarts=1)
+    write_at(out, numbers(1, 1) * (1 + appends), house.clock.at - 150)
+    for _ in range(2):
+        await house.once()
+    kinds = [str(event.data["trigger"]) for event in house.events("watcher.triggered")]
+    assert (kinds, house.row().state) == (["match", "job_end"] * 2, WatcherState.COMPLETED)
+
+
+@pytest.mark.parametrize("second", ["n=1\nn=2\n", "n=2\n", "n=1\nn=1\n"])
+async def test_what_was_read_of_a_new_run_before_it_was_known_is_not_read_again(
+    house: House, jobs: Jobs, second: str
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, numbers(1, 1), house.clock.at)
+    await house.once()
+    house.clock.at += 300
+    write_at(out, second, house.clock.at - 5)
+    await house.once()
+    read = house.matched()
+    assert len(read) == 2
+    jobs.change(started=house.clock.at - 10, restarts=1)
+    for _ in range(2):
+        await house.once()
+        house.clock.at += 60
+    assert house.matched() == read
+
+
+async def test_what_a_job_said_before_it_was_requeued_is_read_though_its_new_run_says_nothing_yet(
+    house: House, jobs: Jobs
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add()
+    assert house.clock is not None
+    write_at(out, numbers(1, 2), house.clock.at)
+    await house.once()
+    write_at(out, numbers(1, 3), house.clock.at + 5)
+    house.clock.at += 300
+    jobs.change(started=house.clock.at - 10, restarts=1)
+    await house.once()
+    write_at(out, numbers(1, 4), house.clock.at)
+    await house.once()
+    await house.once()
+    assert house.matched() == said(1, 4)
 
 
 async def test_a_job_id_that_was_given_to_another_job_means_another_watcher(house: House, jobs: Jobs) -> None:

@@ -246,6 +246,19 @@ def test_after_a_trigger_all_patterns_are_wanted_anew() -> None:
     assert life.watcher.trigger_count == 2
 
 
+def test_a_member_that_was_seen_in_a_cooldown_was_seen_and_a_whole_set_in_it_does_not_trigger() -> None:
+    life = Life(pattern=None, patterns={"all": ["a", "b"]}, cooldown=60)
+    life.tick(of(0), of(1))
+    life.tick(of(0), after=30)
+    life.tick(of(1), after=40)
+    assert len(life.triggers) == 2
+    life.tick(of(0), of(1), after=30)
+    life.tick(of(0), after=40)
+    assert len(life.triggers) == 2
+    life.tick(of(1))
+    assert len(life.triggers) == 3
+
+
 def test_within_is_measured_between_the_members() -> None:
     life = Life(patterns={"all": ["a", "b"], "within": "5m"}, pattern=None)
     life.tick(of(0))
@@ -399,6 +412,37 @@ def test_what_is_not_known_is_not_silence() -> None:
     assert tick.advance() is None
 
 
+def test_a_requeued_job_is_silent_from_when_it_runs_again_and_whatever_fired_before() -> None:
+    for fired in (True, False):
+        life = silent()
+        life.tick(grew=True)
+        life.tick(after=600 if fired else 300)
+        life.job = replace(life.job, started=life.now + 5000)
+        life.tick(after=5000)
+        life.tick(after=599)
+        assert life.triggers == ["silence"] * fired
+        assert next_due(life.spec, life.watcher, life.job) == life.now + 1
+        life.tick(after=1)
+        life.tick(after=5000)
+        assert life.triggers == ["silence"] * (1 + fired)
+
+
+def test_the_time_that_a_job_stood_still_is_no_silence() -> None:
+    life = silent()
+    life.tick(grew=True)
+    for state, after, fired in (("suspended", 100, 0), ("running", 5000, 0), ("running", 599, 0), ("running", 1, 1)):
+        life.job = replace(life.job, state=JobState(state))
+        life.tick(after=after)
+        assert life.triggers == ["silence"] * fired
+
+
+def test_timer_mode_reads_nothing_and_so_knows_no_silence() -> None:
+    life = silent(timer_mode_enabled=True, timer_interval_seconds=5000)
+    life.tick(loss("1"))
+    life.tick(after=4000)
+    assert life.triggers == ["match"]
+
+
 def test_time_left_fires_once() -> None:
     job = a_job(started=NOW - 3000, time_limit=3600.0)
     life = Life(job=job, time_left="5m", pattern=None, trigger_on_job_end=True)
@@ -408,6 +452,11 @@ def test_time_left_fires_once() -> None:
     life.tick(after=1)
     life.tick(after=100)
     assert life.triggers == ["time_left"]
+    life.job = replace(life.job, started=life.now + 500)  # requeued
+    life.tick(after=500 + 3299)
+    life.tick(after=1)
+    life.tick(after=100)
+    assert life.triggers == ["time_left"] * 2
 
 
 def test_a_job_without_a_limit_has_no_time_left() -> None:

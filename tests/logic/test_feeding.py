@@ -14,7 +14,7 @@ from reconciler.events import Event, EventType
 from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.feeding import BUDGET, CONTEXT, SLICE, Feeding, StreamResult, cohorts, feed, next_take
-from reconciler.model import HEAD_BYTES, FileStat, Job, JobState, Position, StreamName, Watcher, WatcherId
+from reconciler.model import HEAD_BYTES, FileStat, Job, JobState, Position, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import Glimpse, Sight
 
 JOB = a_job(started=NOW - 50)
@@ -168,6 +168,23 @@ def test_watchers_at_different_positions_get_what_each_still_needs() -> None:
     stream.read()
     assert stream.cohorts == 1
     assert stream.texts[2][-1] == "n=5"
+
+
+@pytest.mark.parametrize("step", [1, 2, 5, 60])
+def test_a_pattern_of_several_lines_goes_on_behind_its_match_whatever_the_others_took(step: int) -> None:
+    pair, triple = ({"pattern": rf"n=\d\n(?:n=\d\n){{{n}}}n=\d", "multiline": 6} for n in (0, 1))
+    stream = Stream(pair, triple, NUMBER, {**pair, "cooldown": 1}, {**triple, "max_triggers": 2})
+    text = lines(0, 9)
+    for end in range(step, len(text) + step, step):
+        stream.file.content = text[:end]
+        stream.read()
+        assert stream.cohorts <= 2  # one of them is that of the watcher that has stopped
+    pairs = [f"n={n}\nn={n + 1}" for n in (0, 2, 4, 6, 8)]
+    triples = [f"n={n}\nn={n + 1}\nn={n + 2}" for n in (0, 3, 6)]
+    assert [stream.texts[n] for n in (1, 2, 4, 5)] == [pairs, triples, pairs[:1], triples[:2]]
+    stream.watchers[WatcherId(5)] = replace(stream.watchers[WatcherId(5)], phase=WatcherState.ACTIVE, trigger_count=0)
+    stream.read()
+    assert stream.texts[5] == triples
 
 
 def test_a_watcher_far_ahead_waits_for_the_one_behind() -> None:

@@ -195,3 +195,16 @@ def test_a_requeued_job_has_not_ended() -> None:
 def test_an_action_after_success_and_failure_of_one_other_never_runs() -> None:
     text = "name: x\npattern: a\nactions: [{type: cancel_job}, {type: cancel_job, needs: [0], on_failure: [0]}]\n"
     assert [code for code, _, _ in doubts(text)] == ["never-runs"]
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("pattern: '(a)'\ncaptures: [JOB_ID]", (3, 12)),
+        ("pattern: '(a)'\ncaptures: [job_id]", None),
+        ("patterns: {any: ['(?P<HOSTNAME>a)']}", (2, 18)),
+    ],
+)
+def test_a_capture_with_a_built_in_name_is_never_seen(line: str, place: tuple[int, int] | None) -> None:
+    text = f"name: x\n{line}\nactions: [{{type: log_event, params: {{message: m}}}}]\n"
+    assert doubts(text) == ([("no-effect", *place)] if place else [])

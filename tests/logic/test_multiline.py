@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parts.matching import found, fresh, lines, pieces_of, seen
 
+from reconciler.logic.multiline import Place
 from reconciler.logic.patterns import PatternSet, Rule
 from reconciler.logic.scanner import StreamScanner
 from reconciler.model import Position
@@ -85,17 +89,28 @@ def test_an_echoed_pattern_of_several_lines_is_no_match() -> None:
     assert matches([Rule(r"(?s)a=(.+)b", multiline=2)], b"grep '(?s)a=(.+)b'\nb\n") == []
 
 
+@pytest.mark.parametrize("window", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("sizes", [(), (1,), (7,), (40,)])
+def test_lines_that_go_on_alike_match_again_and_again_and_no_line_twice(window: int, sizes: tuple[int, ...]) -> None:
+    rules = [Rule(r"nan\n.*nan", multiline=window), Rule(r"(?:nan\n){2}nan", multiline=window)]
+    found_ = matches(rules[:1], b"loss nan\n" * 9, *sizes)
+    assert [row[0] for row in found_] == [2, 4, 6, 8]
+    found_ = matches(rules[1:2], b"nan\n" * 13, *sizes)
+    assert [row[0] for row in found_] == ([3, 6, 9, 12] if window > 2 else [])
+
+
 @pytest.mark.parametrize("text", [r"(?s)a.*b", r"a\n+b", r"(?<!x)a\s*b", r"(?s)(a)(?:.*)\1"])
 def test_a_checkpoint_carries_the_window_over_a_restart(text: str) -> None:
     data = b"\xe9 a\r\nx\ry\n\x1b[1ma\n\nb\n b a\n"
     rules = [Rule(text, multiline=4), Rule("y")]
     whole = matches(rules, data)
     position, got = Position(), []
+    taken: Mapping[int, Place] = {}
     for end in range(1, len(data) + 1):
-        scanner = StreamScanner(fresh(rules, hyperscan=False), position)
+        scanner = StreamScanner(fresh(rules, hyperscan=False), position, taken=taken)
         hits = scanner.feed(data[position.offset : end])
         got += [(m.line, m.offset, m.text) for h in hits for i in h.patterns for m in scanner.patterns.matches(i, h)]
-        position = scanner.position
+        position, taken = scanner.position, scanner.taken(scanner.position.line)
     assert got == whole
     assert len(whole) > 1
 
@@ -104,7 +119,20 @@ TOKENS = st.lists(st.sampled_from([b"a", b"b", b"a b", b"\n", b"\r\n", b"\r", b"
 RULES = st.lists(
     st.builds(
         Rule,
-        st.sampled_from([r"(?s)a.*?b", r"a\nb", r"b\n(a)|(\n)", r"a\s+\Z", r"(?m)^a$", r"(?<=a\n)b", "b"]),
+        st.sampled_from(
+            [
+                r"a.*\na",
+                r"(?:b\n)+b",
+                r"a(?=\nb)",
+                r"(?s)a.*?b",
+                r"a\nb",
+                r"b\n(a)|(\n)",
+                r"a\s+\Z",
+                r"(?m)^a$",
+                r"(?<=a\n)b",
+                "b",
+            ]
+        ),
         multiline=st.integers(2, 4),
         ignore_echo=st.just(False),
     ),
@@ -118,14 +146,18 @@ def plain(rules: list[Rule], data: bytes) -> list[tuple[int, int, str]]:
     from parts.matching import compiled
 
     found_ = []
+    taken = [0] * len(rules)
     texts = [seen(raw, keep_escapes=False) for _, raw in lines(data)]
     for number in range(1, len(texts) + 1):
         for index, rule in enumerate(rules):
-            window = texts[max(0, number - rule.multiline) : number]
-            consumed, new = 0, []
-            for size in range(1, len(window) + 1):
-                new = list(compiled(rule.expression).finditer("\n".join(window[:size]), consumed))
+            first = max(0, number - rule.multiline)
+            begins = sum(len(text) + 1 for text in texts[:first])
+            new: list[re.Match[str]] = []
+            consumed = max(0, taken[index] - begins)
+            for end in range(max(first + 1, number - 1), number + 1):
+                new = list(compiled(rule.expression).finditer("\n".join(texts[first:end]), consumed))
                 consumed = max([consumed, *(match.end() for match in new)])
+            taken[index] = begins + consumed if new else taken[index]
             found_ += [(number, index, match.group()) for match in new]
     return found_
 
@@ -155,6 +187,6 @@ def test_a_watcher_that_stops_behind_a_hit_finds_the_rest_later(
     for piece in pieces_of(data, [cut]):
         for hit in scanner.feed(piece):
             place = scanner.position_after(hit)
-            second = StreamScanner(patterns, place)
+            second = StreamScanner(patterns, place, taken=scanner.taken(hit.line))
             rest = found([*second.feed(data[place.offset :]), *second.finish()], patterns)
             assert [(row[0], row[2], row[3]) for row in rest] == [row for row in wanted if row[0] > hit.line]

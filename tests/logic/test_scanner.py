@@ -137,6 +137,23 @@ def test_a_cut_line_that_never_ends_is_finished_quietly() -> None:
     assert (stream.position.offset, stream.position.line) == (20, 1)
 
 
+@pytest.mark.parametrize("sizes", [(), (1,), (7,), (40,), (64,)])
+@pytest.mark.parametrize("nuls", [0, 15, 16, 17, 31, 32, 33, 200])
+def test_a_hole_at_the_beginning_of_a_file_hides_no_line(nuls: int, sizes: tuple[int, ...]) -> None:
+    """As a truncation leaves it before a writer that does not append."""
+    data = b"\0" * nuls + b"v=1\nv=2\n"
+    stream, place, got = scanner(line_bytes=32), START, []
+    for piece in pieces_of(data, sizes):
+        got += [(hit.line, hit.raw[-3:]) for hit in stream.feed(piece)]
+        place = stream.position
+    assert (got, place.offset) == ([(1, b"v=1"), (2, b"v=2")], len(data))
+    for end in range(len(data)):
+        first = scanner(line_bytes=32)
+        found_ = first.feed(data[:end])
+        rest = scanner(position=first.position, line_bytes=32).feed(data[first.position.offset :])
+        assert [(hit.line, hit.raw[-3:]) for hit in [*found_, *rest]] == got
+
+
 def test_a_character_cut_in_two_is_replaced_as_the_same_bytes_would_be() -> None:
     assert [row[3] for row in scanned([Rule("x.*")], b"x" * 15 + "é".encode() + b"more\n", line_bytes=16)] == [
         "x" * 15 + "\ufffd"

@@ -190,7 +190,7 @@ def test_a_variable_without_a_value_is_not_one_that_is_not_there(state: StateWri
 
 
 def test_checkpoints_of_both_streams_are_kept_apart(state: StateWriter) -> None:
-    one, two = Position(1, 2, 30, 4, window=("x",)), Position(5, 6, 70, 8, cut=True)
+    one, two = Position(1, 2, 30, 4, window=("x",), taken=((9, 4, 1),)), Position(5, 6, 70, 8, cut=True)
     before = create(state, a_watcher(checkpoints={StreamName.STDOUT: one, StreamName.STDERR: two}))
     after = replace(before, checkpoints={StreamName.STDERR: replace(two, offset=71)})
     state.commit(Batch(advances=(Advance(before, after),)))

@@ -1,0 +1,46 @@
+"""The runs of a job that is requeued: what belongs to the present one, and what to an earlier one.
+
+A requeued job is the same job, with a new start; its output is truncated or appended to, as the site has it. Pure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reconciler.logic.selecting import started
+from reconciler.model import FileStat, Job, Position, StreamName, Watcher, WatcherId
+
+#: What `Memory.runs` knows the run by whose end completed a watcher.
+ENDED = "end"
+#: Seconds by which clocks, and two answers about one start, may differ; a requeue takes longer.
+MARGIN = 5.0
+
+
+def another_run(begun: float | None, job: Job) -> bool:
+    """Tell whether the job was started anew after `begun`: the beginning of a run, or a moment in it (None: no run)."""
+    return begun is not None and started(job) and job.started is not None and job.started > begun + MARGIN
+
+
+def baselines(
+    positions: dict[WatcherId, Position],
+    watchers: Mapping[WatcherId, Watcher],
+    stream: StreamName,
+    stat: FileStat | None,
+    job: Job,
+) -> dict[WatcherId, Position]:
+    """Return the positions, those of an earlier run as baselines once the present run has written to the file.
+
+    What the earlier run wrote before it was stopped is read until then. See `follow`: with a baseline, a file that has
+    its old length was written anew, though it may say the same again. A position that moved since the present run began
+    is no earlier one's, though nobody knew of the new run then.
+    """
+    if stat is None or job.started is None or stat.mtime_ns < math.floor(job.started) * 1_000_000_000:
+        return positions
+    return {
+        watcher_id: replace(position, device=0, inode=0)
+        if another_run(watchers[watcher_id].memory.read_at.get(stream), job)
+        else position
+        for watcher_id, position in positions.items()
+    }
