@@ -58,9 +58,8 @@ def raw(house: House, name: str, text: str) -> Path:
 
 
 def tree(home: Path) -> dict[str, str]:
-    """The files of the state that hold anything, by digest; a reader may leave an empty journal and its index."""
-    found = {path.name: path.read_bytes() for path in sorted(home.glob("state.db*")) if path.suffix != ".db-shm"}
-    return {name: hashlib.sha256(content).hexdigest() for name, content in found.items() if content}
+    """The files of the state, by digest."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(home.glob("state.db*"))}
 
 
 # --- edits -----------------------------------------------------------------------------------------------------------

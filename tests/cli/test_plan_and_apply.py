@@ -38,9 +38,8 @@ async def ended(house: House) -> Any:
 
 
 def files_of(house: House) -> Mapping[str, bytes]:
-    """The state and the events, byte for byte; what a reader of SQLite leaves beside them (`-wal`, `-shm`) is empty."""
-    assert not (wal := house.home / "state.db-wal").exists() or wal.stat().st_size == 0
-    return {path.name: path.read_bytes() for path in house.home.glob("*") if path.name in ("state.db", "events.jsonl")}
+    """The state and the events, byte for byte, and nothing else that a reader might leave beside them."""
+    return {path.name: path.read_bytes() for path in house.home.glob("*") if path.is_file()}
 
 
 # --- plan ------------------------------------------------------------------------------------------------------------
