@@ -199,7 +199,7 @@ class Controller:
             now=self._parts.clock.now(),
             grace=policy.prune_grace,
             approved=approved,
-            stands=partial(stands, self._parts.settings),
+            stands=partial(stands, self._parts.elsewhere),
         )
         jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.settings.hosts]
         applied = {str(spec.name): spec.body for spec in stored}
