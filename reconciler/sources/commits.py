@@ -24,6 +24,7 @@ _FILES = ("100644", "100755")
 _LINK = "120000"
 #: Where a link leads that masks a file of this name in layers below; the blob of a link is the path it leads to.
 _NOWHERE = os.devnull.encode()
+NO_FOLDER = "no-such-folder"
 #: Seconds that one call of git may take.
 TIMEOUT = 60.0
 
@@ -33,9 +34,7 @@ async def read_commit(repository: Path, commit: str, folder: str, source: str) -
     root = folder.strip("/")
     author = (await git(repository, ("log", "-1", "--format=%an <%ae>", commit))).decode(errors="replace").strip()
     if root and not await git(repository, ("ls-tree", "-d", "-z", "--full-tree", commit, "--", root)):
-        text = f"{source}: commit {commit[:12]} has no folder {root}"
-        remedy = "mend `path` in the settings, unless all watchers were meant to go"
-        missing = Problem(root, 0, 0, "no-such-folder", text, remedy, severity="warning")
+        missing = no_folder(root, f"commit {commit[:12]}", source)
         return Snapshot(source, (), commit, deliberate=True, problems=(missing,))
     tree = f"{commit}:{root}" if root else commit
     entries = _entries(await git(repository, ("ls-tree", "-z", "--long", "--full-tree", tree)))
@@ -48,12 +47,18 @@ async def read_commit(repository: Path, commit: str, folder: str, source: str) -
         if not entry.link
     )
     problems = tuple(
-        Problem(above + e.name, 0, 0, "too-large", f"has {e.size} bytes", "split it into several files")
+        Problem(above + e.name, 0, 0, "file-too-large", f"the file has {e.size:,} bytes", "split the file")
         for e in entries
         if e not in contents and not e.link
     )
     masks = frozenset(entry.name for entry, content in contents.items() if entry.link and content == _NOWHERE)
     return Snapshot(source, files, commit, deliberate=True, problems=problems, hides=masks)
+
+
+def no_folder(folder: str, where: str, source: str) -> Problem:
+    """Return the warning that a commit or a work tree has no such folder."""
+    remedy = "mend `path` in the settings, unless all watchers were meant to go"
+    return Problem(folder, 0, 0, NO_FOLDER, f"{source}: {where} has no folder {folder}", remedy, severity="warning")
 
 
 async def _contents(repository: Path, blobs: Sequence[str]) -> list[bytes]:

@@ -157,7 +157,7 @@ async def test_a_file_that_is_too_large_is_told_and_harms_no_other(repository: R
     repository.commit({"a.yaml": a_file("a"), "big.yaml": "#" * 1_100_000})
     snapshot = await source(repository.path).snapshot()
     assert names(snapshot) == ["a.yaml"]
-    assert [(p.file, p.code, p.severity) for p in snapshot.problems] == [("big.yaml", "too-large", "error")]
+    assert [(p.file, p.code, p.severity) for p in snapshot.problems] == [("big.yaml", "file-too-large", "error")]
 
 
 async def test_contents_are_taken_to_the_byte(repository: Repository) -> None:
