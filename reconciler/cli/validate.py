@@ -71,6 +71,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files: those named, and those of directories as their source reads them, later ones replacing."""
     from reconciler.sources.files import accepted
 
+    last = {os.path.abspath(path): number for number, path in enumerate(paths)}  # each is read once, in its last place
+    paths = [path for number, path in enumerate(paths) if last[os.path.abspath(path)] == number]
     directories = [path for path in paths if path.is_dir()]
     names = {path: set(os.listdir(path)) for path in directories}
     for path in paths:

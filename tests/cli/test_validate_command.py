@@ -56,6 +56,13 @@ def test_good_files_end_with_0_and_say_how_many_there_were(folder: Path, capsys:
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_is_named_twice_is_checked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("w", "./w") == 4
+    assert capsys.readouterr().out.endswith("3 files, 2 watchers: 2 errors, 1 warning\n")
+    assert run("w/a.yaml", f"{os.getcwd()}/w/a.yaml") == 0
+
+
+@pytest.mark.usefixtures("folder")
 def test_warnings_fail_only_where_they_are_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("w/c.yaml") == 0
     assert "warning[unknown-variable]" in capsys.readouterr().out
