@@ -26,7 +26,8 @@ from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
 from reconciler.sources.commits import git, read_commit
 
-_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/]+@[^/]+:)")
+#: A URL, or `host:path` as ssh has it: a colon before the first slash (git-clone(1), GIT URLS).
+_REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/:]+:)")
 #: After so many seconds without an answer to a fetch it is said that what is in force may be old.
 PATIENCE = 10.0
 
@@ -54,15 +55,16 @@ class GitSource:
 
     def __init__(self, settings: GitSettings) -> None:
         self._settings = settings
-        self._remote = bool(_SCHEME.match(settings.git))
+        self._remote = bool(_REMOTE.match(settings.git))
         self._repository = self._mirror() if self._remote else Path(settings.git).expanduser().absolute()
+        self._path = "/".join(step for step in settings.path.split("/") if step not in ("", "."))
         self._asked: float | None = None
         self._unfetched = ""
         self._last: Snapshot | None = None
         self._folders: dict[str, tuple[str, Sequence[SourceFile]]] = {}  # by name: of which commit, and its files
         self._followed = False
         self._fetching: asyncio.Task[None] | None = None
-        self.name = f"git:{public(settings.git)}#{settings.branch}:{settings.path.strip('/')}"
+        self.name = f"git:{public(settings.git)}#{settings.branch}:{self._path}"
 
     async def snapshot(self) -> Snapshot:
         """Return the files of the branch's newest commit that is known here; a warning says where the server did not
@@ -75,7 +77,7 @@ class GitSource:
         if self._last is None or self._last.revision != commit:
             if self._settings.verify_signatures:
                 await self._verify(commit)
-            self._last = await read_commit(self._repository, commit, self._settings.path, self.name)
+            self._last = await read_commit(self._repository, commit, self._path, self.name)
         if not self._unfetched:
             return self._last
         late = f"no newer commit than {commit[:12]} can be had: {self._unfetched}"
@@ -108,7 +110,7 @@ class GitSource:
         """
         commit = self._last.revision if self._last else ""
         if commit and self._folders.get(name, ("", ()))[0] != commit:
-            where = f"{self._settings.path.strip('/')}/{name}".lstrip("/")
+            where = f"{self._path}/{name}".lstrip("/")
             read = await read_commit(self._repository, commit, where, self.name)
             self._folders[name] = (commit, read.files)
         return self._folders[name][1] if commit else ()
@@ -130,10 +132,15 @@ class GitSource:
         """Return the commit the branch stands at."""
         ref = f"refs/heads/{self._settings.branch}"
         try:
-            return (await self._git("rev-parse", "--verify", f"{ref}^{{commit}}")).decode().strip()
+            listed = (await self._git("for-each-ref", "--format=%(refname) %(objectname)", ref)).decode()
         except UnavailableError as error:
-            why = self._unfetched or error.message
-            raise UnavailableError(f"branch {self._settings.branch} cannot be read: {why}") from error
+            listed, why = "", error.message
+        else:
+            why = "there is none of that name"
+        found = dict(line.split() for line in listed.splitlines())  # those below it, too
+        if ref not in found:
+            raise UnavailableError(f"branch {self._settings.branch} cannot be read: {self._unfetched or why}")
+        return str(found[ref])
 
     async def _head(self) -> str:
         """Return the commit the branch stands at, "" where there is none yet."""

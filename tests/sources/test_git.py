@@ -45,6 +45,33 @@ async def test_only_the_folder_is_read_and_nothing_below_it(repository: Reposito
     assert [file.path for file in snapshot.files] == ["d/a.yaml"]
 
 
+@pytest.mark.parametrize("path", ["./d", "d/.", ".//d"])
+async def test_a_folder_may_be_written_as_a_shell_would_have_it(
+    path: str, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"a.yaml": a_file("a"), "d/b.yaml": a_file("b")})
+    bare = repository.bare(tmp_path / "bare.git")
+    here = source(bare, path=path)
+    assert [file.path for file in (await here.snapshot()).files] == ["d/b.yaml"]
+    assert here.name == f"git:{bare}#main:d"
+    assert names(await source(bare, path=".").snapshot()) == ["a.yaml"]
+
+
+async def test_a_branch_that_is_not_there_is_said_to_be_none(repository: Repository) -> None:
+    repository.commit({"a.yaml": a_file("a")})
+    repository.git("branch", "other/deeper")
+    with pytest.raises(UnavailableError, match="branch other cannot be read: there is none of that name"):
+        await source(repository.path, branch="other").snapshot()
+
+
+@pytest.mark.parametrize("where", ["hub:watchers.git", "ada@hub:watchers.git", "ssh://hub/watchers.git"])
+async def test_what_ssh_reaches_is_fetched(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a name of the user's ssh_config, too; here ssh only says whom it was to reach."""
+    monkeypatch.setenv("GIT_SSH_COMMAND", "sh -c 'echo \"fatal: asked for $1 $2\" >&2; exit 255' ssh")
+    with pytest.raises(UnavailableError, match=r"git fetch: fatal: asked for .*hub"):
+        await source(where, cache=str(tmp_path / "cache")).snapshot()
+
+
 async def test_links_tests_submodules_and_odd_names_are_no_watchers(repository: Repository) -> None:
     repository.commit({"a.yaml": a_file("a"), ".hidden.yaml": "", "x.yaml~": "", "a.test.yaml": "", "-f.yaml": ""})
     (repository.path / "link.yaml").symlink_to("/etc/passwd")
