@@ -85,6 +85,8 @@ async def test_by_id(three: House) -> None:
         (("--label", "team"), "has no value"),
         (("--label", "team=nobody"), "no watcher is meant"),
         (("a", "--for", "soon"), "no duration"),
+        (("a", "--for", "0s"), "over before it begins"),
+        (("a", "--for", "-5m"), "over before it begins"),
     ],
 )
 async def test_wrong_words_hold_nobody(three: House, words: tuple[str, ...], why: str) -> None:
