@@ -112,7 +112,8 @@ class Plan:
             return
         remedies = []
         if self.withheld or self.resolution.emptied:
-            remedies = [f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`"]
+            yes = f"reconcile --once --approve={self.digest()}"
+            remedies = [f"look at `reconcile plan`, then `{yes}`, over the same directories"]
         if self.resolution.unread:
             remedies.append(_UNREAD)
         raise UnsafePlanError("; ".join(reasons), remedy="; ".join(remedies))

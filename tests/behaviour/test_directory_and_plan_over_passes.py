@@ -129,7 +129,9 @@ async def test_a_deleted_file_stops_its_watcher_after_the_grace_and_not_before(h
     await house.once()
     house.remove()
     await house.once()
-    assert "it stops when prune_grace is over" in house.run("status").stderr
+    told = house.run("status").stderr
+    assert "it stops when prune_grace is over" in told
+    assert "`reconcile plan` says when, and whether that waits for a yes" in told
     assert house.clock is not None
     house.clock.at += 119
     await house.once()

@@ -309,7 +309,7 @@ def test_the_stops_of_an_emptied_directory_wait_and_one_digest_means_them() -> N
     assert kinds_of(plan.applicable) == [("create", "w0", "2"), ("create", "w1", "2")]
     with pytest.raises(UnsafePlanError, match="is empty") as told:
         plan.raise_if_unsafe()
-    assert f"--approve={plan.digest()}" in told.value.remedy
+    assert f"--approve={plan.digest()}`, over the same directories" in told.value.remedy
     assert planned(resolved(reading(), before=specs), jobs, watchers).digest() == plan.digest()
     approved = plan.approved()
     assert kinds_of(approved.pending) == [("stop", "w0", "1"), ("stop", "w1", "1")]
