@@ -121,8 +121,8 @@ class Plan:
 
 #: A yes cannot tell a directory that is to go from one that is not mounted.
 _UNREAD = (
-    "mount what cannot be read again, or make it readable; if its watchers are to go, commit the deletion, "
-    "or put an empty directory there and approve that"
+    "mount what cannot be read again, make it readable, or have its commit signed; if its watchers are to go, commit "
+    "the deletion, or put an empty directory there and approve that"
 )
 
 

@@ -25,8 +25,8 @@ _LINK = "120000"
 #: Where a link leads that masks a file of this name in layers below; the blob of a link is the path it leads to.
 _NOWHERE = os.devnull.encode()
 NO_FOLDER = "no-such-folder"
-#: Seconds that one call of git may take.
-TIMEOUT = 60.0
+#: Seconds that one call of git may take, and those it gets to end in order.
+TIMEOUT, ENDING = 60.0, 2.0
 
 
 async def read_commit(repository: Path, commit: str, folder: str, source: str) -> Snapshot:
@@ -121,16 +121,18 @@ async def git(repository: Path, arguments: Sequence[str], given: bytes | None = 
     finally:
         await _end(process)
     if process.returncode != 0:
-        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or process.returncode}")
+        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or f'ended with {process.returncode}'}")
     return out
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what has not ended, also where we are cancelled: git's helpers must not outlive it."""
+    """End what has not ended, also where we are cancelled: git's helpers must not outlive it, nor its lock files."""
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        ending = asyncio.ensure_future(process.wait())
+        for number, patience in ((signal.SIGTERM, ENDING), (signal.SIGKILL, None)):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            await asyncio.wait([ending], timeout=patience)
 
 
 def _complaint(printed: bytes) -> str:

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +25,7 @@ from reconciler.logic.addresses import public
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
-from reconciler.sources.commits import git, read_commit
+from reconciler.sources.commits import TIMEOUT, git, read_commit
 
 #: A URL, or `host:path` as ssh has it: a colon before the first slash (git-clone(1), GIT URLS).
 _REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/:]+:)")
@@ -178,6 +179,7 @@ class GitSource:
             if not (self._repository / "HEAD").exists():
                 self._repository.mkdir(parents=True, exist_ok=True, mode=0o700)
                 await self._git("init", "--bare", "--quiet", str(self._repository))
+            self._drop_old_locks()
             await self._git(*words, self._settings.git, f"refs/heads/{branch}:refs/heads/{branch}")
             self._unfetched = ""
         except UnavailableError as error:
@@ -185,6 +187,14 @@ class GitSource:
         except OSError as error:
             self._unfetched = f"{self._repository} cannot be written: {error.strerror}"
         self._asked = time.monotonic()
+
+    def _drop_old_locks(self) -> None:
+        """Delete the lock files of a git that was killed: none of ours lives that long, and nobody else writes here."""
+        before = time.time() - 2 * TIMEOUT
+        for lock in (*self._repository.glob("*.lock"), *self._repository.glob("refs/**/*.lock")):
+            with suppress(FileNotFoundError):  # another reconciler was faster
+                if lock.stat().st_mtime < before:
+                    lock.unlink()
 
     async def _git(self, *arguments: str) -> bytes:
         return await git(self._repository, arguments)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 from parts.repository import Repository, a_file
+from parts.waiting import eventually
 
 from reconciler.errors import UnavailableError
 from reconciler.protocols import Snapshot
+from reconciler.sources.commits import git
 from reconciler.sources.git import GitSettings, GitSource
 
 
@@ -207,6 +210,37 @@ async def test_git_asks_nobody_for_a_password(repository: Repository, tmp_path: 
     """GIT_ASKPASS would be asked; the terminal is not."""
     with pytest.raises(UnavailableError):
         await source("ssh://nobody@127.0.0.1:1/w.git", cache=str(tmp_path)).snapshot()
+
+
+async def test_a_lock_that_a_killed_git_left_in_the_mirror_holds_no_fetch_up_for_ever(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"a.yaml": a_file("a")})
+    reader = source(repository.path.as_uri(), cache=str(tmp_path / "cache"), interval=0)
+    await reader.snapshot()
+    repository.commit({"b.yaml": a_file("b")})
+    (mirror,) = (tmp_path / "cache").iterdir()
+    locks = (mirror / "shallow.lock", mirror / "refs" / "heads" / "main.lock")
+    for lock in locks:
+        lock.touch()
+    assert (await reader.snapshot()).stale  # it may be that of a git that runs
+    for lock in locks:
+        os.utime(lock, (0, 0))
+    assert names(await reader.snapshot()) == ["a.yaml", "b.yaml"]
+
+
+async def test_a_git_that_is_broken_off_takes_its_locks_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    program = tmp_path / "git"
+    program.write_text(f"#!/bin/sh\ntrap 'rm {lock}; exit 1' TERM\ntouch {lock}\nsleep 600 &\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    working = asyncio.create_task(git(tmp_path, ("fetch",)))
+    await eventually(lock.exists)
+    working.cancel()
+    await asyncio.wait([working])
+    assert working.cancelled()
+    assert not lock.exists()
 
 
 # --- signatures ------------------------------------------------------------------------------------------------------
