@@ -247,8 +247,7 @@ def _outside(settings: Settings, name: str) -> OutsideAction:
 
 
 def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]:
-    """Return the sources: a layer for each directory, those of the settings, the writable layer; later ones hide files
-    of earlier ones."""
+    """Return the sources: directories, those of the settings, the writable layer; later ones hide files of earlier."""
     from reconciler.sources.directory import DirectorySource
 
     sources: list[Source] = [DirectorySource(path) for path in directories(settings, named)]
@@ -258,6 +257,11 @@ def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]
     if (writable := api_directory(settings)).is_dir():
         sources.append(DirectorySource(writable, "api"))
     return sources
+
+
+def _elsewhere(settings: Settings, named: Sequence[Path] | None) -> frozenset[str]:
+    """Return the names of the settings' sources, which are not read where directories are named."""
+    return frozenset(s.name for s in make_sources(settings)) if named and settings.sources else frozenset()
 
 
 @dataclass(frozen=True)
@@ -307,18 +311,17 @@ async def engine(
         if named is not None:
             api_directory(settings).mkdir(mode=0o700, exist_ok=True)
             sources = make_sources(settings, named)
-        for name in settings.hosts:
-            hosts[HostName(name)] = make_host(HostName(name), settings)
+        hosts = {HostName(name): make_host(HostName(name), settings) for name in settings.hosts}
         identity, exported, newest = await state.run(
             lambda s: (s.identity(), int(s.fact(EXPORTED_SEQ) or 0), s.last_seq())
         )
-        file = JsonlSpec(
-            path=events_path(settings), max_bytes=settings.events.max_bytes, backups=settings.events.backups
-        )
+        own = settings.events
+        file = JsonlSpec(path=events_path(settings), max_bytes=own.max_bytes, backups=own.backups)
         every_sink = [JsonLines(file, identity, resume_after=exported, newest=newest), *sinks]
         parts = Parts(
             settings=settings, clock=clock, state=state, sources=sources, hosts=hosts, kinds=kinds, actions=actions,
             sinks=every_sink, parse=parse_source, parse_key=parse_key, revive=revive,
+            elsewhere=partial(_elsewhere, settings, named),
         )  # fmt: skip
         controller, pump = Controller(parts, identity), Pump(parts)
         started()
@@ -380,16 +383,14 @@ async def preview(
     from reconciler.state import open_readonly
 
     sources = make_sources(settings, named)
-    kinds, _ = make_actions(settings)
     reader = open_readonly(state_path(settings), busy_timeout=settings.state.busy_timeout)
     hosts: dict[HostName, Host] = {}
     try:
-        if not offline:
-            for name in settings.hosts:
-                hosts[HostName(name)] = make_host(HostName(name), settings)
+        hosts = {} if offline else {HostName(name): make_host(HostName(name), settings) for name in settings.hosts}
         parts = Parts(
             settings=settings, clock=SystemClock(), state=ReadOnlyState(reader), sources=sources, hosts=hosts,
-            kinds=kinds, actions={}, sinks=(), parse=parse_source, parse_key=parse_key, revive=revive,
+            kinds=make_actions(settings)[0], actions={}, sinks=(), parse=parse_source, parse_key=parse_key,
+            revive=revive, elsewhere=partial(_elsewhere, settings, named),
         )  # fmt: skip
         yield Controller(parts, reader.identity())
     finally:

@@ -18,7 +18,7 @@ from reconciler.cli.daemon import cut_short, signals, stopped_by
 from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.reading import gave_watchers
-from reconciler.errors import ConfigurationError, ExitCode, RefusedError, StalePlanError, UsageError, worst
+from reconciler.errors import ConfigurationError, ExitCode, RefusedError, UsageError, worst
 
 _EPILOG = """\
 \b
@@ -84,13 +84,7 @@ async def _apply(options: GlobalOptions, directories: tuple[Path, ...], digest: 
 
     settings = app.load_settings(options.config)
     async with app.engine(settings, directories) as engine:
-        plan = await engine.controller.preview(approve=digest)
-        if plan.digest() != digest:
-            raise StalePlanError(
-                "the plan is no longer true: files, jobs or watchers have changed since it was made",
-                remedy="look at `reconcile plan` again",
-            )
         told = signals()  # not before: until here, Ctrl-C leaves at once
         async with stopped_by(told, engine.once.stop):
-            report = await engine.once.run(approve=digest)
+            report = await engine.once.run(approve=digest, exactly=True)
     return worst([*report.codes(), *cut_short(engine.once, told)])

@@ -9,7 +9,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note
 from reconciler.cli.text import safe
-from reconciler.cli.yaml_files import as_yaml, file_name, write_atomically
+from reconciler.cli.yaml_files import as_yaml
 from reconciler.errors import SpecError, UsageError
 
 _EPILOG = """\
@@ -36,7 +36,8 @@ Examples:
 @click.pass_obj
 def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any) -> None:
     """Put a watcher on JOB (an id, or id@host). Without an action it records each match as an event."""
-    from reconciler import app  # saves start-up time: it knows every class
+    from reconciler import app  # both save start-up time: it knows every class
+    from reconciler.engine.dropins import Dropins
 
     spec = _spec(job, **words)
     text = as_yaml(spec)
@@ -55,11 +56,11 @@ def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any)
         click.echo(f"wrote {safe(made['file'])} there")
         note(safe(made["message"]))
         return
-    directory = app.api_directory(settings)
-    path = directory / file_name(spec["name"])
+    layer = Dropins(app.api_directory(settings))
+    path = layer.path_for(spec["name"], spec["jobs"]["ids"][0])
     if path.exists():
         raise UsageError(f"{path} exists", remedy="give the watcher another --name, or delete that file")
-    write_atomically(path, text, mode=0o600)
+    layer.write(path, text)
     click.echo(f"wrote {path}")
     note("a running reconciler takes it up by itself; otherwise `reconcile --once` does")
 

@@ -61,6 +61,8 @@ def command(
 
     Without DIR: the settings' directories, else $XDG_CONFIG_HOME/reconciler/watchers.d over /etc/reconciler/watchers.d.
     """
+    if detailed_exitcode and not dry_run:
+        raise UsageError("--detailed-exitcode belongs to --dry-run", remedy="write --dry-run, or leave it out")
     if dry_run:
         from reconciler.cli.plan import show_plan
 

@@ -132,12 +132,12 @@ def emit(
 
 
 def document(body: Row, output: str, *, stream: TextIO | None = None) -> None:
-    """Write one object as JSON or YAML, `format_version` first."""
+    """Write one object as JSON (as JSON lines: on one line) or YAML, `format_version` first."""
     stream, whole = stream or sys.stdout, {"format_version": FORMAT_VERSION, **body}
     if output == Output.YAML:
         _yaml(whole, stream)
     else:
-        stream.write(_json(whole, indent=2) + "\n")
+        stream.write(_json(whole, indent=None if output == Output.JSONL else 2) + "\n")
 
 
 def report(error: ReconcilerError, *, stream: TextIO | None = None) -> None:

@@ -43,7 +43,8 @@ def show_between(
     for revision in (before, after or ""):
         if revision.startswith("-"):
             raise UsageError(f"{revision!r} is no revision", remedy="name a commit, a branch or a tag")
-    places = [_place(directory, repo) for directory in directories or (Path(),)]
+    last = {_place(directory, repo): None for directory in reversed(directories or (Path(),))}
+    places = list(reversed(last))  # one that is named twice is read in its last place
     old, new = asyncio.run(_both(places, before, after))
     changes = between(old.desired, new)
     rows = [row_of_spec(change) for change in changes]
@@ -67,15 +68,19 @@ def show_between(
 async def _both(places: Sequence[tuple[Path, str]], before: str, after: str | None) -> tuple[Resolution, Resolution]:
     from reconciler import app  # saves start-up time: it knows every class
     from reconciler.logic.desired import resolve
+    from reconciler.sources.commits import NO_FOLDER
 
     try:
-        old = _layered([await _snapshot(*place, before) for place in places])
-        new = _layered([await _snapshot(*place, after) for place in places])
+        first = [await _snapshot(*place, before) for place in places]
+        second = [await _snapshot(*place, after) for place in places]
     except UnavailableError as error:
         raise ConfigurationError(error.message, remedy="name a commit that this repository has") from error
-    first = resolve(old, (), revive=app.revive, now=0.0, grace=0.0)
-    applied = [desired.stored() for desired in first.desired.values()]
-    return first, resolve(new, applied, revive=app.revive, now=0.0, grace=0.0)
+    for (_, folder), *pair in zip(places, first, second, strict=True):
+        if folder and all(any(p.code == NO_FOLDER for p in snapshot.problems) for snapshot in pair):
+            raise UsageError(f"there is no folder {folder!r}, then or now", remedy="name one of the repository")
+    old = resolve(_layered(first), (), revive=app.revive, now=0.0, grace=0.0)
+    applied = [desired.stored() for desired in old.desired.values()]
+    return old, resolve(_layered(second), applied, revive=app.revive, now=0.0, grace=0.0)
 
 
 def _place(directory: Path, repo: Path | None) -> tuple[Path, str]:
@@ -101,9 +106,7 @@ async def _snapshot(repository: Path, folder: str, revision: str | None) -> Snap
     if revision is None:
         return await _now(repository, folder, source)
     commit = (await git(repository, ("rev-parse", "--verify", f"{revision}^{{commit}}"))).decode().strip()
-    snapshot = await read_commit(repository, commit, folder, source)
-    # that a folder is not there is worth no word: it may be new, or gone
-    return replace(snapshot, problems=tuple(p for p in snapshot.problems if p.severity == "error"))
+    return await read_commit(repository, commit, folder, source)
 
 
 def _layered(snapshots: Sequence[Snapshot]) -> list[Reading]:
@@ -111,20 +114,26 @@ def _layered(snapshots: Sequence[Snapshot]) -> list[Reading]:
     from reconciler import app
     from reconciler.engine.sourcing import reading_of
     from reconciler.logic.layers import Layer, uncovered
+    from reconciler.sources.commits import NO_FOLDER
 
     layers = [Layer(s.source, s, s.hides | {file.name for file in s.files}) for s in snapshots]
     left = [each.snapshot for each in uncovered(layers) if each is not None]
+    # that a folder is not there is worth no word: it may be new, or gone
+    left = [replace(s, problems=tuple(p for p in s.problems if p.code != NO_FOLDER)) for s in left]
     return [reading_of(each, {file.path: app.parse_source(file) for file in each.files}) for each in left]
 
 
 async def _now(repository: Path, folder: str, source: str) -> Snapshot:
     """Return the files as they are in the work tree; all that is missing was meant."""
     from reconciler.protocols import Snapshot
+    from reconciler.sources.commits import no_folder
     from reconciler.sources.directory import DirectorySource
 
     directory = repository / folder
     if not directory.is_dir():
-        return Snapshot(source, (), "work tree", deliberate=True)
+        return Snapshot(
+            source, (), "work tree", deliberate=True, problems=(no_folder(folder, "the work tree", source),)
+        )
     found = await DirectorySource(directory).snapshot()
     above = f"{folder}/" if folder else ""
     files = tuple(replace(file, path=above + file.name, layer="git") for file in found.files)

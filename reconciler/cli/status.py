@@ -126,9 +126,11 @@ def _tell(state: StateReading, unreachable: Mapping[str, str], jobs: Mapping[Any
     for source in dict.fromkeys(spec.origin.source for spec in specs):
         if late := state.fact(f"late:{source}"):
             note(f"{source}: {late}; what is known of it stays in force")
-    for spec in specs:
-        if spec.missing_since is not None:
-            note(f"{spec.name}: gone from {spec.origin.file}; it stops when prune_grace is over, unless it comes back")
+    missing = [spec for spec in specs if spec.missing_since is not None]
+    for spec in missing:
+        note(f"{spec.name}: gone from {spec.origin.file}; it stops when prune_grace is over, unless it comes back")
+    if missing:
+        note("`reconcile plan` says when, and whether that waits for a yes")
     shared: dict[tuple[str, str], list[str]] = {}
     for known in jobs.values():
         if known.now.stdout and not known.now.state.ended:

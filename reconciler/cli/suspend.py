@@ -46,6 +46,9 @@ def command(
 
 def _seconds(text: str) -> float:
     try:
-        return float(durationpy.from_str(text).total_seconds())
+        seconds = float(durationpy.from_str(text).total_seconds())
     except (durationpy.DurationError, ValueError, OverflowError) as error:
         raise UsageError(f"{text!r} is no duration", remedy="write 30m, 2h or 3d") from error
+    if seconds <= 0:
+        raise UsageError(f"--for {text}: that is over before it begins", remedy="write 30m, 2h or 3d, or leave it out")
+    return seconds

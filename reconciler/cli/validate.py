@@ -13,7 +13,7 @@ import click
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, output_option
-from reconciler.errors import ExitCode, Problem
+from reconciler.errors import ExitCode, Problem, UsageError
 
 if TYPE_CHECKING:
     from reconciler.settings import Settings
@@ -52,7 +52,7 @@ def command(options: GlobalOptions, paths: tuple[Path, ...], strict: bool, outpu
     from reconciler.cli.problems import show  # likewise: renders what is found
 
     settings = app.load_settings(options.config)
-    files = [_check(path, settings) for path in _files(paths or _usual(options))]
+    files = [_check(path, settings) for path in dict.fromkeys(_files(paths or _usual(options)))]
     clashes = tuple(_clashes(files))
     problems = [problem for file in files for problem in file.problems]
     problems += clashes
@@ -64,13 +64,18 @@ def command(options: GlobalOptions, paths: tuple[Path, ...], strict: bool, outpu
 def _usual(options: GlobalOptions) -> Sequence[Path]:
     from reconciler import app  # saves start-up time: it knows every class
 
-    return app.directories(app.load_settings(options.config))
+    found = app.directories(app.load_settings(options.config))
+    if not found:
+        raise UsageError("the settings name no directory", remedy="name one; `reconcile plan` checks other sources")
+    return found
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files: those named, and those of directories as their source reads them, later ones replacing."""
     from reconciler.sources.files import accepted
 
+    last = {os.path.abspath(path): number for number, path in enumerate(paths)}  # each is read once, in its last place
+    paths = [path for number, path in enumerate(paths) if last[os.path.abspath(path)] == number]
     directories = [path for path in paths if path.is_dir()]
     names = {path: set(os.listdir(path)) for path in directories}
     for path in paths:

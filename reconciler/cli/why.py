@@ -14,7 +14,7 @@ from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, emit, output_option
 from reconciler.cli.reading import state_of
 from reconciler.cli.text import duration
-from reconciler.model import Watcher, WatcherState
+from reconciler.model import Hold, Watcher, WatcherState
 from reconciler.protocols import EventFilter, KnownJob, StateReading
 
 COLUMNS = (Column("watcher"), Column("job"), Column("state"), Column("why"))
@@ -79,9 +79,7 @@ def _reasons(state: StateReading, watcher: Watcher, known: KnownJob | None) -> l
     down = state.fact(f"unreachable:{watcher.job.host}")
     if down:
         found.append(f"its host does not answer: {down}")
-    for hold in watcher.holds:
-        until = f", for another {duration(hold.until - time.time())}" if hold.until else ""
-        found.append(f"suspended ({hold.kind}) by {hold.by}{until}: {hold.reason or 'no reason given'}")
+    found += [_held(hold, time.time()) for hold in watcher.holds]
     if watcher.phase in _PHASES:
         found.append(_PHASES[watcher.phase])
     if watcher.last_error:
@@ -89,6 +87,13 @@ def _reasons(state: StateReading, watcher: Watcher, known: KnownJob | None) -> l
     if watcher.phase is WatcherState.ACTIVE and not watcher.holds:
         found += _active(state, watcher, known)
     return found
+
+
+def _held(hold: Hold, now: float) -> str:
+    if not hold.lasts(now):
+        return f"its suspension ({hold.kind}) by {hold.by} is over; it goes on at the next pass"
+    until = f", for another {duration(hold.until - now)}" if hold.until is not None else ""
+    return f"suspended ({hold.kind}) by {hold.by}{until}: {hold.reason or 'no reason given'}"
 
 
 def _active(state: StateReading, watcher: Watcher, known: KnownJob | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Watchers as YAML that people read and that loads again: `export`, `import` and `attach` write through here."""
+"""Watchers as YAML that people read and that loads again: `export`, `import` and `attach` go through here."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ def file_name(name: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('.-_')[:80] or 'watcher'}.yaml"
 
 
-def write_atomically(path: Path, text: str, *, mode: int = 0o666) -> None:
-    """Write a file: whoever looks sees none, or all of it. `mode`: before the umask. Raises OSError."""
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file: whoever looks sees none, or all of it. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(draft, path)

@@ -18,7 +18,7 @@ from reconciler.engine.parts import Parts
 from reconciler.engine.scripts import Scripts
 from reconciler.engine.sourcing import Sourcing
 from reconciler.engine.standing import stands
-from reconciler.errors import ExitCode, Problem
+from reconciler.errors import ExitCode, Problem, StalePlanError
 from reconciler.events import Event, EventType
 from reconciler.logic import meeting
 from reconciler.logic.desired import Reading, Resolution, resolve
@@ -79,10 +79,14 @@ class Controller:
         self.plan: Plan | None = None
         self.readings: tuple[Reading, ...] = ()  # of the last pass
 
-    async def pass_(self, *, approve: str = "", list_jobs: bool = True, patience: float | None = None) -> PassReport:
-        """Look, plan and apply. `approve`: `yes`, or the digest of the plan that a person looked at.
+    async def pass_(
+        self, *, approve: str = "", exactly: bool = False, list_jobs: bool = True, patience: float | None = None
+    ) -> PassReport:
+        """Look, plan and apply. `approve`: `yes`, or the digest of the plan that a person looked at; `exactly`: that
+        plan or nothing.
 
         A host whose jobs are not listed within `patience` seconds (None: all are waited for) is part of a later pass.
+        Raises StalePlanError.
         """
         if not self._loaded:
             await self.discovery.load()
@@ -94,7 +98,7 @@ class Controller:
             report.plan = self.plan
         else:
             self._before = ()  # until all of it is applied: a pass that breaks off is made again
-            await self._plan_and_apply(readings, report, approve)
+            await self._plan_and_apply(readings, report, approve, exactly=exactly)
             self._before = () if report.applied else _content_of(readings)
         stand = (self.discovery.turn, self.fleet.turn)
         if stand != self._settled:  # both walk over all jobs
@@ -139,8 +143,16 @@ class Controller:
         changed = _content_of(readings) != self._before
         return bool(changed or seen.changed or waiting or approve or self.plan is None)
 
-    async def _plan_and_apply(self, readings: Sequence[Reading], report: PassReport, approve: str) -> None:
-        plan = report.plan = self.plan = await self._plan(readings, approve)
+    async def _plan_and_apply(
+        self, readings: Sequence[Reading], report: PassReport, approve: str, *, exactly: bool
+    ) -> None:
+        plan = await self._plan(readings, approve)
+        if exactly and plan.digest() != approve:
+            raise StalePlanError(
+                "the plan is no longer true: files, jobs or watchers have changed since it was made",
+                remedy="look at `reconcile plan` again",
+            )
+        report.plan = self.plan = plan
         if not self._loaded:
             await self.fleet.load(self.discovery.known, self._versions(plan), self._watchers)
             self._loaded = True
@@ -199,7 +211,7 @@ class Controller:
             now=self._parts.clock.now(),
             grace=policy.prune_grace,
             approved=approved,
-            stands=partial(stands, self._parts.settings),
+            stands=partial(stands, self._parts.elsewhere),
         )
         jobs = [job for job in self.discovery.known.values() if job.now.key.host in self._parts.settings.hosts]
         applied = {str(spec.name): spec.body for spec in stored}

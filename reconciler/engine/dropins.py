@@ -2,7 +2,7 @@
 
 People write here too: a new file takes no name that is in use, and a change is undone only where it still stands.
 What is deleted moves into `.deleted`: that tells the source that it was meant, over a crash too, and keeps a copy.
-Blocking; routes of the API and `expiry` call it in a thread.
+Blocking; routes of the API and `expiry` call it in a thread, `attach` as it is.
 """
 
 from __future__ import annotations

@@ -49,12 +49,12 @@ class Once:
         self._report: PassReport | None = None  # once hosts are looked at
         self.cut_short = False
 
-    async def run(self, *, approve: str = "") -> PassReport:
-        """Return what the pass came to; failed actions of this pass are counted."""
+    async def run(self, *, approve: str = "", exactly: bool = False) -> PassReport:
+        """Return what the pass came to; failed actions of this pass are counted. `approve`, `exactly`: see `pass_`."""
         self._report = None
         async with kept(self._parts, _lost):
             first = await self._parts.state.run(last_seq)
-            await self._until_stopped(self._work(approve))
+            await self._until_stopped(self._work(approve, exactly))
             report = self._report or PassReport()
             await self._record_checks()
             report.failed_actions = await self._parts.state.run(lambda state: failures_since(state, first))
@@ -68,8 +68,8 @@ class Once:
         """Begin nothing more; what runs has `STOP_GRACE` seconds to end, then it stays recorded as begun."""
         self._stopping.set()
 
-    async def _work(self, approve: str) -> None:
-        self._report = report = await self._controller.pass_(approve=approve)
+    async def _work(self, approve: str, exactly: bool) -> None:
+        self._report = report = await self._controller.pass_(approve=approve, exactly=exactly)
         await self._requests.carry_out()
         await _all_of(self._host(host, report) for host in self._parts.hosts.values())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,8 +51,8 @@ class Parts:
     """Everything an engine works with.
 
     `parse(file, cached)` reads a source file, `cached` being what an earlier `ParsedFile.cache` of it said; `parse_key`
-    names the cache entry. `revive` reads a stored spec. `kinds` and `actions` hold every action type by name. `commits`
-    writes what ticks commit, many together.
+    names the cache entry. `revive` reads a stored spec. `kinds` and `actions` hold every action type by name.
+    `elsewhere` tells the names of sources that other passes read. `commits` writes what ticks commit, many together.
     """
 
     settings: Settings
@@ -66,6 +66,7 @@ class Parts:
     parse: Callable[[SourceFile, str | None], ParsedFile]
     parse_key: Callable[[SourceFile], str]
     revive: Callable[[StoredSpec], WatcherSpec | None]
+    elsewhere: Callable[[], Collection[str]] = frozenset
     commits: Commits = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

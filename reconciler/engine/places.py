@@ -39,11 +39,13 @@ def keys_path(settings: Settings) -> Path:
 
 
 def directories(settings: Settings, named: Sequence[Path] = ()) -> tuple[Path, ...]:
-    """Return the directories that are read: those named, else the settings', else the usual ones that exist."""
-    if named:
-        return tuple(named)
-    if settings.directories:
-        return settings.directories
+    """Return the directories that are read: those named, else the settings', else the usual ones that exist.
+
+    One that is named twice is read in its last place: as a layer over itself it would hide all of its files.
+    """
+    if given := named or settings.directories:
+        last = {os.path.abspath(path): path for path in reversed(given)}
+        return tuple(reversed(last.values()))
     usual = (Path("/etc/reconciler/watchers.d"), _xdg("XDG_CONFIG_HOME", ".config") / "reconciler" / "watchers.d")
     found = tuple(path for path in usual if path.is_dir())
     if not found and not settings.sources:

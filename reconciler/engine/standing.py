@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
 
 from reconciler.model import Origin
-from reconciler.settings import Settings
 
 
-def stands(settings: Settings, old: Origin, new: Origin) -> bool:
-    """Tell whether `old` may still define what `new` does.
+def stands(elsewhere: Callable[[], Collection[str]], old: Origin, new: Origin) -> bool:
+    """Tell whether `old` may still define what `new` does; `elsewhere`: the sources that other passes read, by name.
 
     A file is gone once it does not exist, so that what moved for good goes on elsewhere; one file behind two paths is
-    one definition. Sources of other kinds stand while the settings name one of that kind.
+    one definition. A source of another kind stands while the settings name it: a repository that moved does not.
     """
     if not os.path.isabs(old.file):
-        return old.source.partition(":")[0] in {str(raw.get("type")) for raw in settings.sources}
+        return old.source in elsewhere()
     try:
         there = os.stat(old.file)
     except (FileNotFoundError, NotADirectoryError):

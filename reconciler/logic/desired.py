@@ -286,10 +286,11 @@ def _in_force(old: StoredSpec | None, later: Desired, first: Desired) -> bool:
 
 
 def _unreadable(reading: Reading) -> Problem:
-    where = reading.source.partition(":")[2] or reading.source
-    return Problem(
-        where, 0, 0, "source-unreadable", reading.failed, "name a directory that exists and that you may read"
-    )
+    kind, _, where = reading.source.partition(":")
+    remedy = "mend it in `sources` of the settings, or see that it can be reached"
+    if kind == "directory":
+        remedy = "name a directory that exists and that you may read"
+    return Problem(where or reading.source, 0, 0, "source-unreadable", reading.failed, remedy)
 
 
 def _duplicate(winner: Origin, loser: Desired) -> Problem:

@@ -113,7 +113,8 @@ class Plan:
             return
         remedies = []
         if self.withheld or self.resolution.emptied:
-            remedies = [f"look at `reconcile plan`, then `reconcile --once --approve={self.digest()}`"]
+            yes = f"reconcile --once --approve={self.digest()}"
+            remedies = [f"look at `reconcile plan`, then `{yes}`, over the same directories"]
         if self.resolution.unread:
             remedies.append(_UNREAD)
         raise UnsafePlanError("; ".join(reasons), remedy="; ".join(remedies))
@@ -121,8 +122,8 @@ class Plan:
 
 #: A yes cannot tell a directory that is to go from one that is not mounted.
 _UNREAD = (
-    "mount what cannot be read again, or make it readable; if its watchers are to go, commit the deletion, "
-    "or put an empty directory there and approve that"
+    "mount what cannot be read again, make it readable, or have its commit signed; if its watchers are to go, commit "
+    "the deletion, or put an empty directory there and approve that"
 )
 
 
@@ -210,11 +211,14 @@ def _bound(resolution: Resolution, known: Mapping[JobKey, KnownJob], existing: E
         if watcher.phase not in _OVER and key in known and known[key].finished:
             kept.setdefault(name, []).append(known[key])
     changes = []
+    free = dict(existing)  # a watcher is taken over once, by the first spec that names it
     for desired in resolution.desired.values():
         for job in (*present, *(done if desired.named_jobs else kept.get(desired.name, ()))):
-            change = _for_pair(desired, job, existing, resolution)
+            change = _for_pair(desired, job, free, resolution)
             if change is not None:
                 changes.append(change)
+            if change is not None and change.kind is ChangeKind.REPLACE and change.before is not None:
+                del free[change.before.name, change.job]
     return changes
 
 
@@ -289,20 +293,25 @@ def _change(
 def _unwanted(resolution: Resolution, existing: Existing, known: Mapping[JobKey, KnownJob]) -> list[Change]:
     """Return the stops of watchers whose spec vanished; those whose renamed spec takes them over are no stops."""
     gone = {vanished.stored.name: vanished for vanished in resolution.vanished}
-    heirs = {d.renamed_from: d for d in resolution.desired.values() if d.renamed_from and d.binds}
+    heirs: dict[str, list[Desired]] = {}
+    for desired in resolution.desired.values():
+        if desired.renamed_from and desired.binds:
+            heirs.setdefault(desired.renamed_from, []).append(desired)
     changes = []
     for watcher in existing.values():
         vanished = gone.get(watcher.name)
+        job = known.get(watcher.job)
         if vanished is None or not watcher.phase.live:
             continue
-        heir = heirs.get(str(watcher.name))
-        job = known.get(watcher.job)
-        own = None if heir is None else existing.get((heir.name, watcher.job))  # then it takes no other over
-        taken = heir is not None and job is not None and fits(heir.spec.jobs, job.first)
-        if taken and (own is None or own.phase is WatcherState.STOPPED):
-            continue
-        changes.append(_stop(watcher, vanished.stored.origin, vanished.reason, vanished.deliberate))
+        if job is None or not any(_takes_over(heir, job, existing) for heir in heirs.get(str(watcher.name), ())):
+            changes.append(_stop(watcher, vanished.stored.origin, vanished.reason, vanished.deliberate))
     return changes
+
+
+def _takes_over(heir: Desired, job: KnownJob, existing: Existing) -> bool:
+    """Tell whether a renamed spec goes on with the watcher of its old name; not where it has one of its own."""
+    own = existing.get((heir.name, job.now.key))
+    return fits(heir.spec.jobs, job.first) and (own is None or own.phase is WatcherState.STOPPED)
 
 
 def _awaiting(resolution: Resolution, existing: Existing) -> list[Change]:

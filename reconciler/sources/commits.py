@@ -24,8 +24,9 @@ _FILES = ("100644", "100755")
 _LINK = "120000"
 #: Where a link leads that masks a file of this name in layers below; the blob of a link is the path it leads to.
 _NOWHERE = os.devnull.encode()
-#: Seconds that one call of git may take.
-TIMEOUT = 60.0
+NO_FOLDER = "no-such-folder"
+#: Seconds that one call of git may take, and those it gets to end in order.
+TIMEOUT, ENDING = 60.0, 2.0
 
 
 async def read_commit(repository: Path, commit: str, folder: str, source: str) -> Snapshot:
@@ -33,9 +34,7 @@ async def read_commit(repository: Path, commit: str, folder: str, source: str) -
     root = folder.strip("/")
     author = (await git(repository, ("log", "-1", "--format=%an <%ae>", commit))).decode(errors="replace").strip()
     if root and not await git(repository, ("ls-tree", "-d", "-z", "--full-tree", commit, "--", root)):
-        text = f"{source}: commit {commit[:12]} has no folder {root}"
-        remedy = "mend `path` in the settings, unless all watchers were meant to go"
-        missing = Problem(root, 0, 0, "no-such-folder", text, remedy, severity="warning")
+        missing = no_folder(root, f"commit {commit[:12]}", source)
         return Snapshot(source, (), commit, deliberate=True, problems=(missing,))
     tree = f"{commit}:{root}" if root else commit
     entries = _entries(await git(repository, ("ls-tree", "-z", "--long", "--full-tree", tree)))
@@ -48,12 +47,18 @@ async def read_commit(repository: Path, commit: str, folder: str, source: str) -
         if not entry.link
     )
     problems = tuple(
-        Problem(above + e.name, 0, 0, "too-large", f"has {e.size} bytes", "split it into several files")
+        Problem(above + e.name, 0, 0, "file-too-large", f"the file has {e.size:,} bytes", "split the file")
         for e in entries
         if e not in contents and not e.link
     )
     masks = frozenset(entry.name for entry, content in contents.items() if entry.link and content == _NOWHERE)
     return Snapshot(source, files, commit, deliberate=True, problems=problems, hides=masks)
+
+
+def no_folder(folder: str, where: str, source: str) -> Problem:
+    """Return the warning that a commit or a work tree has no such folder."""
+    remedy = "mend `path` in the settings, unless all watchers were meant to go"
+    return Problem(folder, 0, 0, NO_FOLDER, f"{source}: {where} has no folder {folder}", remedy, severity="warning")
 
 
 async def _contents(repository: Path, blobs: Sequence[str]) -> list[bytes]:
@@ -116,16 +121,18 @@ async def git(repository: Path, arguments: Sequence[str], given: bytes | None = 
     finally:
         await _end(process)
     if process.returncode != 0:
-        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or process.returncode}")
+        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or f'ended with {process.returncode}'}")
     return out
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill what has not ended, also where we are cancelled: git's helpers must not outlive it."""
+    """End what has not ended, also where we are cancelled: git's helpers must not outlive it, nor its lock files."""
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        ending = asyncio.ensure_future(process.wait())
+        for number, patience in ((signal.SIGTERM, ENDING), (signal.SIGKILL, None)):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            await asyncio.wait([ending], timeout=patience)
 
 
 def _complaint(printed: bytes) -> str:

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,9 +25,10 @@ from reconciler.logic.addresses import public
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
-from reconciler.sources.commits import git, read_commit
+from reconciler.sources.commits import TIMEOUT, git, read_commit
 
-_SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/]+@[^/]+:)")
+#: A URL, or `host:path` as ssh has it: a colon before the first slash (git-clone(1), GIT URLS).
+_REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/:]+:)")
 #: After so many seconds without an answer to a fetch it is said that what is in force may be old.
 PATIENCE = 10.0
 
@@ -54,15 +56,16 @@ class GitSource:
 
     def __init__(self, settings: GitSettings) -> None:
         self._settings = settings
-        self._remote = bool(_SCHEME.match(settings.git))
+        self._remote = bool(_REMOTE.match(settings.git))
         self._repository = self._mirror() if self._remote else Path(settings.git).expanduser().absolute()
+        self._path = "/".join(step for step in settings.path.split("/") if step not in ("", "."))
         self._asked: float | None = None
         self._unfetched = ""
         self._last: Snapshot | None = None
         self._folders: dict[str, tuple[str, Sequence[SourceFile]]] = {}  # by name: of which commit, and its files
         self._followed = False
         self._fetching: asyncio.Task[None] | None = None
-        self.name = f"git:{public(settings.git)}#{settings.branch}:{settings.path.strip('/')}"
+        self.name = f"git:{public(settings.git)}#{settings.branch}:{self._path}"
 
     async def snapshot(self) -> Snapshot:
         """Return the files of the branch's newest commit that is known here; a warning says where the server did not
@@ -75,7 +78,7 @@ class GitSource:
         if self._last is None or self._last.revision != commit:
             if self._settings.verify_signatures:
                 await self._verify(commit)
-            self._last = await read_commit(self._repository, commit, self._settings.path, self.name)
+            self._last = await read_commit(self._repository, commit, self._path, self.name)
         if not self._unfetched:
             return self._last
         late = f"no newer commit than {commit[:12]} can be had: {self._unfetched}"
@@ -108,7 +111,7 @@ class GitSource:
         """
         commit = self._last.revision if self._last else ""
         if commit and self._folders.get(name, ("", ()))[0] != commit:
-            where = f"{self._settings.path.strip('/')}/{name}".lstrip("/")
+            where = f"{self._path}/{name}".lstrip("/")
             read = await read_commit(self._repository, commit, where, self.name)
             self._folders[name] = (commit, read.files)
         return self._folders[name][1] if commit else ()
@@ -130,10 +133,15 @@ class GitSource:
         """Return the commit the branch stands at."""
         ref = f"refs/heads/{self._settings.branch}"
         try:
-            return (await self._git("rev-parse", "--verify", f"{ref}^{{commit}}")).decode().strip()
+            listed = (await self._git("for-each-ref", "--format=%(refname) %(objectname)", ref)).decode()
         except UnavailableError as error:
-            why = self._unfetched or error.message
-            raise UnavailableError(f"branch {self._settings.branch} cannot be read: {why}") from error
+            listed, why = "", error.message
+        else:
+            why = "there is none of that name"
+        found = dict(line.split() for line in listed.splitlines())  # those below it, too
+        if ref not in found:
+            raise UnavailableError(f"branch {self._settings.branch} cannot be read: {self._unfetched or why}")
+        return str(found[ref])
 
     async def _head(self) -> str:
         """Return the commit the branch stands at, "" where there is none yet."""
@@ -171,6 +179,7 @@ class GitSource:
             if not (self._repository / "HEAD").exists():
                 self._repository.mkdir(parents=True, exist_ok=True, mode=0o700)
                 await self._git("init", "--bare", "--quiet", str(self._repository))
+            self._drop_old_locks()
             await self._git(*words, self._settings.git, f"refs/heads/{branch}:refs/heads/{branch}")
             self._unfetched = ""
         except UnavailableError as error:
@@ -178,6 +187,14 @@ class GitSource:
         except OSError as error:
             self._unfetched = f"{self._repository} cannot be written: {error.strerror}"
         self._asked = time.monotonic()
+
+    def _drop_old_locks(self) -> None:
+        """Delete the lock files of a git that was killed: none of ours lives that long, and nobody else writes here."""
+        before = time.time() - 2 * TIMEOUT
+        for lock in (*self._repository.glob("*.lock"), *self._repository.glob("refs/**/*.lock")):
+            with suppress(FileNotFoundError):  # another reconciler was faster
+                if lock.stat().st_mtime < before:
+                    lock.unlink()
 
     async def _git(self, *arguments: str) -> bytes:
         return await git(self._repository, arguments)

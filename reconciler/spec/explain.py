@@ -40,6 +40,7 @@ _WANTED: Mapping[str, str] = {
 MAX_FAULTS = 200
 
 _DATES = ("date_from_datetime_parsing", "datetime_from_date_parsing", "date_parsing", "datetime_parsing")
+_DATE_REMEDY = "write 2026-12-01 or 2026-12-01T18:00:00Z"
 #: pydantic's error type -> (what is wrong, what to do), filled in from the error's context.
 _RANGES: Mapping[str, tuple[str, str]] = {
     "greater_than": ("should be more than {gt}", "write more than {gt}"),
@@ -142,7 +143,7 @@ class _Explainer:
         if self.detail["input"] is None:
             return self._fault("wrong-type", "is empty", "give it a value, or delete the key")
         if any(type_ in _DATES for type_ in self.types):
-            return self._fault("bad-date", "is no date", "write 2026-12-01 or 2026-12-01T18:00:00Z")
+            return self._fault("bad-date", "is no date", _DATE_REMEDY)
         if kind in _WANTED:
             return self._wrong_type()
         if kind in _RANGES:
@@ -210,6 +211,8 @@ class _Explainer:
             remedy = "put it in quotes" if self.hidden else f'put it in quotes: "{self.value}"' + self._misread()
         elif "true or false" in wanted:
             remedy = "write true or false, without quotes"
+        elif "date" in wanted:
+            remedy = _DATE_REMEDY
         elif "number" in wanted:
             remedy = "write a number, without quotes"
         elif "list" in wanted:

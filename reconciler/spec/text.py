@@ -13,8 +13,9 @@ from reconciler.spec.faults import cut
 
 MAX_BYTES = 1024 * 1024
 
-#: What YAML 1.2 forbids in a text (its production 1), and DEL.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+#: What YAML 1.2 forbids in a text (its production 1), DEL, and what ends a line for the parser, as in YAML 1.1, and for
+#: no editor: what looks like the end of a comment could be a key.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,14 @@ def _control_flaw(text: str, index: int) -> Flaw:
     if text[index] == "\x00":
         remedy = "write the file again; NUL bytes are often what a crash or a full disk leaves behind"
     else:
-        remedy = r'delete it, or write it as an escape in double quotes ("\x1b")'
+        code = ord(text[index])
+        escape = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+        remedy = f'delete it, or write it as an escape in double quotes ("{escape}")'
     return Flaw(
         line,
         column,
         "control-character",
-        f"the character U+{ord(text[index]):04X} is not allowed in YAML",
+        f"the character U+{ord(text[index]):04X} is not allowed here",
         remedy,
         repr(text[index]),
     )

@@ -97,7 +97,7 @@ def _prepare(connection: Connection, path: Path, settings: StateSettings, clock:
 
 
 def open_readonly(path: Path, *, busy_timeout: float = 10.0) -> StateReader:
-    """Open the state for reading; the file is not written, whether another process writes it or not.
+    """Open the state for reading: nothing is written or left beside it, whether another process writes it or not.
 
     Where there is none yet, the answer to everything is nothing. An older one is read from a copy that is brought up to
     date. Raises StateError.
@@ -110,6 +110,9 @@ def open_readonly(path: Path, *, busy_timeout: float = 10.0) -> StateReader:
     with ExitStack() as undo:
         connection = db.connect(db.target_of(path, _reading_mode(path)), busy_timeout, path)
         undo.callback(db.close, connection)
+        with db.translated(path):
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+            connection.commit()
         with db.transaction(connection, "DEFERRED", path):
             version = version_of(connection, path)
         if version == VERSION:
@@ -119,9 +122,23 @@ def open_readonly(path: Path, *, busy_timeout: float = 10.0) -> StateReader:
 
 
 def _reading_mode(path: Path) -> str:
-    """Return how to open for reading: where there is no WAL and none can be made, nobody is writing."""
-    untouched = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
-    return "mode=ro&immutable=1" if untouched else "mode=ro"
+    """Return how to open for reading.
+
+    Where there is no WAL and none can be made, nobody is writing. Where it can, SQLite makes one to read by, and only a
+    connection that might write takes it away again when it is closed; a journal that holds anything stays as it is.
+    """
+    journals = [path.with_name(f"{path.name}{end}") for end in ("-wal", "-journal")]
+    if not journals[0].exists() and not os.access(path.parent, os.W_OK):
+        return "mode=ro&immutable=1"
+    left = any(map(_holds_something, journals))
+    return "mode=ro" if left or not os.access(path, os.W_OK) else "mode=rw"
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _fresh() -> Connection:

@@ -98,6 +98,8 @@ async def test_an_account_without_a_name_is_told_by_its_number(
         (("--label", "team"), "has no value"),
         (("--label", "team=nobody"), "no watcher is meant"),
         (("a", "--for", "soon"), "no duration"),
+        (("a", "--for", "0s"), "over before it begins"),
+        (("a", "--for", "-5m"), "over before it begins"),
     ],
 )
 async def test_wrong_words_hold_nobody(three: House, words: tuple[str, ...], why: str) -> None:

@@ -107,8 +107,24 @@ def test_a_second_one_of_the_name_does_not_overwrite_the_first(house: House) -> 
 def test_a_name_leads_to_no_other_directory(house: House) -> None:
     assert house.run("attach", "7", "--pattern", "a", "--name", "../../x/.y").returncode == 0
     (path,) = layer(house).iterdir()
-    assert path.name == "x-.y.yaml"
+    assert path.name.startswith("api-7-x-y-")
     assert written(house)["name"] == "../../x/.y"
+
+
+def test_names_in_any_script_are_told_apart(house: House) -> None:
+    for name in ("损失", "显存", "x y", "x-y"):
+        assert house.run("attach", "7", "--pattern", "a", "--name", name).returncode == 0
+    assert len(os.listdir(layer(house))) == 4
+
+
+async def test_an_attached_watcher_hides_no_file_of_the_directories(house: House, jobs: Jobs) -> None:
+    jobs.add("7")
+    house.write("other", file="oom.yaml")
+    await house.once()
+    assert house.run("attach", "7", "--pattern", "a", "--name", "oom").returncode == 0
+    assert (await house.once()).applied == 1
+    with house.state() as state:
+        assert [spec.missing_since for spec in state.specs()] == [None, None]
 
 
 async def test_it_acts_on_its_job_alone(house: House, jobs: Jobs) -> None:
@@ -119,7 +135,7 @@ async def test_it_acts_on_its_job_alone(house: House, jobs: Jobs) -> None:
     await house.once()
     assert jobs.cancelled == ["7"]
     row = house.row("attached to 7")
-    assert (row.job.id, row.origin.file) == ("7", str(layer(house) / "attached-to-7.yaml"))
+    assert (row.job.id, Path(row.origin.file).parent) == ("7", layer(house))
     await house.once()
     assert jobs.cancelled == ["7"]
 

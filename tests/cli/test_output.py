@@ -180,6 +180,12 @@ def test_one_object_can_be_shown_without_rows() -> None:
     assert json.loads(stream.getvalue()) == {"format_version": 1, "ok": True}
 
 
+def test_one_object_as_json_lines_is_one_line() -> None:
+    stream = io.StringIO()
+    document({"ok": {"text": "a\nb"}}, "jsonl", stream=stream)
+    assert [json.loads(line)["ok"] for line in stream.getvalue().splitlines()] == [{"text": "a\nb"}]
+
+
 # --- hostile text ----------------------------------------------------------------------------------------------------
 
 

@@ -133,6 +133,10 @@ def test_the_hook_checks_a_push_and_makes_a_pass(here: Path, capsys: pytest.Capt
     assert not calls.exists()
     git("push", "-q", "origin", "HEAD:main", cwd=work)
     assert calls.read_text().splitlines() == ["validate -- watchers.d", "name: pushed", "--once"]
+    git("rm", "-q", "-r", "watchers.d", cwd=work)
+    git("commit", "-q", "-m", "no more of them", cwd=work)
+    git("push", "-q", "origin", "HEAD:main", cwd=work)
+    assert calls.read_text().splitlines()[3:] == ["--once"]
 
 
 # --- schema ----------------------------------------------------------------------------------------------------------

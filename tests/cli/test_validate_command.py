@@ -56,6 +56,13 @@ def test_good_files_end_with_0_and_say_how_many_there_were(folder: Path, capsys:
 
 
 @pytest.mark.usefixtures("folder")
+def test_what_is_named_twice_is_checked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("w", "./w", "w/a.yaml") == 4
+    assert capsys.readouterr().out.endswith("3 files, 2 watchers: 2 errors, 1 warning\n")
+    assert run("w/a.yaml", f"{os.getcwd()}/w/a.yaml") == 0
+
+
+@pytest.mark.usefixtures("folder")
 def test_warnings_fail_only_where_they_are_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("w/c.yaml") == 0
     assert "warning[unknown-variable]" in capsys.readouterr().out
@@ -218,6 +225,13 @@ def test_without_words_the_directories_of_the_settings_are_checked(
     config.write_text(f"directories: [{folder}]\n")
     assert run("--config", str(config)) == 4
     assert f"{folder}/b.yml:3:19" in capsys.readouterr().out
+
+
+def test_settings_with_other_sources_alone_are_no_clean_bill(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = folder.with_name("reconciler.yaml")
+    config.write_text("sources: [{type: git, git: 'hub:watchers.git'}]\n")
+    assert run("--config", str(config)) == 64
+    assert "the settings name no directory" in capsys.readouterr().err
 
 
 def test_settings_that_are_wrong_are_told_with_their_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from parts.house import House
 from parts.waiting import eventually
 
 from reconciler.app import Engine
+from reconciler.errors import StalePlanError
 from reconciler.model import LOCALHOST, JobId, JobKey
 
 
@@ -84,3 +85,18 @@ async def test_two_who_record_the_same_ended_job_at_once_do_not_end_the_daemon(
         await eventually(lambda: not engine.controller.fleet.tasks, 30)
         await engine.daemon.carry_out()
         assert not engine.daemon._stopping.is_set()
+
+
+async def test_a_plan_that_is_to_be_carried_out_exactly_is_that_or_nothing(house: House) -> None:
+    jobs = house.with_jobs()
+    jobs.add("1")
+    house.write("a")
+    async with house.engine() as engine:
+        digest = (await engine.controller.preview()).digest()
+        jobs.add("2")
+        with pytest.raises(StalePlanError, match="no longer true"):
+            await engine.once.run(approve=digest, exactly=True)
+    assert house.rows() == ()
+    async with house.engine() as engine:
+        digest = (await engine.controller.preview()).digest()
+        assert (await engine.once.run(approve=digest, exactly=True)).applied == 2

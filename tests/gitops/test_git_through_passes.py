@@ -185,3 +185,19 @@ def _as_declared(house: House) -> bool:
         patterns = {str(spec.name): json.loads(spec.body)["pattern"] for spec in state.specs()}
         missing = [spec.name for spec in state.specs() if spec.missing_since is not None]
     return len(rows) == 200 and set(patterns.values()) == {"hit"} and not missing
+
+
+async def test_a_repository_that_moved_takes_over_what_it_gave_before(
+    house: House, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"w/a.yaml": a_file("a"), "w/b.yaml": a_file("b")})
+    await once(house)
+    numbers = {row.name: row.id for row in house.rows()}
+    moved = repository.bare(tmp_path / "moved.git")
+    house.settings = house.settings.model_copy(update={"sources": ({"type": "git", "git": str(moved), "path": "w"},)})
+    assert [int(code) for code in (await once(house)).codes()] == [0]
+    repository.commit({"w/a.yaml": a_file("a", "edited")})
+    repository.push()
+    report = await once(house)
+    assert [str(change.name) for change in report.plan.pending] == ["a"] if report.plan else False
+    assert {row.name: row.id for row in house.rows()} == numbers

@@ -110,3 +110,10 @@ async def test_a_link_to_nothing_in_a_commit_masks_at_once_and_gives_free_when_i
     repository.commit({"w/a.yaml": None})
     await house.once(named=[])
     assert live(house) == ["a", "another b", "b", "c"]
+
+
+async def test_a_directory_that_is_named_twice_hides_nothing_of_itself(house: House) -> None:
+    house.write("a")
+    for _ in range(3):
+        await later(house, [house.watchers, house.watchers / "."])
+        assert live(house) == ["a"]

@@ -79,3 +79,10 @@ def test_without_jobs_there_is_nothing_to_wait_for(house: House) -> None:
 
 def test_a_daemon_needs_no_wait(house: House) -> None:
     assert house.run(str(house.watchers), "--wait").returncode == 64
+
+
+def test_a_detailed_exit_status_belongs_to_a_plan(house: House) -> None:
+    """A pass that took the word and ended with 0 would tell a script that nothing had been pending."""
+    got = house.run(str(house.watchers), "--once", "--detailed-exitcode")
+    assert (got.returncode, "--dry-run" in got.stderr) == (64, True)
+    assert house.run(str(house.watchers), "--once", "--dry-run", "--detailed-exitcode").returncode == 0

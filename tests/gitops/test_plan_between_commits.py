@@ -177,3 +177,20 @@ def test_a_plan_cannot_be_saved_where_nothing_can_be_written(house: House) -> No
     told = house.run("plan", str(house.watchers), "--out", "/proc/nowhere/plan.json")
     assert told.returncode == 64
     assert "cannot be written" in told.stderr
+
+
+@pytest.mark.parametrize("words", [["--to", "HEAD"], []], ids=["two commits", "the files as they are"])
+def test_a_folder_that_is_at_neither_revision_is_mistyped(
+    words: list[str], there: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "--from", "first", *words, "watchres.d"]) == 64
+    assert "there is no folder 'watchres.d', then or now" in capsys.readouterr().err
+    there.commit({f"w/{name}.yaml": None for name in "abc"})
+    assert [change for change, *_ in changes(planned(capsys, "--from", "first", *words, "w"))] == ["stop"] * 3
+
+
+def test_a_folder_that_is_named_twice_hides_nothing_of_itself(
+    there: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there.commit({"w/a.yaml": None})
+    assert changes(planned(capsys, "--from", "first", "w", "./w")) == [("stop", "a", "w/a.yaml:1")]

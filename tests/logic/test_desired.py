@@ -268,6 +268,9 @@ def test_a_directory_that_never_gave_anything_and_cannot_be_read_is_an_error() -
     resolution = resolved(Reading("directory:/nowhere", failed="No such file or directory"))
     (problem,) = resolution.problems
     assert (problem.code, problem.file, problem.severity) == ("source-unreadable", "/nowhere", "error")
+    assert problem.remedy.startswith("name a directory that exists")
+    (problem,) = resolved(Reading("git:hub:x.git#main:", failed="it does not answer")).problems
+    assert problem.remedy.startswith("mend it in `sources` of the settings")
 
 
 def test_an_emptied_directory_stops_nothing_and_raises_the_alarm() -> None:

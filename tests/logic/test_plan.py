@@ -175,61 +175,6 @@ def test_prune_disabled_keeps_a_watcher_whose_file_is_gone() -> None:
     assert "prune: disabled" in kept.note
 
 
-# --- renaming --------------------------------------------------------------------------------------------------------
-
-
-def renaming(*extra: Desired) -> tuple[Desired, Desired, Resolution]:
-    old = desired("Old")
-    new = desired(a_spec("New", renamed_from="Old"))
-    return old, new, resolved(reading(new, *extra), before=[old])
-
-
-def test_a_renamed_spec_keeps_its_watchers() -> None:
-    old, _, resolution = renaming()
-    plan = planned(resolution, [known()], [a_watcher(old, trigger_count=4)])
-    assert kinds_of(plan.pending) == [("replace", "New", "1")]
-    assert plan.pending[0].before is not None
-    assert plan.pending[0].before.trigger_count == 4
-    assert planned(resolution, [known()], applied(plan, [a_watcher(old)])).pending == ()
-
-
-def test_a_renamed_spec_also_binds_new_jobs() -> None:
-    old, _, resolution = renaming()
-    plan = planned(resolution, [known(), known(a_job("2"))], [a_watcher(old)])
-    assert kinds_of(plan.pending) == [("create", "New", "2"), ("replace", "New", "1")]
-
-
-def test_a_renamed_spec_goes_on_from_the_tombstone_of_its_old_name() -> None:
-    old, new, _ = renaming()
-    plan = planned(wanted(new), [known()], [a_watcher(old, phase=WatcherState.STOPPED)])
-    assert kinds_of(plan.pending) == [("replace", "New", "1")]
-
-
-def test_a_name_that_is_still_in_use_is_not_taken_over() -> None:
-    old, _, resolution = renaming(desired("Old"))
-    plan = planned(resolution, [known()], [a_watcher(old)])
-    assert kinds_of(plan.pending) == [("create", "New", "1")]
-
-
-def test_renaming_waits_while_it_cannot_be_told_whether_the_old_name_is_gone() -> None:
-    old, new, _ = renaming()
-    unclear = resolved(reading(new, bad=[old.origin.file]), before=[old])
-    assert planned(unclear, [known()], [a_watcher(old)]).pending == ()
-
-
-def test_a_spec_that_has_a_watcher_of_its_own_takes_no_other_over_when_the_old_name_goes() -> None:
-    old, new, resolution = renaming()
-    plan = planned(resolution, [known()], [a_watcher(old), a_watcher(new, number=2)])
-    assert kinds_of(plan.pending) == [("stop", "Old", "1")]
-
-
-def test_a_renamed_spec_whose_selector_no_longer_fits_stops_the_old_watcher() -> None:
-    old = desired("Old")
-    new = desired(a_spec("New", renamed_from="Old", jobs={"name": "eval"}))
-    plan = planned(resolved(reading(new), before=[old]), [known()], [a_watcher(old)])
-    assert kinds_of(plan.pending) == [("stop", "Old", "1")]
-
-
 # --- jobs that come again --------------------------------------------------------------------------------------------
 
 
@@ -364,7 +309,7 @@ def test_the_stops_of_an_emptied_directory_wait_and_one_digest_means_them() -> N
     assert kinds_of(plan.applicable) == [("create", "w0", "2"), ("create", "w1", "2")]
     with pytest.raises(UnsafePlanError, match="is empty") as told:
         plan.raise_if_unsafe()
-    assert f"--approve={plan.digest()}" in told.value.remedy
+    assert f"--approve={plan.digest()}`, over the same directories" in told.value.remedy
     assert planned(resolved(reading(), before=specs), jobs, watchers).digest() == plan.digest()
     approved = plan.approved()
     assert kinds_of(approved.pending) == [("stop", "w0", "1"), ("stop", "w1", "1")]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 from parts.repository import Repository, a_file
+from parts.waiting import eventually
 
 from reconciler.errors import UnavailableError
 from reconciler.protocols import Snapshot
+from reconciler.sources.commits import git
 from reconciler.sources.git import GitSettings, GitSource
 
 
@@ -43,6 +46,33 @@ async def test_only_the_folder_is_read_and_nothing_below_it(repository: Reposito
     repository.commit({"top.yaml": "x: 1", "d/a.yaml": a_file("a"), "d/deeper/b.yaml": a_file("b")})
     snapshot = await source(repository.path, path="/d/").snapshot()
     assert [file.path for file in snapshot.files] == ["d/a.yaml"]
+
+
+@pytest.mark.parametrize("path", ["./d", "d/.", ".//d"])
+async def test_a_folder_may_be_written_as_a_shell_would_have_it(
+    path: str, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"a.yaml": a_file("a"), "d/b.yaml": a_file("b")})
+    bare = repository.bare(tmp_path / "bare.git")
+    here = source(bare, path=path)
+    assert [file.path for file in (await here.snapshot()).files] == ["d/b.yaml"]
+    assert here.name == f"git:{bare}#main:d"
+    assert names(await source(bare, path=".").snapshot()) == ["a.yaml"]
+
+
+async def test_a_branch_that_is_not_there_is_said_to_be_none(repository: Repository) -> None:
+    repository.commit({"a.yaml": a_file("a")})
+    repository.git("branch", "other/deeper")
+    with pytest.raises(UnavailableError, match="branch other cannot be read: there is none of that name"):
+        await source(repository.path, branch="other").snapshot()
+
+
+@pytest.mark.parametrize("where", ["hub:watchers.git", "ada@hub:watchers.git", "ssh://hub/watchers.git"])
+async def test_what_ssh_reaches_is_fetched(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a name of the user's ssh_config, too; here ssh only says whom it was to reach."""
+    monkeypatch.setenv("GIT_SSH_COMMAND", "sh -c 'echo \"fatal: asked for $1 $2\" >&2; exit 255' ssh")
+    with pytest.raises(UnavailableError, match=r"git fetch: fatal: asked for .*hub"):
+        await source(where, cache=str(tmp_path / "cache")).snapshot()
 
 
 async def test_links_tests_submodules_and_odd_names_are_no_watchers(repository: Repository) -> None:
@@ -157,7 +187,7 @@ async def test_a_file_that_is_too_large_is_told_and_harms_no_other(repository: R
     repository.commit({"a.yaml": a_file("a"), "big.yaml": "#" * 1_100_000})
     snapshot = await source(repository.path).snapshot()
     assert names(snapshot) == ["a.yaml"]
-    assert [(p.file, p.code, p.severity) for p in snapshot.problems] == [("big.yaml", "too-large", "error")]
+    assert [(p.file, p.code, p.severity) for p in snapshot.problems] == [("big.yaml", "file-too-large", "error")]
 
 
 async def test_contents_are_taken_to_the_byte(repository: Repository) -> None:
@@ -180,6 +210,37 @@ async def test_git_asks_nobody_for_a_password(repository: Repository, tmp_path: 
     """GIT_ASKPASS would be asked; the terminal is not."""
     with pytest.raises(UnavailableError):
         await source("ssh://nobody@127.0.0.1:1/w.git", cache=str(tmp_path)).snapshot()
+
+
+async def test_a_lock_that_a_killed_git_left_in_the_mirror_holds_no_fetch_up_for_ever(
+    repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit({"a.yaml": a_file("a")})
+    reader = source(repository.path.as_uri(), cache=str(tmp_path / "cache"), interval=0)
+    await reader.snapshot()
+    repository.commit({"b.yaml": a_file("b")})
+    (mirror,) = (tmp_path / "cache").iterdir()
+    locks = (mirror / "shallow.lock", mirror / "refs" / "heads" / "main.lock")
+    for lock in locks:
+        lock.touch()
+    assert (await reader.snapshot()).stale  # it may be that of a git that runs
+    for lock in locks:
+        os.utime(lock, (0, 0))
+    assert names(await reader.snapshot()) == ["a.yaml", "b.yaml"]
+
+
+async def test_a_git_that_is_broken_off_takes_its_locks_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "lock"
+    program = tmp_path / "git"
+    program.write_text(f"#!/bin/sh\ntrap 'rm {lock}; exit 1' TERM\ntouch {lock}\nsleep 600 &\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    working = asyncio.create_task(git(tmp_path, ("fetch",)))
+    await eventually(lock.exists)
+    working.cancel()
+    await asyncio.wait([working])
+    assert working.cancelled()
+    assert not lock.exists()
 
 
 # --- signatures ------------------------------------------------------------------------------------------------------

@@ -187,6 +187,11 @@ def test_one_fault_is_one_problem_at_its_place_with_a_remedy(line: str, code: st
     assert problem.remedy
 
 
+def test_a_date_without_its_hyphens_is_told_how_dates_are_written() -> None:
+    problem = only(GOOD + "suspend: {until: 20261201}\n")
+    assert (problem.code, problem.remedy) == ("wrong-type", "write 2026-12-01 or 2026-12-01T18:00:00Z")
+
+
 def test_who_names_a_part_of_a_heterogeneous_job_is_told_what_selects_it() -> None:
     problem = only(GOOD + "jobs: {ids: ['25+1']}\n")
     assert "part of a heterogeneous job" in problem.message

@@ -293,6 +293,16 @@ def test_a_control_character_is_told_at_its_place(character: str, column: int) -
     assert flaw(f"a: 1\nb: {character}x\n") == ("control-character", 2, column)
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\u2029"])
+def test_what_ends_a_line_for_the_parser_and_for_no_editor_is_told_at_its_place(character: str) -> None:
+    """Else a comment could go on as a key, and everything below it would be told one line too low."""
+    parsed = parse(f"a: 1\n# b{character}c: 2\n".encode())
+    (found,) = parsed.flaws
+    assert (found.code, found.line, found.column) == ("control-character", 2, 4)
+    escape = found.remedy.split('("')[1].removesuffix('")')
+    assert parse(f'a: "{escape}"'.encode()).documents[0].value == {"a": character}
+
+
 def test_a_file_of_nul_bytes_is_told_as_what_a_crash_leaves() -> None:
     parsed = parse(b"\x00" * 512)
     assert [(found.code, found.line, found.column) for found in parsed.flaws] == [("control-character", 1, 1)]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from parts.state_values import KEY, a_job, a_spec, a_watcher, an_event, opened
+from parts.state_values import KEY, SteppedClock, a_job, a_spec, a_watcher, an_event, opened
 
 from reconciler.errors import StateError
 from reconciler.protocols import Batch, EventFilter
@@ -60,6 +60,33 @@ def test_reading_leaves_the_file_byte_for_byte_the_same(state: StateWriter, path
     before = digest(path), path.stat().st_mtime_ns
     assert ask_everything(path)[11] == 1
     assert (digest(path), path.stat().st_mtime_ns) == before
+
+
+def test_reading_leaves_nothing_beside_the_file(state: StateWriter, path: Path) -> None:
+    fill(state)
+    state.close()
+    first, second = open_readonly(path), open_readonly(path)
+    assert (first.last_seq(), second.last_seq()) == (1, 1)
+    first.close()
+    assert second.last_seq() == 1
+    second.close()
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_reader_that_outlives_a_writer_keeps_what_was_committed(
+    state: StateWriter, path: Path, clock: SteppedClock
+) -> None:
+    state.release()
+    state.close()
+    reader = open_readonly(path)
+    assert reader.last_seq() == 0
+    writer = opened(path, clock)
+    fill(writer)
+    writer.close()
+    assert reader.last_seq() == 1
+    reader.close()
+    assert os.listdir(path.parent) == [path.name]
+    assert ask_everything(path)[11] == 1
 
 
 def test_reading_beside_a_writer_leaves_file_and_journal_the_same(state: StateWriter, path: Path) -> None:
