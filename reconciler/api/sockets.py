@@ -58,8 +58,8 @@ class _Session:
         self._horizon = 0  # what came up to this seq is known to the client
 
     async def run(self, since: int | None) -> None:
-        subscriber = self._desk.feed.subscribe(self._job_id)  # before anything is read, so that nothing is missed
         await self._socket.accept()
+        subscriber = self._desk.feed.subscribe(self._job_id)  # before anything is read, so that nothing is missed
         if subscriber is None:
             await self._socket.close(TRY_LATER, "too many subscribers")
             return
@@ -106,8 +106,8 @@ class _Session:
         wanted = EventFilter(after_seq=since, job_id=self._job_id, limit=MOST_REPLAYED + 1)
 
         def look_up(state: StateReading) -> tuple[int, list[str]]:
-            found = state.events(wanted)
-            return state.last_seq(), [event_note(event).text for event in found]
+            newest, found = state.last_seq(), state.events(wanted)  # in this order: what comes between is in `found`
+            return max([newest, *(event.seq for event in found)]), [event_note(event).text for event in found]
 
         self._horizon, texts = await self._desk.reading.ask(look_up)
         if len(texts) > MOST_REPLAYED or since > self._horizon:
@@ -122,6 +122,7 @@ class _Session:
     async def _forward(self, subscriber: Subscriber) -> None:
         beat = self._desk.parts.clock.monotonic() + HEARTBEAT
         while not subscriber.closed:
+            told = max(self._horizon, self._desk.feed.last_seq)  # before anything is taken: what came up to it is, then
             for note in subscriber.take():
                 if note.seq > self._horizon:
                     await self._socket.send_text(note.text)
@@ -133,7 +134,7 @@ class _Session:
                 if not self._welcome():
                     await self._socket.close(POLICY, "the key is not valid any more")
                     return
-                await self._socket.send_text(to_text({"type": "heartbeat", "seq": self._desk.feed.last_seq}))
+                await self._socket.send_text(to_text({"type": "heartbeat", "seq": told}))
                 beat, left = beat + HEARTBEAT, HEARTBEAT
             await subscriber.wait(left)
         if self._desk.feed.closed:
