@@ -15,7 +15,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.client.http import trusting, web_address
+from reconciler.client.http import bearing, trusting, web_address
 from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError
 from reconciler.logic.addresses import public
 
@@ -65,7 +65,7 @@ async def follow(
                     message: dict[str, Any] = json.loads(text)
                     if message["type"] != "heartbeat":
                         yield message
-                        since = max(since or 0, int(message["seq"]))
+                        since = int(message["seq"])  # less than before where the server has another state now
         except Exception as error:  # noqa: BLE001 - the library's tree is known where it is installed: `_judge` raises
             _judge(url, error, connected)
         await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all clients come back at once
@@ -102,10 +102,12 @@ def _connection(
     path = "/ws/watchers" + (f"/{quote(job_id, safe='')}" if job_id else "")
     path += f"?since={since}" if since is not None else ""
     more: dict[str, Any] = {
-        "additional_headers": {"Authorization": f"Bearer {key}"} if key else {},
+        "additional_headers": bearing(key),
         "max_size": _LARGEST,
+        "proxy": None,  # as for requests
     }
     if url.startswith("unix://"):
         return unix_connect(url.removeprefix("unix://"), f"ws://localhost{path}", **more)
-    trust: ssl.SSLContext | None = trusting(certificate) if url.startswith("https") else None
-    return connect(web_address(url).rstrip("/").replace("http", "ws", 1) + path, ssl=trust, **more)
+    address = web_address(url)
+    trust: ssl.SSLContext | None = trusting(certificate) if address.startswith("https:") else None
+    return connect(address.rstrip("/").replace("http", "ws", 1) + path, ssl=trust, **more)
