@@ -19,7 +19,7 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.api.bounds import SECURITY_HEADERS
@@ -27,7 +27,7 @@ from reconciler.api.callers import Caller
 from reconciler.api.certificates import Identity
 from reconciler.api.feed import Feed
 from reconciler.api.limits import address_name
-from reconciler.api.refusals import LINGER, Refusal
+from reconciler.api.refusals import LINGER, Refusal, send_refusal
 from reconciler.engine.daemon import Daemon
 from reconciler.errors import ConfigurationError, RefusedError
 
@@ -50,7 +50,14 @@ _LARGE = Refusal(
     detail=f"the headers have more than {MOST_PENDING} bytes",
     remedy="send fewer, or shorter ones",
 )
+_CROWDED = Refusal(code="too-many-connections", detail="too many connections are open", remedy="try again in a moment")
 _UNREADABLE = Refusal(code="bad-request", detail="this is no valid HTTP/1.1", remedy="ask with an ordinary HTTP client")
+
+
+async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a request, and end its connection: there are too many."""
+    headers = {**SECURITY_HEADERS, "Cache-Control": "no-store", "Retry-After": "1", "Connection": "close"}
+    await send_refusal(scope, receive, send, 503, _CROWDED, headers)
 
 
 class PatientProtocol(H11Protocol):
@@ -64,10 +71,12 @@ class PatientProtocol(H11Protocol):
     _unreadable = _handed_over = False
     _began = 0.0
     _address = ""
+    _most: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._most, self.limit_concurrency = self.limit_concurrency, None  # uvicorn's own refusal has another shape
         self._began = self.loop.time()
         if self.client is not None:  # on a Unix socket there is its owner alone
             self._address = address_name(self.client[0])
@@ -99,6 +108,8 @@ class PatientProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         """Wait for the rest of the headers, or no more."""
+        crowded = self._most is not None and len(self.connections) >= self._most
+        self.app = _crowded if crowded else self.config.loaded_app
         super().handle_events()
         self._watch()
 
