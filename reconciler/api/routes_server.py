@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from reconciler.api.refusals import RequestRefusedError, documented
 from reconciler.api.reports import Health, LinkShape, Readiness, SessionShape
 from reconciler.api.routes_watchers import caller_from
 from reconciler.api.shaping import maybe, moment
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, UsageError
 
 _SWAGGER = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -125,7 +126,8 @@ def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
         """End this browser's session."""
         caller = caller_from(request)
         if caller.browser and caller.key is not None:
-            desk.keyring.revoke(caller.key.id)
+            with suppress(UsageError):  # it was ended at this very moment, by another request
+                desk.keyring.revoke(caller.key.id)
         response = Response(status_code=204)
         response.delete_cookie(cookie_name(desk.secure), path="/", secure=desk.secure, httponly=True, samesite="strict")
         return response
