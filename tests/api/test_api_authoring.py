@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from parts.served import LOG, Served, serving
 from parts.waiting import eventually
 
 from reconciler.api.keys import Scope
+from reconciler.logic.simulate import Simulation, simulate
 from reconciler.model import JobState
 
 LOSS = {"name": "Loss", "pattern": r"loss: (\S+)", "captures": ["loss"], "actions": [LOG]}
@@ -223,3 +225,36 @@ async def test_what_is_nested_deeply_is_refused_before_anything_is_done(
     draft = await served.http.post("/api/watchers/preview", content=body, headers={"Content-Type": "application/json"})
     assert draft.status_code == 422
     assert [path.read_text() for path in Path(made["file"]).parent.glob("*.yaml")] == [before]
+
+
+async def test_a_pattern_that_takes_too_long_is_tried_on_a_part_and_that_is_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.api.routes_trying.TRYING", 0.05)
+    text = ("a" * 17 + "!\n") * 2000
+    tried = await served.post("/api/patterns/test", {"pattern": r"^(a|aa){1,17}(?=b)", "text": text})
+    assert 0 < tried["bytes"] < len(text)
+    assert any("takes too long" in problem for problem in tried["problems"])
+
+
+async def test_very_many_tries_leave_threads_for_everything_else(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, running = threading.Event(), list[int]()
+
+    def slow(*words: Any, **more: Any) -> Simulation:
+        running.append(len(running))
+        released.wait(20)
+        return simulate(*words, **more)
+
+    monkeypatch.setattr("reconciler.api.routes_trying.simulate", slow)
+    asked = {"pattern": "hit", "text": "hit"}
+    tries = [asyncio.create_task(served.post("/api/patterns/test", asked)) for _ in range(40)]
+    try:
+        await eventually(lambda: len(running) >= 2)
+        served.jobs.add("1")
+        assert (await served.create("w"))["message"] == "the watcher is created"
+        assert len(running) == 2
+    finally:
+        released.set()
+    assert [tried["count"] for tried in await asyncio.gather(*tries)] == [1] * 40
