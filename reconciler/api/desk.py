@@ -43,8 +43,8 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """See the module. `writing`: held while files change, so that names stay unique. `trying`: held while something is
-    tried out, so that very much of it leaves threads for the engine."""
+    """See the module. `writing`: held while files change, so that names stay unique. `trying`: held while what may
+    take seconds is done in a thread and nothing is written, so that very much of it leaves threads for the engine."""
 
     parts: Parts
     identity: str

@@ -99,7 +99,8 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
     async def look_at_watcher(watcher_id: Id, stopped: Annotated[bool, Query()] = False) -> WatcherDetail:
         """Return one watcher with its spec and the text of its file; with `stopped` a deleted one, too."""
         watcher, stored = await desk.watcher(watcher_id, stopped=stopped)
-        text = await text_of(desk, watcher, stored)
+        async with desk.trying:
+            text = await text_of(desk, watcher, stored)
         jobs = len(await desk.of_spec(watcher.name))
         return WatcherDetail(
             **watcher_fields(watcher, stored, desk.daemon.next_look), spec=spec_of(stored), yaml=text, jobs=jobs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from parts.house import House, Jobs, Sourced
 from parts.repository import Repository
 from parts.served import LOG, Served, serving
 from parts.waiting import eventually
+from ruamel.yaml import YAML
 
+from reconciler import app
 from reconciler.api.keys import Scope
 from reconciler.logic.simulate import Simulation, simulate
 from reconciler.model import JobState
@@ -258,3 +261,32 @@ async def test_very_many_tries_leave_threads_for_everything_else(
     finally:
         released.set()
     assert [tried["count"] for tried in await asyncio.gather(*tries)] == [1] * 40
+
+
+async def test_yaml_is_never_worked_on_where_everything_else_waits_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, threads = threading.current_thread(), list[threading.Thread]()
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*words: Any) -> Any:
+            threads.append(threading.current_thread())
+            return work(*words)
+
+        return noting
+
+    parse, ours = app.parse, noted(app.parse)
+    monkeypatch.setattr(app, "parse", lambda content, name: (parse if "/" in name else ours)(content, name))  # engine's
+    for name in ("load_all", "dump_all"):
+        monkeypatch.setattr(YAML, name, noted(getattr(YAML, name)))
+    house.scheduler = Jobs(house.outputs)
+    async with serving(house) as served:
+        served.jobs.add("1")
+        number = (await served.create("w"))["id"]
+        await served.get(f"/api/watchers/{number}")
+        await drafted(served, {"interval_seconds": 5}, watcher_id=number)
+        await served.http.put(f"/api/watchers/{number}", json={"interval_seconds": 5})
+        await served.post("/api/templates", {"watcher_id": number})
+        assert (await served.http.delete(f"/api/watchers/{number}")).status_code == 200
+    assert len(threads) > 10
+    assert here not in threads
