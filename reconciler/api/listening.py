@@ -21,6 +21,8 @@ import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from reconciler.api.bounds import SECURITY_HEADERS
 from reconciler.api.callers import Caller
@@ -165,6 +167,18 @@ class PatientProtocol(H11Protocol):
         self._deadline = self._waiting = None
 
 
+class QuietSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose refusal is no fault of ours, and not told as one: strangers would fill the log."""
+
+    async def send(self, message: Any) -> None:
+        """Send on. Raises ClientDisconnected where nobody is there to be accepted."""
+        if message["type"] == "websocket.accept" and self.transport.is_closing():
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: who runs the engine decides when to end."""
 
@@ -187,7 +201,7 @@ def make_server(app: ASGIApp, *, identity: Identity | None, sockets: int) -> Ser
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
-        ws="websockets-sansio",
+        ws=QuietSocket,
         ws_max_size=64 * 1024,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,

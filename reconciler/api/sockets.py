@@ -12,12 +12,14 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
 
 from reconciler.api.callers import Caller
 from reconciler.api.desk import Desk
 from reconciler.api.feed import Subscriber, event_note, to_text
+from reconciler.api.refusals import Refusal
 from reconciler.api.shapes import JobIdText, Number
-from reconciler.api.shaping import page_shapes
+from reconciler.api.shaping import clean, page_shapes
 from reconciler.errors import ReconcilerError
 from reconciler.protocols import EventFilter, StateReading, WatcherFilter, WatcherPage
 
@@ -45,6 +47,11 @@ def routes(desk: Desk) -> APIRouter:
     @router.websocket("/ws/watchers/{job_id}")
     async def one_job(socket: WebSocket, job_id: Annotated[JobIdText, Path()], since: Since = None) -> None:
         await _Session(desk, socket, job_id).run(since)
+
+    @router.websocket("/{path:path}")
+    async def nowhere(socket: WebSocket, path: str) -> None:
+        refusal = Refusal(code="not-found", detail=f"there is no WebSocket at /{clean(path[:100])}")
+        await socket.send_denial_response(JSONResponse(refusal.model_dump(exclude_defaults=True), 404))
 
     return router
 

@@ -11,11 +11,12 @@ import json
 import random
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.client.http import bearing, trusting, web_address
+from reconciler.client.http import bearing, refused, trusting, web_address
 from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError
 from reconciler.logic.addresses import public
 
@@ -76,8 +77,8 @@ def _judge(url: str, error: Exception, connected: bool) -> None:
     """Raise what the caller is to know; return where the connection is to be made again."""
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-    if isinstance(error, InvalidStatus) and error.response.status_code in (401, 403):
-        raise RefusedError(public(f"{url} lets nobody in with this key"), remedy="see `client.key_file`") from error
+    if isinstance(error, InvalidStatus):
+        _judge_refusal(url, error.response.status_code, bytes(error.response.body or b""), error)
     if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == _POLICY:
         raise RefusedError(public(f"{url}: {error.rcvd.reason}"), remedy="see that the key is valid") from error
     if not isinstance(error, (OSError, InvalidHandshake, InvalidURI, ConnectionClosed)):
@@ -87,6 +88,15 @@ def _judge(url: str, error: Exception, connected: bool) -> None:
             public(f"{url} does not answer as a reconciler does: {error or type(error).__name__}"),
             remedy="is `reconcile serve` running there, and its certificate trusted (`client.certificate`)?",
         ) from error
+
+
+def _judge_refusal(url: str, status: int, body: bytes, error: Exception) -> None:
+    """Raise where it would be refused the next time, too."""
+    if status == 401:
+        raise RefusedError(public(f"{url} lets nobody in with this key"), remedy="see `client.key_file`") from error
+    if status in (403, 404, 421, 422):
+        with suppress(ValueError):
+            raise refused(status, json.loads(body)) from error
 
 
 def _connection(

@@ -213,10 +213,11 @@ class Client:
         if answer.is_success:
             found: dict[str, Any] = said
             return found
-        raise _error(answer.status_code, said)
+        raise refused(answer.status_code, said)
 
 
-def _error(status: int, said: Mapping[str, Any]) -> ReconcilerError:
+def refused(status: int, said: Mapping[str, Any]) -> ReconcilerError:
+    """Return what a refusal of the API is here."""
     problems = "; ".join(f"{each['where']}: {each['message']}" for each in said.get("problems", ()))
     detail = str(said.get("detail", f"status {status}")) + (f": {problems}" if problems else "")
     kind = _BY_STATUS.get(status, ReconcilerError)

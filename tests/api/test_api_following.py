@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from reconciler import client
 from reconciler.client import following
-from reconciler.errors import HostUnreachableError, RefusedError
+from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError
 from reconciler.model import JobId
 
 
@@ -84,6 +84,8 @@ async def test_a_wrong_key_and_a_server_that_is_not_there_are_said_at_once(job: 
         await anext(client.follow(job.url, "rk_wrong"))
     with pytest.raises(HostUnreachableError, match="does not answer"):
         await anext(client.follow("http://127.0.0.1:9", "rk_wrong"))
+    with pytest.raises(ConfigurationError, match="job_id"):
+        await anext(client.follow(job.url, job.keys["read"], job_id="-1"))
 
 
 async def test_a_key_that_is_revoked_ends_it(job: Served, monkeypatch: pytest.MonkeyPatch) -> None:
