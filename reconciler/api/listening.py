@@ -271,6 +271,8 @@ def _clear(path: Path) -> None:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {path}: {error.strerror}", remedy="name another") from error
     if not stat.S_ISSOCK(mode):
         raise RefusedError(f"{path} is there and no socket", remedy="name another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:

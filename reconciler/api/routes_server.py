@@ -51,11 +51,13 @@ def routes(desk: Desk, registry: CollectorRegistry, home: str) -> APIRouter:
 
 
 def _add_health(router: APIRouter, desk: Desk, registry: CollectorRegistry) -> None:
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", tags=["server"])
     async def alive() -> Health:
         """Say that the process is alive."""
         return Health(status="ok")
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", tags=["server"], responses={503: {"model": Readiness}})
     async def ready() -> Response:
         """Say whether it does its work: 200 or 503."""

@@ -147,6 +147,14 @@ def test_nothing_that_is_no_socket_is_replaced(house: House) -> None:
     assert (refused.returncode, path.read_text()) == (5, "x")
 
 
+@pytest.mark.parametrize("name", ["x" * 120, "x" * 300, "file/x", "nowhere/x"], ids=["long", "longer", "file", "none"])
+def test_a_place_that_takes_no_socket_is_said(house: House, name: str) -> None:
+    (house.home / "file").touch()
+    refused = house.run("serve", str(house.watchers), "--socket", str(house.home / name))
+    assert (refused.returncode, "error: cannot listen on" in refused.stderr) == (4, True)
+    assert "remedy: name another" in refused.stderr
+
+
 def test_a_port_that_is_taken_is_said(house: House) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
