@@ -282,3 +282,21 @@ async def test_what_is_json_and_no_answer_of_ours_is_said(said: bytes) -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(HostUnreachableError, match="does not answer as a rec"), Client(url) as client:
             await asyncio.to_thread(client.stats)
+
+
+async def test_very_many_are_deleted_in_parts_that_are_answered_in_time() -> None:
+    asked: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        body = json.loads(await reader.readexactly(int(head.partition("content-length: ")[2].split()[0])))
+        asked.append(len(body["ids"]))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{"results":[]}')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+            for action in ("delete", "pause"):
+                await asyncio.to_thread(client.bulk, action, list(range(1, 46)))
+    assert asked == [20, 20, 5, 45]
