@@ -18,7 +18,7 @@ from reconciler.api.editing import without
 from reconciler.api.refusals import ConflictError, flawed
 from reconciler.api.shapes import Deleted, NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import spec_of, watcher_shape
-from reconciler.api.standing import Standing, altered, file_changed, standing
+from reconciler.api.standing import Standing, altered, check_match, file_changed, standing
 from reconciler.engine.controller import PassReport
 from reconciler.errors import Problem
 from reconciler.events import EventType
@@ -42,8 +42,10 @@ async def create(desk: Desk, caller: Caller, body: NewWatcher) -> WatcherWritten
     return answer
 
 
-async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, scope: str) -> WatcherWritten:
-    """Edit the file of a watcher's spec, keeping its comments. Raises RequestRefusedError."""
+async def edit(
+    desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, scope: str, match: str = ""
+) -> WatcherWritten:
+    """Edit the file of a watcher's spec, keeping its comments. `match`: an If-Match. Raises RequestRefusedError."""
     desk.started()
     async with desk.writing:
         watcher, stored = await desk.watcher(watcher_id)
@@ -51,6 +53,7 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
             raise ConflictError("no-spec", "no spec is in force under the watcher's name")
         path = Path(stored.origin.file)
         found = await standing(desk, watcher, stored)
+        check_match(stored.origin.file, found.text, match)
         new = await asyncio.to_thread(changed, watcher, found.text, body)
         await asyncio.to_thread(check_owner, desk, stored.origin, found.text, new)
         await _check_reach(desk, watcher.name, scope, [watcher.id])

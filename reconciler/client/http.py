@@ -27,8 +27,8 @@ from reconciler.logic.addresses import public
 #: Rows that one request brings, and watchers that one deletes: each costs a pass, and the answer must come in time.
 PAGE, DELETED = 1000, 20
 _BY_STATUS: Mapping[int, type[ReconcilerError]] = {
-    400: UsageError, 401: RefusedError, 403: RefusedError, 404: UsageError, 409: RefusedError, 413: UsageError,
-    421: ConfigurationError, 422: ConfigurationError, 429: UnavailableError, 503: UnavailableError,
+    400: UsageError, 401: RefusedError, 403: RefusedError, 404: UsageError, 409: RefusedError, 412: RefusedError,
+    413: UsageError, 421: ConfigurationError, 422: ConfigurationError, 429: UnavailableError, 503: UnavailableError,
 }  # fmt: skip
 
 
