@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -93,6 +93,7 @@ def _routed(desk: Desk, registry: Any, home: str) -> FastAPI:
     _complete_schema(api)
     api.add_exception_handler(ReconcilerError, _told)
     api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(WebSocketRequestValidationError, _invalid_socket)
     api.add_exception_handler(HTTPException, _plain)
     api.add_exception_handler(Exception, _broken)
     return api
@@ -127,10 +128,14 @@ async def _told(_: Request, error: Exception) -> Response:
     return _answer(status, refusal)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - it is registered for these alone
+async def _invalid(_: Request | WebSocket, error: Exception) -> Response:
+    assert isinstance(error, ValidationException)  # noqa: S101 - it is registered for these alone
     flaws = [Flaw(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in error.errors()]
     return _answer(422, Refusal(code="invalid-request", detail="a value is not allowed", problems=flaws[:50]))
+
+
+async def _invalid_socket(socket: WebSocket, error: Exception) -> None:
+    await socket.send_denial_response(await _invalid(socket, error))
 
 
 async def _plain(_: Request, error: Exception) -> Response:

@@ -48,7 +48,7 @@ def self_signed(folder: Path, names: Iterable[str], now: datetime.datetime | Non
     from cryptography.hazmat.primitives import hashes
 
     now = now or datetime.datetime.now(datetime.UTC)
-    wanted = sorted({*names, "localhost", "127.0.0.1", "::1"})
+    wanted = sorted({str(_alternative(name).value) for name in (*names, "localhost", "127.0.0.1", "::1")})
     file = folder / "self-signed.pem"
     try:
         known = x509.load_pem_x509_certificate(file.read_bytes())
@@ -62,7 +62,10 @@ def self_signed(folder: Path, names: Iterable[str], now: datetime.datetime | Non
 def _serves(certificate: x509.Certificate, names: list[str], now: datetime.datetime) -> bool:
     from cryptography import x509
 
-    alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
     present = {str(each.value) for each in alternatives}
     return set(names) <= present and now + datetime.timedelta(days=_RENEW) < certificate.not_valid_after_utc
 

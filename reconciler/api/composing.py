@@ -14,7 +14,7 @@ from typing import Any
 
 from reconciler.api.callers import Caller
 from reconciler.api.desk import Desk
-from reconciler.api.editing import edited, merge, names_in, new_text
+from reconciler.api.editing import edited, merge, new_text
 from reconciler.api.refusals import ConflictError, RequestRefusedError, flawed
 from reconciler.api.shapes import NewWatcher, WatcherEdit
 from reconciler.api.shaping import spec_of
@@ -38,7 +38,7 @@ async def composed(desk: Desk, body: NewWatcher) -> str:
     if text is None:
         spec = _bound(fields, job_id, hostname)
         spec["name"] = _free_name(desk, str(spec.get("name", "")), job_id, hostname)
-        return _written(spec)
+        return await asyncio.to_thread(_written, spec)
     if fields or job_id or hostname:
         raise RequestRefusedError(422, "yaml-alone", "`yaml` says all; nothing can stand beside it")
     return str(text)
@@ -52,10 +52,13 @@ def path_of(desk: Desk, spec: WatcherSpec) -> Path:
 
 async def text_of(desk: Desk, watcher: Watcher, stored: StoredSpec | None) -> str:
     """Return the text of the file that gave a spec; its canonical form where the file is not as it was, or not here."""
-    if stored is None:
-        return ""
-    text = await asyncio.to_thread(at_hand, desk, stored.origin)
-    if text and desk.tools.parse(text.encode(), "watcher.yaml").good and watcher.name in names_in(text):
+    return "" if stored is None else await asyncio.to_thread(_text_of, desk, watcher, stored)
+
+
+def _text_of(desk: Desk, watcher: Watcher, stored: StoredSpec) -> str:
+    text = at_hand(desk, stored.origin)
+    found = desk.tools.parse(text.encode(), "watcher.yaml")
+    if found.good and any(located.spec.name == watcher.name for located in found.specs):
         return text
     return new_text({"name": watcher.name, **spec_of(stored)})
 
@@ -99,8 +102,12 @@ def changed(watcher: Watcher, text: str, body: WatcherEdit) -> str:
         raise RequestRefusedError(422, "no-text", "a value holds what is no text (half a character)") from error
 
 
-def loaded(desk: Desk, caller: Caller, text: str, *, among: str = "") -> LocatedSpec:
+async def loaded(desk: Desk, caller: Caller, text: str, *, among: str = "") -> LocatedSpec:
     """Return the spec in a text that is to be written. `among`: the one that was edited, where several stand there."""
+    return await asyncio.to_thread(_loaded, desk, caller, text, among)
+
+
+def _loaded(desk: Desk, caller: Caller, text: str, among: str) -> LocatedSpec:
     try:
         found = desk.tools.parse(text.encode(), "watcher.yaml")
     except UnicodeEncodeError as error:

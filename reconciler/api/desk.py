@@ -28,6 +28,9 @@ from reconciler.protocols import KnownJob, StateReading, WatcherFilter
 from reconciler.registry import Plugin
 from reconciler.spec.load import Loaded, LocatedSpec
 
+#: Seconds of processor time that one request may try a pattern for.
+TRYING = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Tools:
@@ -41,7 +44,8 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """See the module. `writing`: held while files change, so that names stay unique."""
+    """See the module. `writing`: held while files change, so that names stay unique. `trying`: held while what may
+    take seconds is done in a thread and nothing is written, so that very much of it leaves threads for the engine."""
 
     parts: Parts
     identity: str
@@ -57,6 +61,7 @@ class Desk:
     tally: Tally = field(default_factory=Tally)
     listings: Limits = field(default_factory=lambda: Limits(5, 30))  # of jobs, that requests may cause
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    trying: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     async def watcher(self, watcher_id: int, *, stopped: bool = False) -> tuple[Watcher, StoredSpec | None]:
         """Return a watcher and the spec in force under its name; NotThereError where there is none that is alive."""

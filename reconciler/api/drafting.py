@@ -40,7 +40,7 @@ async def draft(desk: Desk, caller: Caller, body: NewWatcher) -> Draft:
     if len(found.specs) > 1:
         errors.append(Flaw(where="watcher.yaml", message="one watcher at a time", remedy="save each by itself"))
     errors += _taken(desk, name) if name else []
-    more, warnings = _policy(desk, caller, found.specs)
+    more, warnings = await asyncio.to_thread(_policy, desk, caller, found.specs)
     return Draft(
         yaml=text, file=str(path or ""), name=name, spec=spec, valid=not (errors or more), errors=[*errors, *more],
         warnings=warnings, writable=True, patch="",
@@ -51,7 +51,7 @@ async def draft_of(desk: Desk, caller: Caller, watcher_id: int, body: NewWatcher
     """Return the file of a watcher as editing it so would leave it; where the API may not write it, too."""
     watcher, stored = await desk.watcher(watcher_id)
     old, moved = await _standing(desk, watcher, stored)
-    text = changed(watcher, old, body)
+    text = await asyncio.to_thread(changed, watcher, old, body)
     file = stored.origin.file if stored else ""
     shown = Path(file).name or "watcher.yaml"
     found = await asyncio.to_thread(desk.tools.parse, _encoded(text), shown)
@@ -62,7 +62,8 @@ async def draft_of(desk: Desk, caller: Caller, watcher_id: int, body: NewWatcher
     name = spec.name if spec else ""
     errors += _taken(desk, name) if name and name != watcher.name else []
     writable = desk.dropins.owns(file)
-    more, warnings = _policy(desk, caller, found.specs) if writable else ([], _doubts(desk, found.specs))
+    more, warnings = await asyncio.to_thread(_policy, desk, caller, found.specs)
+    more = more if writable else []  # else others say what is allowed
     patch = await asyncio.to_thread(patch_of, desk, stored.origin, old, text) if stored else ""
     return Draft(
         yaml=text, file=file, name=name, spec=to_plain(spec) if spec else {}, valid=not (errors or more),

@@ -43,9 +43,9 @@ async def looked_up(desk: Desk, template_id: str) -> TemplateDetail:
 async def keep(desk: Desk, caller: Caller, body: NewTemplate) -> TemplateDetail:
     """Write a template into the writable layer. Raises RequestRefusedError."""
     text = await _given(desk, body)
-    name = loaded(desk, caller, text).spec.name
-    text = alone(text, name, lambda spec: _made_general(spec, body.name))
-    located = loaded(desk, caller, text)
+    name = (await loaded(desk, caller, text)).spec.name
+    text = await asyncio.to_thread(alone, text, name, lambda spec: _made_general(spec, body.name))
+    located = await loaded(desk, caller, text)
     path = shelf(desk).directory / file_name(located.spec.name)
     async with desk.writing:
         known = await library(desk)
@@ -90,7 +90,11 @@ async def _given(desk: Desk, body: NewTemplate) -> str:
     text = await text_of(desk, watcher, stored)
     if not text:
         raise ConflictError("no-spec", "no spec is in force under the watcher's name")
-    return alone(text, watcher.name, lambda _: None) if len(names_in(text)) > 1 else text
+    return await asyncio.to_thread(_by_itself, text, watcher.name)
+
+
+def _by_itself(text: str, name: str) -> str:
+    return alone(text, name, lambda _: None) if len(names_in(text)) > 1 else text
 
 
 def _made_general(spec: MutableMapping[str, Any], name: str | None) -> None:

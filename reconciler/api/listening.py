@@ -19,15 +19,17 @@ from typing import Any
 
 import h11
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from reconciler.api.bounds import SECURITY_HEADERS
 from reconciler.api.callers import Caller
 from reconciler.api.certificates import Identity
 from reconciler.api.feed import Feed
 from reconciler.api.limits import address_name
-from reconciler.api.refusals import LINGER, Refusal
+from reconciler.api.refusals import LINGER, Refusal, send_refusal
 from reconciler.engine.daemon import Daemon
 from reconciler.errors import ConfigurationError, RefusedError
 
@@ -50,7 +52,14 @@ _LARGE = Refusal(
     detail=f"the headers have more than {MOST_PENDING} bytes",
     remedy="send fewer, or shorter ones",
 )
+_CROWDED = Refusal(code="too-many-connections", detail="too many connections are open", remedy="try again in a moment")
 _UNREADABLE = Refusal(code="bad-request", detail="this is no valid HTTP/1.1", remedy="ask with an ordinary HTTP client")
+
+
+async def _crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a request, and end its connection: there are too many."""
+    headers = {**SECURITY_HEADERS, "Cache-Control": "no-store", "Retry-After": "1", "Connection": "close"}
+    await send_refusal(scope, receive, send, 503, _CROWDED, headers)
 
 
 class PatientProtocol(H11Protocol):
@@ -64,10 +73,12 @@ class PatientProtocol(H11Protocol):
     _unreadable = _handed_over = False
     _began = 0.0
     _address = ""
+    _most: int | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
+        self._most, self.limit_concurrency = self.limit_concurrency, None  # uvicorn's own refusal has another shape
         self._began = self.loop.time()
         if self.client is not None:  # on a Unix socket there is its owner alone
             self._address = address_name(self.client[0])
@@ -99,6 +110,8 @@ class PatientProtocol(H11Protocol):
 
     def handle_events(self) -> None:
         """Wait for the rest of the headers, or no more."""
+        crowded = self._most is not None and len(self.connections) >= self._most
+        self.app = _crowded if crowded else self.config.loaded_app
         super().handle_events()
         self._watch()
 
@@ -154,6 +167,18 @@ class PatientProtocol(H11Protocol):
         self._deadline = self._waiting = None
 
 
+class QuietSocket(WebSocketsSansIOProtocol):
+    """A WebSocket whose refusal is no fault of ours, and not told as one: strangers would fill the log."""
+
+    async def send(self, message: Any) -> None:
+        """Send on. Raises ClientDisconnected where nobody is there to be accepted."""
+        if message["type"] == "websocket.accept" and self.transport.is_closing():
+            raise ClientDisconnected
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers: who runs the engine decides when to end."""
 
@@ -176,7 +201,7 @@ def make_server(app: ASGIApp, *, identity: Identity | None, sockets: int) -> Ser
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
-        ws="websockets-sansio",
+        ws=QuietSocket,
         ws_max_size=64 * 1024,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,
@@ -246,6 +271,8 @@ def _clear(path: Path) -> None:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {path}: {error.strerror}", remedy="name another") from error
     if not stat.S_ISSOCK(mode):
         raise RefusedError(f"{path} is there and no socket", remedy="name another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:

@@ -5,6 +5,7 @@ Lines end at `\\n`, `\\r\\n` or a lone `\\r`, as for patterns. Offsets are bytes
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,18 +96,19 @@ def expression(text: str, *, regex: bool, ignore_case: bool) -> str:
     return f"{'(?i)' if ignore_case else ''}{text if regex else re.escape(text)}"
 
 
-def search(pattern: str, data: bytes, place: Position, *, last: bool, limit: int) -> Found:
+def search(pattern: str, data: bytes, place: Position, *, last: bool, limit: int, budget: float = math.inf) -> Found:
     """Return the lines of `data`, which begins at `place`, in which the production matcher finds `pattern`.
 
-    A last line without an end is looked at, and is where to go on: it may grow.
+    A last line without an end is looked at, and is where to go on: it may grow. `budget`: seconds of processor time;
+    where they are used up, the rest is for the next request.
     """
-    scanner = StreamScanner(compile_set([Rule(pattern, ignore_echo=False)]), place)
+    scanner = StreamScanner(compile_set([Rule(pattern, ignore_echo=False)]), place, budget=budget)
     hits = scanner.feed(data)
     reached, rest, done = scanner.position, list[LineHit](), False
     if len(hits) > limit:
         hits = hits[:limit]
         reached = scanner.position_after(hits[-1])
-    elif last:
+    elif last and not scanner.exhausted:
         rest = scanner.finish()
         done = len(hits) + len(rest) <= limit
     found = [_found(hit) for hit in (*hits, *(rest if done else ()))]

@@ -48,9 +48,10 @@ def _add_drafts(router: APIRouter, desk: Desk) -> None:
         watcher_id: Edited = None,
     ) -> Draft:
         """Return the file that creating or editing a watcher would write, and everything that is wrong with it."""
-        if watcher_id is None:
-            return await drafting.draft(desk, caller_from(request), body)
-        return await drafting.draft_of(desk, caller_from(request), watcher_id, body)
+        async with desk.trying:
+            if watcher_id is None:
+                return await drafting.draft(desk, caller_from(request), body)
+            return await drafting.draft_of(desk, caller_from(request), watcher_id, body)
 
     @router.post("/selectors/test")
     async def try_selector(body: SelectorBody) -> SelectorTested:

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from reconciler.api import outputs
-from reconciler.api.desk import Desk
+from reconciler.api.desk import TRYING, Desk
 from reconciler.api.output_shapes import (
     FoundList,
     LineShape,
@@ -52,7 +52,10 @@ def routes(desk: Desk) -> APIRouter:
         pattern = _checked(outputs.expression(asked.text, regex=asked.regex, ignore_case=asked.ignore_case))
         part = await _Stream.of(desk, job_id, asked).walk(asked.offset)
         place = Position(offset=part.start, line=asked.line - 1, cut=asked.inside)
-        found = await asyncio.to_thread(outputs.search, pattern, part.data, place, last=part.last, limit=asked.limit)
+        async with desk.trying:
+            found = await asyncio.to_thread(
+                outputs.search, pattern, part.data, place, last=part.last, limit=asked.limit, budget=TRYING
+            )
         return FoundList(
             found=list(found.found), count=len(found.found), size=part.size,
             done=found.done, next_offset=found.offset,

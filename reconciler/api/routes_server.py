@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from reconciler.api.refusals import RequestRefusedError, documented
 from reconciler.api.reports import Health, LinkShape, Readiness, SessionShape
 from reconciler.api.routes_watchers import caller_from
 from reconciler.api.shaping import maybe, moment
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ReconcilerError, UsageError
 
 _SWAGGER = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -50,11 +51,13 @@ def routes(desk: Desk, registry: CollectorRegistry, home: str) -> APIRouter:
 
 
 def _add_health(router: APIRouter, desk: Desk, registry: CollectorRegistry) -> None:
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", tags=["server"])
     async def alive() -> Health:
         """Say that the process is alive."""
         return Health(status="ok")
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", tags=["server"], responses={503: {"model": Readiness}})
     async def ready() -> Response:
         """Say whether it does its work: 200 or 503."""
@@ -125,7 +128,8 @@ def _add_sessions(router: APIRouter, desk: Desk, home: str) -> None:
         """End this browser's session."""
         caller = caller_from(request)
         if caller.browser and caller.key is not None:
-            desk.keyring.revoke(caller.key.id)
+            with suppress(UsageError):  # it was ended at this very moment, by another request
+                desk.keyring.revoke(caller.key.id)
         response = Response(status_code=204)
         response.delete_cookie(cookie_name(desk.secure), path="/", secure=desk.secure, httponly=True, samesite="strict")
         return response

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from reconciler.api.desk import Desk
+from reconciler.api.desk import TRYING, Desk
 from reconciler.api.refusals import RequestRefusedError, documented, flaw_of, flawed
 from reconciler.api.reports import (
     MatchShape,
@@ -37,7 +37,8 @@ def routes(desk: Desk) -> APIRouter:
     @router.post("/validate")
     async def check_file(body: ValidateBody) -> Validated:
         """Check a file of watchers: everything that is wrong, at its line and column."""
-        return await asyncio.to_thread(_validated, desk, body)
+        async with desk.trying:
+            return await asyncio.to_thread(_validated, desk, body)
 
     @router.post("/patterns/test")
     async def try_pattern(body: PatternTestBody) -> PatternTested:
@@ -48,10 +49,11 @@ def routes(desk: Desk) -> APIRouter:
         job = Job(LOCALHOST, JobId("0"), "sample", "sample", JobState.RUNNING)
 
         def run() -> PatternTested:
-            found = simulate(compile_spec(spec, "sample", kinds), job, sample)
-            return _tested(found, body.limit, len(sample), how_run(spec.expressions()))
+            found = simulate(compile_spec(spec, "sample", kinds), job, sample, budget=TRYING)
+            return _tested(found, body.limit, how_run(spec.expressions()))
 
-        return await asyncio.to_thread(run)
+        async with desk.trying:
+            return await asyncio.to_thread(run)
 
     return router
 
@@ -125,7 +127,7 @@ def how_run(expressions: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _tested(found: Simulation, limit: int, size: int, how: Mapping[str, Any]) -> PatternTested:
+def _tested(found: Simulation, limit: int, how: Mapping[str, Any]) -> PatternTested:
     matches = [
         MatchShape(
             text=clean(match.text), line=match.line, offset=match.offset, groups=list(match.groups),
@@ -134,5 +136,9 @@ def _tested(found: Simulation, limit: int, size: int, how: Mapping[str, Any]) ->
         for match in found.matches[:limit]
     ]  # fmt: skip
     return PatternTested(
-        matches=matches, count=len(found.matches), bytes=size, problems=list(dict.fromkeys(found.problems))[:20], **how
+        matches=matches,
+        count=len(found.matches),
+        bytes=found.looked,
+        problems=list(dict.fromkeys(found.problems))[:20],
+        **how,
     )

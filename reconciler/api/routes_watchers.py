@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
 from reconciler.api import asking, writing
 from reconciler.api.callers import Caller
@@ -36,6 +36,7 @@ from reconciler.api.shapes import (
     WatcherWritten,
 )
 from reconciler.api.shaping import outline_text, page_shapes, spec_of, watcher_fields
+from reconciler.api.standing import tag_of
 from reconciler.model import Watcher, WatcherState
 from reconciler.protocols import StateReading, WatcherFilter
 from reconciler.spec.moments import epoch
@@ -48,6 +49,7 @@ Id = Annotated[IdNumber, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
 ]
+Match = Annotated[str, Header(max_length=1000, description="`tag` of the file that is meant; 412 where it is another")]
 
 
 def caller_from(request: Request) -> Caller:
@@ -96,13 +98,21 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
         return Response(await asyncio.to_thread(outline_text, outline, seq), media_type="application/json")
 
     @router.get("/watchers/{watcher_id}")
-    async def look_at_watcher(watcher_id: Id, stopped: Annotated[bool, Query()] = False) -> WatcherDetail:
+    async def look_at_watcher(
+        response: Response, watcher_id: Id, stopped: Annotated[bool, Query()] = False
+    ) -> WatcherDetail:
         """Return one watcher with its spec and the text of its file; with `stopped` a deleted one, too."""
         watcher, stored = await desk.watcher(watcher_id, stopped=stopped)
-        text = await text_of(desk, watcher, stored)
+        async with desk.trying:
+            text = await text_of(desk, watcher, stored)
         jobs = len(await desk.of_spec(watcher.name))
+        response.headers["ETag"] = tag = tag_of(text)
         return WatcherDetail(
-            **watcher_fields(watcher, stored, desk.daemon.next_look), spec=spec_of(stored), yaml=text, jobs=jobs
+            **watcher_fields(watcher, stored, desk.daemon.next_look),
+            spec=spec_of(stored),
+            yaml=text,
+            tag=tag,
+            jobs=jobs,
         )
 
 
@@ -114,10 +124,10 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
 
     @router.put("/watchers/{watcher_id}")
     async def edit_watcher(
-        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher"
+        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher", if_match: Match = ""
     ) -> WatcherWritten:
         """Edit the file of a watcher; comments in it stay. What another layer owns is answered with what to commit."""
-        return await writing.edit(desk, caller_from(request), watcher_id, body, scope)
+        return await writing.edit(desk, caller_from(request), watcher_id, body, scope, if_match)
 
     @router.delete("/watchers/{watcher_id}")
     async def delete_watcher(request: Request, watcher_id: Id, scope: Reach = "watcher") -> Deleted:

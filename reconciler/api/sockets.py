@@ -12,12 +12,14 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
 
 from reconciler.api.callers import Caller
 from reconciler.api.desk import Desk
 from reconciler.api.feed import Subscriber, event_note, to_text
+from reconciler.api.refusals import Refusal
 from reconciler.api.shapes import JobIdText, Number
-from reconciler.api.shaping import page_shapes
+from reconciler.api.shaping import clean, page_shapes
 from reconciler.errors import ReconcilerError
 from reconciler.protocols import EventFilter, StateReading, WatcherFilter, WatcherPage
 
@@ -46,6 +48,11 @@ def routes(desk: Desk) -> APIRouter:
     async def one_job(socket: WebSocket, job_id: Annotated[JobIdText, Path()], since: Since = None) -> None:
         await _Session(desk, socket, job_id).run(since)
 
+    @router.websocket("/{path:path}")
+    async def nowhere(socket: WebSocket, path: str) -> None:
+        refusal = Refusal(code="not-found", detail=f"there is no WebSocket at /{clean(path[:100])}")
+        await socket.send_denial_response(JSONResponse(refusal.model_dump(exclude_defaults=True), 404))
+
     return router
 
 
@@ -58,8 +65,8 @@ class _Session:
         self._horizon = 0  # what came up to this seq is known to the client
 
     async def run(self, since: int | None) -> None:
-        subscriber = self._desk.feed.subscribe(self._job_id)  # before anything is read, so that nothing is missed
         await self._socket.accept()
+        subscriber = self._desk.feed.subscribe(self._job_id)  # before anything is read, so that nothing is missed
         if subscriber is None:
             await self._socket.close(TRY_LATER, "too many subscribers")
             return
@@ -106,8 +113,8 @@ class _Session:
         wanted = EventFilter(after_seq=since, job_id=self._job_id, limit=MOST_REPLAYED + 1)
 
         def look_up(state: StateReading) -> tuple[int, list[str]]:
-            found = state.events(wanted)
-            return state.last_seq(), [event_note(event).text for event in found]
+            newest, found = state.last_seq(), state.events(wanted)  # in this order: what comes between is in `found`
+            return max([newest, *(event.seq for event in found)]), [event_note(event).text for event in found]
 
         self._horizon, texts = await self._desk.reading.ask(look_up)
         if len(texts) > MOST_REPLAYED or since > self._horizon:
@@ -122,6 +129,7 @@ class _Session:
     async def _forward(self, subscriber: Subscriber) -> None:
         beat = self._desk.parts.clock.monotonic() + HEARTBEAT
         while not subscriber.closed:
+            told = max(self._horizon, self._desk.feed.last_seq)  # before anything is taken: what came up to it is, then
             for note in subscriber.take():
                 if note.seq > self._horizon:
                     await self._socket.send_text(note.text)
@@ -133,7 +141,7 @@ class _Session:
                 if not self._welcome():
                     await self._socket.close(POLICY, "the key is not valid any more")
                     return
-                await self._socket.send_text(to_text({"type": "heartbeat", "seq": self._desk.feed.last_seq}))
+                await self._socket.send_text(to_text({"type": "heartbeat", "seq": told}))
                 beat, left = beat + HEARTBEAT, HEARTBEAT
             await subscriber.wait(left)
         if self._desk.feed.closed:

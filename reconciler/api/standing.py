@@ -6,6 +6,7 @@ People edit these files too. `writing` changes what this returns, and `drafting`
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from reconciler.api.composing import at_hand
 from reconciler.api.desk import Desk
 from reconciler.api.editing import new_text
-from reconciler.api.refusals import ConflictError, flaw_of, flawed
+from reconciler.api.refusals import ConflictError, RequestRefusedError, flaw_of, flawed
 from reconciler.api.shaping import spec_of
 from reconciler.errors import Problem, StateError
 from reconciler.logic.desired import names_in
@@ -48,6 +49,19 @@ async def standing(desk: Desk, watcher: Watcher, stored: StoredSpec) -> Standing
     if desk.dropins.owns(stored.origin.file):
         await asyncio.to_thread(_check_gone, desk, watcher, stored)
     return Standing(new_text({"name": watcher.name, **spec_of(stored)}), there=False)
+
+
+def tag_of(text: str) -> str:
+    """Return the entity tag (RFC 9110, 8.8.3) of a file's text."""
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def check_match(file: str, text: str, wanted: str) -> None:
+    """Raise RequestRefusedError (412) where `wanted`, an If-Match, has not the tag of this text; none fits any."""
+    if wanted and wanted.strip() != "*" and tag_of(text) not in [each.strip() for each in wanted.split(",")]:
+        raise RequestRefusedError(
+            412, "changed-meanwhile", f"{file} was changed since it was read", remedy="read it again, and change that"
+        )
 
 
 def file_changed(file: str, line: int, what: str, remedy: str, problems: Sequence[Problem] = ()) -> ConflictError:

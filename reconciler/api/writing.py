@@ -18,7 +18,7 @@ from reconciler.api.editing import without
 from reconciler.api.refusals import ConflictError, flawed
 from reconciler.api.shapes import Deleted, NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import spec_of, watcher_shape
-from reconciler.api.standing import Standing, altered, file_changed, standing
+from reconciler.api.standing import Standing, altered, check_match, file_changed, standing
 from reconciler.engine.controller import PassReport
 from reconciler.errors import Problem
 from reconciler.events import EventType
@@ -32,7 +32,7 @@ async def create(desk: Desk, caller: Caller, body: NewWatcher) -> WatcherWritten
     desk.started()
     async with desk.writing:
         text = await composed(desk, body)
-        located = loaded(desk, caller, text)
+        located = await loaded(desk, caller, text)
         name = located.spec.name
         check_free(desk, name)
         path = await asyncio.to_thread(desk.dropins.create, path_of(desk, located.spec), text)
@@ -42,8 +42,10 @@ async def create(desk: Desk, caller: Caller, body: NewWatcher) -> WatcherWritten
     return answer
 
 
-async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, scope: str) -> WatcherWritten:
-    """Edit the file of a watcher's spec, keeping its comments. Raises RequestRefusedError."""
+async def edit(
+    desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, scope: str, match: str = ""
+) -> WatcherWritten:
+    """Edit the file of a watcher's spec, keeping its comments. `match`: an If-Match. Raises RequestRefusedError."""
     desk.started()
     async with desk.writing:
         watcher, stored = await desk.watcher(watcher_id)
@@ -51,10 +53,11 @@ async def edit(desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, s
             raise ConflictError("no-spec", "no spec is in force under the watcher's name")
         path = Path(stored.origin.file)
         found = await standing(desk, watcher, stored)
-        new = changed(watcher, found.text, body)
-        check_owner(desk, stored.origin, found.text, new)
+        check_match(stored.origin.file, found.text, match)
+        new = await asyncio.to_thread(changed, watcher, found.text, body)
+        await asyncio.to_thread(check_owner, desk, stored.origin, found.text, new)
         await _check_reach(desk, watcher.name, scope, [watcher.id])
-        located = loaded(desk, caller, new, among=watcher.name)
+        located = await loaded(desk, caller, new, among=watcher.name)
         if located.spec.name != watcher.name:
             check_free(desk, located.spec.name)
         others = await _others(desk, found.text, new, {watcher.name, located.spec.name}, scope)
@@ -74,12 +77,12 @@ async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str, meant:
     desk.started()
     async with desk.writing:
         watcher, stored = await desk.watcher(watcher_id)
-        found = await _check_deletion(desk, watcher, stored) if stored is not None else None
+        found, rest = await _check_deletion(desk, watcher, stored) if stored is not None else (None, "")
         ids = [each.id for each in await desk.of_spec(watcher.name)]  # of ended jobs, too: they all go
         if not {*ids} <= {watcher.id, *meant}:
             _check_scope(watcher.name, scope, len(ids))
         if stored is not None and found is not None:
-            await _remove(desk, Path(stored.origin.file), found, without(found.text, watcher.name))
+            await _remove(desk, Path(stored.origin.file), found, rest)
             await desk.daemon.look_again()
         await _bury(desk, [each for each in await desk.of_spec(watcher.name) if each.id in ids], caller)
         left = [each.id for each in await desk.of_spec(watcher.name) if each.id in ids]
@@ -89,14 +92,16 @@ async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str, meant:
     return Deleted(success=not left, message=message, id=watcher_id, ids=ids)
 
 
-async def _check_deletion(desk: Desk, watcher: Watcher, stored: StoredSpec) -> Standing:
+async def _check_deletion(desk: Desk, watcher: Watcher, stored: StoredSpec) -> tuple[Standing, str]:
+    """Return what stands in the file now, and what is left of it then."""
     found = await standing(desk, watcher, stored)
-    check_owner(desk, stored.origin, found.text, without(found.text, watcher.name))
+    rest = await asyncio.to_thread(without, found.text, watcher.name)
+    await asyncio.to_thread(check_owner, desk, stored.origin, found.text, rest)
     if spec_of(stored).get("prune") == "disabled":
         raise ConflictError(
             "prune-disabled", "its file says `prune: disabled`, so it would go on", remedy="take that out first (PUT)"
         )
-    return found
+    return found, rest
 
 
 async def _bury(desk: Desk, watchers: Sequence[Watcher], caller: Caller) -> None:
@@ -174,7 +179,7 @@ class _Other:
 async def _others(desk: Desk, old: str, new: str, but: Collection[str], scope: str) -> Sequence[_Other]:
     """Return the other specs that the new text changes; those on several jobs must be meant, new names be free."""
     found = []
-    for name, done in altered(desk, old, new, but).items():
+    for name, done in (await asyncio.to_thread(altered, desk, old, new, but)).items():
         if done == "created":
             check_free(desk, name)
         watchers = await _check_reach(desk, name, scope)

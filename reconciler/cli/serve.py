@@ -87,7 +87,15 @@ def host_names(settings: Settings) -> list[str]:
         except ValueError:
             away = True
         names += [socket.gethostname()] if away else []
-    return list(dict.fromkeys(name for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104 - left out
+    return list(dict.fromkeys(_asked_for(name) for name in names if name not in ("0.0.0.0", "::")))  # noqa: S104
+
+
+def _asked_for(name: str) -> str:
+    """Return a name as clients ask for it, and certificates have it: in ASCII. Raises ConfigurationError."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError as error:
+        raise ConfigurationError(f"{name!r} in `api.hosts` is no name of a host", remedy="mend it there") from error
 
 
 async def _serve(settings: Settings, directories: tuple[Path, ...], words: dict[str, Any]) -> None:

@@ -11,11 +11,12 @@ import json
 import random
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from reconciler.client.http import trusting, web_address
+from reconciler.client.http import bearing, refused, trusting, web_address
 from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError
 from reconciler.logic.addresses import public
 
@@ -65,7 +66,7 @@ async def follow(
                     message: dict[str, Any] = json.loads(text)
                     if message["type"] != "heartbeat":
                         yield message
-                        since = max(since or 0, int(message["seq"]))
+                        since = int(message["seq"])  # less than before where the server has another state now
         except Exception as error:  # noqa: BLE001 - the library's tree is known where it is installed: `_judge` raises
             _judge(url, error, connected)
         await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all clients come back at once
@@ -76,8 +77,8 @@ def _judge(url: str, error: Exception, connected: bool) -> None:
     """Raise what the caller is to know; return where the connection is to be made again."""
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-    if isinstance(error, InvalidStatus) and error.response.status_code in (401, 403):
-        raise RefusedError(public(f"{url} lets nobody in with this key"), remedy="see `client.key_file`") from error
+    if isinstance(error, InvalidStatus):
+        _judge_refusal(url, error.response.status_code, bytes(error.response.body or b""), error)
     if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.code == _POLICY:
         raise RefusedError(public(f"{url}: {error.rcvd.reason}"), remedy="see that the key is valid") from error
     if not isinstance(error, (OSError, InvalidHandshake, InvalidURI, ConnectionClosed)):
@@ -87,6 +88,15 @@ def _judge(url: str, error: Exception, connected: bool) -> None:
             public(f"{url} does not answer as a reconciler does: {error or type(error).__name__}"),
             remedy="is `reconcile serve` running there, and its certificate trusted (`client.certificate`)?",
         ) from error
+
+
+def _judge_refusal(url: str, status: int, body: bytes, error: Exception) -> None:
+    """Raise where it would be refused the next time, too."""
+    if status == 401:
+        raise RefusedError(public(f"{url} lets nobody in with this key"), remedy="see `client.key_file`") from error
+    if status in (403, 404, 421, 422):
+        with suppress(ValueError):
+            raise refused(status, json.loads(body)) from error
 
 
 def _connection(
@@ -102,10 +112,12 @@ def _connection(
     path = "/ws/watchers" + (f"/{quote(job_id, safe='')}" if job_id else "")
     path += f"?since={since}" if since is not None else ""
     more: dict[str, Any] = {
-        "additional_headers": {"Authorization": f"Bearer {key}"} if key else {},
+        "additional_headers": bearing(key),
         "max_size": _LARGEST,
+        "proxy": None,  # as for requests
     }
     if url.startswith("unix://"):
         return unix_connect(url.removeprefix("unix://"), f"ws://localhost{path}", **more)
-    trust: ssl.SSLContext | None = trusting(certificate) if url.startswith("https") else None
-    return connect(web_address(url).rstrip("/").replace("http", "ws", 1) + path, ssl=trust, **more)
+    address = web_address(url)
+    trust: ssl.SSLContext | None = trusting(certificate) if address.startswith("https:") else None
+    return connect(address.rstrip("/").replace("http", "ws", 1) + path, ssl=trust, **more)

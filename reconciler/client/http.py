@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from os import PathLike
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -23,11 +24,11 @@ from reconciler.errors import (
 )
 from reconciler.logic.addresses import public
 
-#: Rows that one request brings.
-PAGE = 1000
+#: Rows that one request brings, and watchers that one deletes: each costs a pass, and the answer must come in time.
+PAGE, DELETED = 1000, 20
 _BY_STATUS: Mapping[int, type[ReconcilerError]] = {
-    400: UsageError, 401: RefusedError, 403: RefusedError, 404: UsageError, 409: RefusedError, 413: UsageError,
-    421: ConfigurationError, 422: ConfigurationError, 429: UnavailableError, 503: UnavailableError,
+    400: UsageError, 401: RefusedError, 403: RefusedError, 404: UsageError, 409: RefusedError, 412: RefusedError,
+    413: UsageError, 421: ConfigurationError, 422: ConfigurationError, 429: UnavailableError, 503: UnavailableError,
 }  # fmt: skip
 
 
@@ -45,10 +46,11 @@ class Client:
     ) -> None:
         self.url = url
         path = url.removeprefix("unix://") if url.startswith("unix://") else None
-        verify = trusting(certificate) if url.startswith("https") else False
+        address = "http://localhost" if path else web_address(url)
+        verify = trusting(certificate) if address.startswith("https:") else False
         self._http = httpx.Client(
-            base_url="http://localhost" if path else web_address(url),
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            base_url=address,
+            headers=bearing(key),
             timeout=timeout,
             transport=httpx.HTTPTransport(uds=path) if path else httpx.HTTPTransport(verify=verify, retries=1),
         )
@@ -71,7 +73,7 @@ class Client:
 
     def job_watchers(self, job_id: str) -> list[dict[str, Any]]:
         """Return the watchers of a job."""
-        found: list[dict[str, Any]] = self._get(f"/api/jobs/{job_id}/watchers")["watchers"]
+        found: list[dict[str, Any]] = self._get(f"/api/jobs/{_part(job_id)}/watchers")["watchers"]
         return found
 
     def watcher(self, watcher_id: int, *, stopped: bool = False) -> dict[str, Any]:
@@ -105,8 +107,9 @@ class Client:
     def bulk(self, action: str, ids: list[int], **more: Any) -> list[dict[str, Any]]:
         """Do one thing to many watchers; return what became of each."""
         results: list[dict[str, Any]] = []
-        for start in range(0, len(ids), PAGE):
-            body = {"action": action, "ids": ids[start : start + PAGE], **more}
+        size = DELETED if action == "delete" else PAGE
+        for start in range(0, len(ids), size):
+            body = {"action": action, "ids": ids[start : start + size], **more}
             results += self._send("POST", "/api/watchers/bulk", body)["results"]
         return results
 
@@ -143,11 +146,11 @@ class Client:
 
     def output(self, job_id: str, **wanted: Any) -> dict[str, Any]:
         """Return a part of a job's output: `hostname, stream, offset, limit, tail`."""
-        return self._get(f"/api/jobs/{job_id}/output", **wanted)
+        return self._get(f"/api/jobs/{_part(job_id)}/output", **wanted)
 
     def metrics(self, job_id: str, name: str | None = None, **wanted: Any) -> list[dict[str, Any]]:
         """Return the points of a metric, or what metrics a job has: `hostname, since, limit`."""
-        found = self._get(f"/api/metrics/{job_id}" + (f"/{name}" if name else ""), **wanted)
+        found = self._get(f"/api/metrics/{_part(job_id)}" + (f"/{_part(name)}" if name else ""), **wanted)
         rows: list[dict[str, Any]] = found["points" if name else "metrics"]
         return rows
 
@@ -201,6 +204,8 @@ class Client:
         try:
             answer = self._http.request(method, path, params=params, json=body)
             said = answer.json()
+            if not isinstance(said, dict):
+                raise ValueError("it says something else")
         except (httpx.HTTPError, ValueError) as error:
             raise HostUnreachableError(
                 public(f"{self.url} does not answer as a reconciler does: {error or type(error).__name__}"),
@@ -209,26 +214,43 @@ class Client:
         if answer.is_success:
             found: dict[str, Any] = said
             return found
-        raise _error(answer.status_code, said)
+        raise refused(answer.status_code, said)
 
 
-def _error(status: int, said: Mapping[str, Any]) -> ReconcilerError:
+def refused(status: int, said: Mapping[str, Any]) -> ReconcilerError:
+    """Return what a refusal of the API is here."""
     problems = "; ".join(f"{each['where']}: {each['message']}" for each in said.get("problems", ()))
     detail = str(said.get("detail", f"status {status}")) + (f": {problems}" if problems else "")
     kind = _BY_STATUS.get(status, ReconcilerError)
     return kind(detail, remedy=str(said.get("remedy", "")))
 
 
+def _part(text: str) -> str:
+    """Return a text as one part of a path, whatever stands in it."""
+    return quote(text, safe="")
+
+
+def bearing(key: str) -> dict[str, str]:
+    """Return the header that carries a key. Raises ConfigurationError, which shows nothing of it."""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("the key of the server is none", remedy="give the key alone, on one line")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def web_address(url: str) -> str:
-    """Return a URL that can be called. Raises ConfigurationError, which shows nothing of it: it may hold a password."""
+    """Return a URL that can be called, its scheme in small letters.
+
+    Raises ConfigurationError, which shows nothing of it: it may hold a password.
+    """
     try:
-        port = httpx.URL(url).port
+        address = httpx.URL(url)
+        port = address.port
     except httpx.InvalidURL:
         port = -1
     if port is not None and not 0 <= port <= 65535:
         remedy = "write https://host:8443, or unix:///path (see `client.url`)"
         raise ConfigurationError("the URL of the server is no web address", remedy=remedy)
-    return url
+    return str(address)
 
 
 def trusting(certificate: str | PathLike[str] | None) -> ssl.SSLContext:

@@ -6,8 +6,10 @@ and trying a watcher out over HTTP.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from time import thread_time
 from typing import Any
 
 from reconciler.errors import ConditionError, PermanentActionError
@@ -50,12 +52,13 @@ class SimulatedAction:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What came out. `matches` are those that triggered; `watcher` is its final value."""
+    """What came out. `matches` are those that triggered; `watcher` is its final value; `looked` counts bytes."""
 
     watcher: Watcher
     matches: tuple[Match, ...]
     actions: tuple[SimulatedAction, ...]
     problems: tuple[str, ...]
+    looked: int
 
 
 class _Run:
@@ -70,9 +73,10 @@ class _Run:
         self.matches: list[Match] = []
         self.actions: list[SimulatedAction] = []
         self.problems: list[str] = []
+        self.looked = 0
 
-    def feed(self, stream: StreamName, content: bytes) -> None:
-        """Feed one whole stream, in as many ticks as the watcher's own actions want."""
+    def feed(self, stream: StreamName, content: bytes, until: float) -> None:
+        """Feed one whole stream, in as many ticks as the watcher's own actions want. `until`: of processor time."""
         position, more = Position(), True
         while more and self.watcher.state == "active" and not self.watcher.timer_active:
             tick = WatcherTick(self.compiled, self.watcher, self.job, self.now)
@@ -90,6 +94,10 @@ class _Run:
             result = feed(cohorts({_ID: position}, {_ID: self.compiled}), {_ID: tick}, look)
             position, more = result.positions[_ID], result.more
             self.take(tick.advance())
+            if more and thread_time() > until:
+                self.problems.append(f"it takes too long: {position.offset:,} of {len(content):,} bytes were tried")
+                break
+        self.looked += position.offset if more else len(content)
 
     def wait(self, seconds: float) -> None:
         """Let time pass while the job runs and prints nothing."""
@@ -166,21 +174,29 @@ def _triggers(advance: Advance) -> list[Trigger]:
 
 
 def simulate(
-    compiled: CompiledSpec, job: Job, output: bytes, errors: bytes = b"", now: float = 0.0, after: float = 0.0
+    compiled: CompiledSpec,
+    job: Job,
+    output: bytes,
+    errors: bytes = b"",
+    now: float = 0.0,
+    after: float = 0.0,
+    budget: float = math.inf,
 ) -> Simulation:
     """Return what the watcher makes of a job's two outputs, stdout before stderr, and of its end where it has ended.
 
-    `after`: so many seconds the job runs on between the two and prints nothing.
+    `after`: so many seconds the job runs on between the two and prints nothing. `budget`: seconds of processor time,
+    after which the rest is left out, and that is told as a problem.
     """
+    until = thread_time() + budget
     collecting = replace(compiled, actions=tuple(replace(action, leading=False) for action in compiled.actions))
     run = _Run(replace(collecting, late_pause=any(a.type == "pause_watcher" for a in compiled.actions)), job, now)
     wanted = compiled.spec.output_type
     if wanted in (OutputType.STDOUT, OutputType.BOTH):
-        run.feed(StreamName.STDOUT, output)
+        run.feed(StreamName.STDOUT, output, until)
     if wanted in (OutputType.STDERR, OutputType.BOTH):
-        run.feed(StreamName.STDERR, errors)
+        run.feed(StreamName.STDERR, errors, until)
     if after:
         run.wait(after)
     if job.state.ended:
         run.end()
-    return Simulation(run.watcher, tuple(run.matches), tuple(run.actions), tuple(run.problems))
+    return Simulation(run.watcher, tuple(run.matches), tuple(run.actions), tuple(run.problems), run.looked)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,11 @@ from parts.house import House, Jobs, Sourced
 from parts.repository import Repository
 from parts.served import LOG, Served, serving
 from parts.waiting import eventually
+from ruamel.yaml import YAML
 
+from reconciler import app
 from reconciler.api.keys import Scope
+from reconciler.logic.simulate import Simulation, simulate
 from reconciler.model import JobState
 
 LOSS = {"name": "Loss", "pattern": r"loss: (\S+)", "captures": ["loss"], "actions": [LOG]}
@@ -223,3 +228,65 @@ async def test_what_is_nested_deeply_is_refused_before_anything_is_done(
     draft = await served.http.post("/api/watchers/preview", content=body, headers={"Content-Type": "application/json"})
     assert draft.status_code == 422
     assert [path.read_text() for path in Path(made["file"]).parent.glob("*.yaml")] == [before]
+
+
+async def test_a_pattern_that_takes_too_long_is_tried_on_a_part_and_that_is_told(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.api.routes_trying.TRYING", 0.05)
+    text = ("a" * 17 + "!\n") * 2000
+    tried = await served.post("/api/patterns/test", {"pattern": r"^(a|aa){1,17}(?=b)", "text": text})
+    assert 0 < tried["bytes"] < len(text)
+    assert any("takes too long" in problem for problem in tried["problems"])
+
+
+async def test_very_many_tries_leave_threads_for_everything_else(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, running = threading.Event(), list[int]()
+
+    def slow(*words: Any, **more: Any) -> Simulation:
+        running.append(len(running))
+        released.wait(20)
+        return simulate(*words, **more)
+
+    monkeypatch.setattr("reconciler.api.routes_trying.simulate", slow)
+    asked = {"pattern": "hit", "text": "hit"}
+    tries = [asyncio.create_task(served.post("/api/patterns/test", asked)) for _ in range(40)]
+    try:
+        await eventually(lambda: len(running) >= 2)
+        served.jobs.add("1")
+        assert (await served.create("w"))["message"] == "the watcher is created"
+        assert len(running) == 2
+    finally:
+        released.set()
+    assert [tried["count"] for tried in await asyncio.gather(*tries)] == [1] * 40
+
+
+async def test_yaml_is_never_worked_on_where_everything_else_waits_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, threads = threading.current_thread(), list[threading.Thread]()
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*words: Any) -> Any:
+            threads.append(threading.current_thread())
+            return work(*words)
+
+        return noting
+
+    parse, ours = app.parse, noted(app.parse)
+    monkeypatch.setattr(app, "parse", lambda content, name: (parse if "/" in name else ours)(content, name))  # engine's
+    for name in ("load_all", "dump_all"):
+        monkeypatch.setattr(YAML, name, noted(getattr(YAML, name)))
+    house.scheduler = Jobs(house.outputs)
+    async with serving(house) as served:
+        served.jobs.add("1")
+        number = (await served.create("w"))["id"]
+        await served.get(f"/api/watchers/{number}")
+        await drafted(served, {"interval_seconds": 5}, watcher_id=number)
+        await served.http.put(f"/api/watchers/{number}", json={"interval_seconds": 5})
+        await served.post("/api/templates", {"watcher_id": number})
+        assert (await served.http.delete(f"/api/watchers/{number}")).status_code == 200
+    assert len(threads) > 10
+    assert here not in threads

@@ -233,3 +233,17 @@ async def test_somebody_who_reads_nothing_holds_nobody_up(tight: Served) -> None
     assert (await tight.http.get("/api/watchers")).status_code == 200
     assert time.monotonic() - began < 5
     writer.close()
+
+
+async def test_one_connection_too_many_is_refused_in_the_shape_of_all_refusals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "MOST_CONNECTIONS", 1)
+    async with serving(House(tmp_path, api={"subscribers": 1})) as served, served.client(served.keys["read"]) as known:
+        assert (await known.get("/healthz")).status_code == 200
+        crowded = await served.http.get("/healthz")
+        assert (crowded.status_code, crowded.json()["code"]) == (503, "too-many-connections")
+        assert crowded.headers["retry-after"] == "1"
+        assert crowded.headers["x-content-type-options"] == "nosniff"
+        await known.aclose()
+        assert (await served.http.get("/healthz")).status_code == 200

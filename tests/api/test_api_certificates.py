@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from reconciler.api.certificates import Identity, self_signed
 from reconciler.errors import ConfigurationError, StateError
@@ -23,6 +26,11 @@ def test_it_is_made_once_and_kept(tmp_path: Path) -> None:
     assert len(first.fingerprint.split(":")) == 32
     assert first.certificate.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "tls").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_address_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    first = self_signed(tmp_path, ["2001:DB8:0:0::1"], NOW)
+    assert self_signed(tmp_path, ["2001:DB8:0:0::1"], NOW) == self_signed(tmp_path, ["2001:db8::1"], NOW) == first
 
 
 def test_it_names_what_it_is_called_by(tmp_path: Path) -> None:
@@ -44,6 +52,13 @@ def test_it_is_made_anew_where_it_lacks_a_name_or_ends_soon(
 def test_a_file_that_is_none_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "self-signed.pem").write_text("nothing")
     assert self_signed(tmp_path, [], NOW).context().minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_one_that_names_nothing_is_replaced(tmp_path: Path) -> None:
+    key, nobody = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    bare = x509.CertificateBuilder(nobody, nobody, key.public_key(), 1, NOW, NOW + 400 * DAY).sign(key, SHA256())
+    (tmp_path / "self-signed.pem").write_bytes(bare.public_bytes(Encoding.PEM))
+    assert self_signed(tmp_path, [], NOW).context()
 
 
 def test_a_certificate_that_cannot_be_used_is_said(tmp_path: Path) -> None:

@@ -244,3 +244,59 @@ def test_a_key_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     house = House(tmp_path, client={"url": "http://127.0.0.1:9", "key_file": str(tmp_path / "none")})
     with pytest.raises(ConfigurationError, match="none"), state_of(GlobalOptions(config=house.config())):
         pass
+
+
+async def test_a_metric_of_any_name_is_had(busy: Served) -> None:
+    name = "acc/top 5? 100%25 #1"
+    await busy.create("odd", pattern="loss", actions=[{**METRIC, "params": {"name": name, "value": "7"}}])
+    await eventually(lambda: len(busy.house.done("odd")) == 2)
+    assert [point["value"] for point in await used(busy, lambda client: client.metrics("1", name))] == [7, 7]
+
+
+@pytest.mark.parametrize("key", ["rk_secret\nrk_other", "rk_secr\u00e9t", "rk_secret\x00"])
+async def test_a_key_that_cannot_be_one_is_said_without_it(key: str) -> None:
+    with pytest.raises(ConfigurationError) as refused, Client("http://127.0.0.1:9", key) as client:
+        client.stats()
+    assert "rk_" not in str(refused.value)
+    with pytest.raises(ConfigurationError) as refused:
+        await anext(follow("http://127.0.0.1:9", key))
+    assert "rk_" not in str(refused.value)
+
+
+async def test_a_certificate_is_looked_at_however_the_url_is_spelt(tmp_path: Path) -> None:
+    async with serving(House(tmp_path), secure=True) as served:
+        for scheme in ("https", "HTTPS"):
+            url = served.url.replace("https", scheme)
+            with pytest.raises(HostUnreachableError, match="certificate"), Client(url, served.keys["read"]) as client:
+                await asyncio.to_thread(client.stats)
+
+
+@pytest.mark.parametrize("said", [b"[]", b"null", b'"<html>"', b"7"])
+async def test_what_is_json_and_no_answer_of_ours_is_said(said: bytes) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(said), said))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(HostUnreachableError, match="does not answer as a rec"), Client(url) as client:
+            await asyncio.to_thread(client.stats)
+
+
+async def test_very_many_are_deleted_in_parts_that_are_answered_in_time() -> None:
+    asked: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        body = json.loads(await reader.readexactly(int(head.partition("content-length: ")[2].split()[0])))
+        asked.append(len(body["ids"]))
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\nConnection: close\r\n\r\n{"results":[]}')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
+            for action in ("delete", "pause"):
+                await asyncio.to_thread(client.bulk, action, list(range(1, 46)))
+    assert asked == [20, 20, 5, 45]

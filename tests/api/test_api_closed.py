@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,32 @@ async def test_websockets_are_closed_likewise(roomy: Served, path: str) -> None:
         assert (await socket.next())["type"] == "initial"
 
 
-async def test_a_job_id_that_is_none_opens_no_websocket(roomy: Served) -> None:
-    with pytest.raises(InvalidStatus):
-        async with roomy.socket("/ws/watchers/..%2fx"):
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/ws/watchers/..%2fx", 404), ("/ws/watchers/-x", 422), ("/ws/watchers?since=x", 422),
+        ("/ws/watchers?since=-1", 422), ("/ws/watchers/", 404), ("/ws//watchers", 404), ("/", 404), ("/healthz", 404),
+    ],
+)  # fmt: skip
+async def test_what_names_no_websocket_is_refused_in_the_shape_of_all_refusals(
+    roomy: Served, path: str, status: int
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        async with roomy.socket(path):
             pass
+    response = refused.value.response
+    assert (response.status_code, response.headers["x-content-type-options"]) == (status, "nosniff")
+    assert json.loads(response.body or b"")["code"] == ("not-found" if status == 404 else "invalid-request")
+
+
+async def test_refused_websockets_are_no_errors_of_ours(roomy: Served, caplog: pytest.LogCaptureFixture) -> None:
+    for headers in ({}, {"Authorization": f"Bearer {WRONG}"}, {"Origin": "https://evil.example"}):
+        with pytest.raises(InvalidStatus):
+            async with connect(
+                roomy.url.replace("http", "ws") + "/ws/watchers", additional_headers=headers, proxy=None
+            ):
+                pass
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 # --- other sites -----------------------------------------------------------------------------------------------------

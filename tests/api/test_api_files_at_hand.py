@@ -252,3 +252,19 @@ async def test_what_two_watchers_share_by_an_alias_changes_for_one_alone(job: Se
     assert (await job.http.put(watcher, json={"actions": [LOG]})).status_code == 200
     shown = await job.get(f"/api/watchers/{job.house.row('B').id}")
     assert [action["params"]["message"] for action in shown["actions"]] == ["a"]
+
+
+async def test_a_file_that_is_not_the_one_that_was_read_is_not_replaced(job: Served) -> None:
+    made = await job.create("w")
+    place = f"/api/watchers/{made['id']}"
+    read = await job.http.get(place)
+    tag = read.headers["etag"]
+    assert read.json()["tag"] == tag
+    path = Path(made["file"])
+    path.write_text(f"# by hand\n{path.read_text()}")
+    mine = {"yaml": read.json()["yaml"] + "labels: {mine: yes it is}\n"}
+    late = await job.http.put(place, json=mine, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "changed-meanwhile")
+    assert path.read_text().startswith("# by hand\n")
+    for match in (f'"other", {(await job.http.get(place)).headers["etag"]}', "*"):
+        assert (await job.http.put(place, json=mine, headers={"If-Match": match})).status_code == 200

@@ -12,10 +12,11 @@ import pytest
 from parts.house import House, Jobs
 from parts.served import Served, serving
 from parts.waiting import eventually
+from websockets.asyncio.server import ServerConnection, serve
 
 from reconciler import client
 from reconciler.client import following
-from reconciler.errors import HostUnreachableError, RefusedError
+from reconciler.errors import ConfigurationError, HostUnreachableError, RefusedError
 from reconciler.model import JobId
 
 
@@ -83,6 +84,8 @@ async def test_a_wrong_key_and_a_server_that_is_not_there_are_said_at_once(job: 
         await anext(client.follow(job.url, "rk_wrong"))
     with pytest.raises(HostUnreachableError, match="does not answer"):
         await anext(client.follow("http://127.0.0.1:9", "rk_wrong"))
+    with pytest.raises(ConfigurationError, match="job_id"):
+        await anext(client.follow(job.url, job.keys["read"], job_id="-1"))
 
 
 async def test_a_key_that_is_revoked_ends_it(job: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,3 +120,33 @@ async def test_the_command_follows_the_daemon_that_the_settings_name(
     finally:
         command.kill()
         await command.communicate()
+
+
+async def test_who_is_told_to_refetch_comes_back_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "FIRST_WAIT", 0.01)
+    asked: list[str] = []
+
+    async def another_state(socket: ServerConnection) -> None:
+        assert socket.request is not None
+        asked.append(socket.request.path)
+        await socket.send(json.dumps({"type": "refetch", "seq": 5, "reason": "too much was missed"}))
+
+    async with serve(another_state, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        messages = client.follow(f"http://127.0.0.1:{port}", since=999)
+        for _ in range(2):
+            await until(messages, "refetch")
+        await messages.aclose()  # type: ignore[attr-defined]
+    assert asked == ["/ws/watchers?since=999", "/ws/watchers?since=5"]
+
+
+async def test_following_goes_where_requests_go_whatever_proxy_there_is(
+    job: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    messages = client.follow(job.url, job.keys["read"])
+    assert (await until(messages, "initial"))["count"] == 1
+    await messages.aclose()  # type: ignore[attr-defined]

@@ -258,6 +258,7 @@ async def test_a_pattern_that_would_never_end_does(busy: Served) -> None:
 async def test_probes_need_no_key(busy: Served) -> None:
     async with busy.client() as stranger:
         assert (await stranger.get("/healthz")).json() == {"status": "ok"}
+        assert [(await stranger.head(path)).status_code for path in ("/healthz", "/readyz")] == [200, 200]
         ready = await stranger.get("/readyz")
         assert (ready.status_code, ready.json()["ready"]) == (200, True)
 

@@ -67,6 +67,20 @@ def test_searching_with_a_limit_and_going_on_finds_what_one_search_finds(parts: 
     assert found == expected
 
 
+def test_a_search_that_takes_long_goes_on_where_it_stopped() -> None:
+    data = b"".join(b"a" * 17 + (b"b\n" if n % 50 == 0 else b"!\n") for n in range(200))
+    found, place, pieces = list[int](), Position(), 0
+    while True:
+        rest = data[place.offset :]
+        part = outputs.search(r"^(a|aa){1,17}(?=b)", rest, place, last=True, limit=200, budget=0.01)
+        found, pieces = [*found, *(each.line for each in part.found)], pieces + 1
+        if part.done:
+            break
+        assert part.offset > place.offset
+        place = Position(offset=part.offset, line=part.line - 1, cut=part.inside)
+    assert (found, pieces > 1) == ([1, 51, 101, 151], True)
+
+
 def test_a_long_line_is_cut_and_colours_are_taken_out() -> None:
     (line, after) = outputs.split(b"\x1b[31m" + b"x" * 100_000 + b"\n\x1b[1mbold\x1b[0m\n", 0, last=True)
     assert (line.cut, line.bytes, len(line.text)) == (True, 100_006, outputs.LINE_SHOWN - 5)

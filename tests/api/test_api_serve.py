@@ -147,6 +147,27 @@ def test_nothing_that_is_no_socket_is_replaced(house: House) -> None:
     assert (refused.returncode, path.read_text()) == (5, "x")
 
 
+def test_names_beyond_ascii_are_those_that_clients_ask_for(tmp_path: Path) -> None:
+    house = House(tmp_path, api={"hosts": ["b\u00fccher.example"]})
+    token = key(house, "ci")
+    with serve(house, "--port", "0") as running:
+        headers = {"X-API-Key": token, "Host": "xn--bcher-kva.example"}
+        with httpx.Client(verify=False, trust_env=False) as client:
+            assert client.get(f"{running.url}/api/watchers", headers=headers).status_code == 200
+        assert running.stop() == 0
+    none = House(tmp_path / "none", api={"hosts": ["\u00fc" * 80]})
+    refused = none.run("serve", str(none.watchers), "--port", "0")
+    assert (refused.returncode, "in `api.hosts` is no name of a host" in refused.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "x" * 300, "file/x", "nowhere/x"], ids=["long", "longer", "file", "none"])
+def test_a_place_that_takes_no_socket_is_said(house: House, name: str) -> None:
+    (house.home / "file").touch()
+    refused = house.run("serve", str(house.watchers), "--socket", str(house.home / name))
+    assert (refused.returncode, "error: cannot listen on" in refused.stderr) == (4, True)
+    assert "remedy: name another" in refused.stderr
+
+
 def test_a_port_that_is_taken_is_said(house: House) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
@@ -117,3 +119,20 @@ async def test_a_link_that_waits_ends_with_who_made_it(served: Served) -> None:
         assert datetime.fromisoformat(made["expires"]).timestamp() < now + 60.01
         served.keyring.revoke("short")
         assert (await browser.get(made["url"])).status_code == 403
+
+
+async def test_who_signs_out_twice_at_once_is_signed_out(served: Served) -> None:
+    cookie, ended = await signed_in(served, served.keys["read"]), asyncio.Event()
+
+    async def in_two_pieces() -> AsyncIterator[bytes]:
+        yield b"{"
+        await ended.wait()
+        yield b"}"
+
+    async with served.client(None, Cookie=cookie, Origin=served.url) as browser:
+        late = asyncio.create_task(browser.request("DELETE", "/api/session", content=in_two_pieces()))
+        for _ in range(5):
+            await browser.get("/healthz")  # so that the first one is past the gate
+        assert (await browser.delete("/api/session")).status_code == 204
+        ended.set()
+        assert (await late).status_code == 204

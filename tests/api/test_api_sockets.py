@@ -18,7 +18,8 @@ from reconciler.api import listening, sockets
 from reconciler.api.feed import Feed, Subscriber, event_note
 from reconciler.events import Event, EventType
 from reconciler.model import Hold, HoldKind, JobId, WatcherId, WatcherState
-from reconciler.protocols import Advance, Batch
+from reconciler.protocols import Advance, Batch, EventFilter
+from reconciler.state.read import StateReader
 
 
 @pytest.fixture
@@ -324,3 +325,34 @@ async def test_waiting_ends_with_news_with_the_end_and_with_time(waiting: Subscr
     await asyncio.wait_for(waiting.wait(100), 1)
     waiting.close()
     await asyncio.wait_for(waiting.wait(100), 1)
+
+
+async def test_what_is_committed_while_the_missed_is_read_is_told_too(
+    job: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, read = asyncio.get_running_loop(), StateReader.events
+
+    def and_then_more_comes(reader: StateReader, wanted: EventFilter) -> tuple[Event, ...]:
+        found = read(reader, wanted)
+        if wanted.limit == sockets.MOST_REPLAYED + 1:
+            before = job.feed.last_seq
+            append(job, "1", "hit\n")
+            asyncio.run_coroutine_threadsafe(eventually(lambda: job.feed.last_seq > before), loop).result(20)
+        return found
+
+    monkeypatch.setattr(StateReader, "events", and_then_more_comes)
+    async with job.socket(f"/ws/watchers?since={job.house.events()[-1].seq}") as socket:
+        assert (await socket.next("event"))["event"]["type"] == "reconciler.watcher.triggered.v1"
+        assert (await socket.next("watcher_event"))["event"]["action_result"] == "saw hit"
+
+
+async def test_a_heartbeat_after_a_restart_names_no_seq_of_long_ago(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.scheduler = Jobs(house.outputs)
+    async with serving(house) as served:
+        await served.create("nobody's", None)
+    monkeypatch.setattr(sockets, "HEARTBEAT", 0.05)
+    async with serving(house) as served, served.socket() as socket:
+        first = await socket.next("initial")
+        assert (await socket.next("heartbeat"))["seq"] >= first["seq"] > 0

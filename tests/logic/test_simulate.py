@@ -225,3 +225,13 @@ def test_a_simulation_leaves_the_spec_and_the_job_as_they_are_and_can_be_done_ag
 def test_a_watcher_that_logs_alone_and_one_with_an_outside_action_see_the_same_matches() -> None:
     data = b"".join(b"loss=%d\n" % number for number in range(500))
     assert run(data, actions=[LOG], **LOSS).matches == run(data, actions=[CANCEL, LOG], **LOSS).matches
+
+
+def test_what_takes_too_long_is_left_out_and_told() -> None:
+    output = (b"a" * 17 + b"!\n") * 200
+    spec = compiled(a_spec(pattern=r"^(a|aa){1,17}(?=b)", actions=[LOG]))
+    whole = simulate(spec, a_job("7", **COMPLETED), output)
+    assert (whole.looked, whole.problems) == (len(output), ())
+    part = simulate(spec, a_job("7", **COMPLETED), output, budget=0.0)
+    assert 0 < part.looked < len(output)
+    assert part.problems == (f"it takes too long: {part.looked:,} of {len(output):,} bytes were tried",)

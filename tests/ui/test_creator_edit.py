@@ -89,6 +89,23 @@ async def test_the_file_is_edited_as_text_too_and_comes_back_into_the_form(serve
 
 
 @pytest.mark.timeout(180)
+async def test_a_file_that_was_changed_meanwhile_is_not_replaced(served: Served, window: Window) -> None:
+    page = window.page
+    served.jobs.add("1")
+    await served.look()
+    made = await served.post("/api/watchers", {"yaml": TEXT})
+    await window.go(f"/edit/{made['id']}")
+    await shown(page)
+    await page.get_by_role("button", name="Edit as text").click()
+    await page.get_by_label("The whole file").fill(f"{TEXT}cooldown: 10s\n")
+    await shown(page)
+    Path(made["file"]).write_text(f"{TEXT}# by hand\n")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("was changed since it was read").first).to_be_visible()
+    assert Path(made["file"]).read_text() == f"{TEXT}# by hand\n"
+
+
+@pytest.mark.timeout(180)
 async def test_what_git_owns_is_shown_to_be_committed(served: Served, window: Window) -> None:
     page = window.page
     folder = served.house.watchers

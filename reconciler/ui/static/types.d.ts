@@ -88,6 +88,7 @@ export interface Outline {
 export interface WatcherDetail extends Watcher {
   spec: Record<string, any>;
   yaml: string;
+  tag: string;
   jobs: number;
 }
 

@@ -29,11 +29,12 @@ const TITLES = {
   403: "You may not do that",
   404: "There is no such thing",
   409: "That does not go together with how things are",
+  412: "Somebody else changed it meanwhile",
   422: "Something in it is not allowed",
   429: "Too many requests",
 };
 
-/** @typedef {{query?: Record<string, any> | URLSearchParams, body?: any, signal?: AbortSignal, key?: string}} Options */
+/** @typedef {{query?: Record<string, any> | URLSearchParams, body?: any, signal?: AbortSignal, key?: string, match?: string}} Options */
 
 /** Told to whoever listens when the server says that there is no session (any more). */
 export const signedOut = new EventTarget();
@@ -58,8 +59,8 @@ export async function request(method, path, options = {}) {
 export const get = (path, query, signal) => request("GET", path, { query, signal });
 /** @type {(path: string, body?: any, signal?: AbortSignal) => Promise<any>} */
 export const post = (path, body, signal) => request("POST", path, { body, signal });
-/** @type {(path: string, body?: any, query?: Options["query"]) => Promise<any>} */
-export const put = (path, body, query) => request("PUT", path, { body, query });
+/** @type {(path: string, body?: any, query?: Options["query"], match?: string) => Promise<any>} */
+export const put = (path, body, query, match) => request("PUT", path, { body, query, match });
 /** @type {(path: string, query?: Options["query"]) => Promise<any>} */
 export const del = (path, query) => request("DELETE", path, { query });
 
@@ -76,11 +77,12 @@ export function isAbort(error) {
  * @param {string} path
  * @param {Options} options
  */
-async function reach(method, path, { query, body, signal, key }) {
+async function reach(method, path, { query, body, signal, key, match }) {
   /** @type {Record<string, string>} */
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Authorization"] = `Bearer ${key}`;
+  if (match) headers["If-Match"] = match;
   const sent = body === undefined ? undefined : JSON.stringify(body);
   try {
     return await fetch(path + suffix(query), { method, headers, body: sent, signal, credentials: "same-origin" });

@@ -82,7 +82,7 @@ class Live {
   #take(text) {
     const message = JSON.parse(text);
     if (this.#socket) this.#listen(this.#socket);
-    if (typeof message.seq === "number") this.#seq = Math.max(this.#seq, message.seq);
+    if (typeof message.seq === "number") this.#seq = message.seq; // less than before where the server has another state now
     if (message.type !== "heartbeat") this.#tell(message.type, message);
   }
 

@@ -52,7 +52,7 @@ async function edit(desk, watcher) {
   const body = changes(desk.form, watcher.spec);
   const scope = watcher.jobs > 1 ? "spec" : "watcher";
   try {
-    const done = await put(`/api/watchers/${watcher.id}`, body, { scope });
+    const done = await put(`/api/watchers/${watcher.id}`, body, { scope }, "yaml" in body ? watcher.tag : "");
     toast(done.message, "good");
     return `/watchers/${done.ids.includes(watcher.id) ? watcher.id : done.id ?? ""}`;
   } catch (error) {
