@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -58,21 +59,29 @@ actions:
 
 @dataclass
 class Lags:
-    """A sink that notes how long each hit was on the way, from the append to its event in here (seconds)."""
+    """A sink that notes how long each hit was on the way, from the append to its event in here (seconds).
 
-    seconds: list[float] = field(default_factory=list)
-    hits: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    The hits go to a file, `told`: in memory they would soon be more than all that is measured.
+    """
+
+    told: Path
+    seconds: array[float] = field(default_factory=lambda: array("d"))
 
     def position(self) -> int | None:
         return None
 
     async def write(self, events: Sequence[Event]) -> None:
         now = time.time()
-        for event in events:
-            if event.action_type == "log_event" and event.type.endswith("succeeded.v1"):
-                hit, _, at = event.action_result.partition(" ")
-                self.seconds.append(now - float(at))
-                self.hits[str(event.hostname), str(event.job_id), hit] += 1
+        with self.told.open("a") as told:
+            for event in events:
+                if event.action_type == "log_event" and event.type.endswith("succeeded.v1"):
+                    hit, _, at = event.action_result.partition(" ")
+                    self.seconds.append(now - float(at))
+                    told.write(f"{event.hostname} {event.job_id} {hit}\n")
+
+    def hits(self) -> Counter[str]:
+        """Return how often each hit was told, as `host job number`."""
+        return Counter(self.told.read_text().splitlines())
 
     async def close(self) -> None:
         pass
@@ -151,7 +160,7 @@ async def load(options: argparse.Namespace, engine: Engine, hosts: Sequence[FarH
     meter.memory.clear()
     writer = Writer([output for *_, output in files], options.rate, options.hits)
     await asyncio.sleep(min(options.seconds / 2, MAX_BACKOFF * options.interval))
-    lags.seconds.clear()  # what had been idle is looked at less often; the load begins when all of it is not
+    del lags.seconds[:]  # what had been idle is looked at less often; the load begins when all of it is not
     await asyncio.sleep(options.seconds - min(options.seconds / 2, MAX_BACKOFF * options.interval))
     after, memory = Reading.now(meter, engine, hosts), list(meter.memory)
     helpers = max(host.lookout_memory() for host in hosts)
@@ -212,9 +221,10 @@ def tell_lags(options: argparse.Namespace, lags: Lags) -> None:
 
 def judge(lags: Lags, expected: dict[tuple[str, str], int]) -> None:
     """Fail where a hit was lost or told twice."""
-    wanted = {(*key, str(n)) for key, count in expected.items() for n in range(1, count + 1)}
-    lost, doubled = wanted - lags.hits.keys(), [hit for hit, count in lags.hits.items() if count != 1]
-    strange = lags.hits.keys() - wanted
+    wanted = {f"{host} {job} {n}" for (host, job), count in expected.items() for n in range(1, count + 1)}
+    hits = lags.hits()
+    lost, doubled = wanted - hits.keys(), [hit for hit, count in hits.items() if count != 1]
+    strange = hits.keys() - wanted
     print(f"{len(wanted)} hits expected: {len(lost)} lost, {len(doubled)} doubled, {len(strange)} strange")
     if lost or doubled or strange:
         sys.exit(f"lost {sorted(lost)[:5]}, doubled {doubled[:5]}, strange {sorted(strange)[:5]}")
@@ -232,7 +242,7 @@ async def soak(options: argparse.Namespace, home: Path) -> None:
     make_keys(home / "keys")
     link = {"delay": options.delay / 1000, "loss": options.loss / 100}
     with far_hosts(home, home / "keys", options.hosts, options.jobs, **link) as hosts:
-        lags = Lags()
+        lags = Lags(home / "told")
         async with app.engine(settings_for(home, hosts, options.listed), [watchers], sinks=[lags]) as engine:
             await load(options, engine, hosts, lags)
 
