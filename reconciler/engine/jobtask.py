@@ -22,7 +22,7 @@ from reconciler.logic.advance import WatcherTick
 from reconciler.logic.compiled import CompiledSpec
 from reconciler.logic.deadlines import next_due
 from reconciler.logic.feeding import CONTEXT, Cohort, Feeding, KnownStream, StreamResult, cohorts, feed
-from reconciler.logic.runs import baselines
+from reconciler.logic.runs import baselines, written_since
 from reconciler.logic.selecting import started
 from reconciler.model import LOCALHOST, Job, PendingAction, Position, StreamName, Watcher, WatcherId, WatcherState
 from reconciler.protocols import UNCHANGED, Advance, Batch, Glimpse, Sight, Want
@@ -257,7 +257,7 @@ class JobTask:
             look = Feeding(
                 stream=stream,
                 glimpse=glimpse,
-                started=self.job.started,
+                started=written_since(self.job, self.paths()[stream]),
                 ended=self.job.state.ended,
                 final=final,
                 line_bytes=self._parts.settings.limits.line_bytes,

@@ -6,6 +6,7 @@ A requeued job is the same job, with a new start; its output is truncated or app
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -16,6 +17,25 @@ from reconciler.model import FileStat, Job, Position, StreamName, Watcher, Watch
 ENDED = "end"
 #: Seconds by which clocks, and two answers about one start, may differ; a requeue takes longer.
 MARGIN = 5.0
+#: Seconds by which clocks of a scheduler and of a file server may differ; digits of a number that is no accident.
+SKEW, TELLING_DIGITS = 600.0, 3
+
+
+def written_since(job: Job, path: str) -> float | None:
+    """Return the moment (seconds since the epoch) before which a file was written by an earlier run; None: unknown.
+
+    The file's time and the job's start are told by two clocks. Where the file is named after the job's number, no other
+    job can have written it lately, so that clocks may differ by `SKEW`.
+    """
+    if job.started is None or job.restarts or not _named_after(job, path):
+        return job.started
+    return job.started - SKEW
+
+
+def _named_after(job: Job, path: str) -> bool:
+    numbers = job.id.partition("+")[0].split("_")  # `+` counts the parts of a heterogeneous job
+    words = {word.lstrip("0") or "0" for word in re.findall("[0-9]+", path.rpartition("/")[2])}
+    return len(numbers[0]) >= TELLING_DIGITS and words.issuperset(numbers)
 
 
 def another_run(begun: float | None, job: Job) -> bool:

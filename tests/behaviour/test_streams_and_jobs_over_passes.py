@@ -301,6 +301,21 @@ async def test_the_second_half_of_a_line_end_is_no_line_to_who_starts_behind_the
     assert house.matched() == ["n=1", ""]
 
 
+@pytest.mark.parametrize(("job_id", "heard"), [("4711", said(1, 4)), ("1", said(4, 4))])
+async def test_a_scheduler_whose_clock_is_ahead_costs_no_line_of_a_file_named_after_its_job(
+    house: House, jobs: Jobs, job_id: str, heard: list[str]
+) -> None:
+    house.write(**NUMBER)
+    out = jobs.add(job_id, started=time.time() + 5)
+    out.write_text(numbers(1, 3))
+    await house.once()
+    jobs.change(job_id, started=time.time() - 5)
+    with out.open("a") as file:
+        file.write(numbers(4, 4))
+    await house.once()
+    assert house.matched() == heard
+
+
 async def test_an_edited_pattern_goes_on_from_the_checkpoint(house: House, jobs: Jobs) -> None:
     house.write(**NUMBER)
     out = jobs.add()
