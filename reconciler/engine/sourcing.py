@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -115,11 +116,17 @@ class Sourcing:
         for file in files:
             key = keys[file.path]
             if key not in self._memo:
-                self._memo[key] = self._parts.parse(file, cached.get(key))
+                self._memo[key] = await self._parse(file, cached.get(key))
                 if key not in cached and self._memo[key].cache:
                     self.unsaved[key] = self._memo[key].cache
             result[file.path] = self._memo[key]
         return result
+
+    async def _parse(self, file: SourceFile, cached: str | None) -> ParsedFile:
+        """Parse a file in a thread: a long one takes seconds, which nobody else should wait for."""
+        if cached is not None:
+            return self._parts.parse(file, cached)
+        return await asyncio.to_thread(self._parts.parse, file, None)
 
 
 async def _look(source: Source) -> Snapshot | Reading:

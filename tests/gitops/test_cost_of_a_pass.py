@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,23 @@ async def test_a_file_is_parsed_once_and_never_again_while_it_stays(house: House
         assert parsed[2:] == [("a.yaml", False)]
         assert report.plan is not None
         assert [str(change.name) for change in report.plan.pending] == ["a"]
+
+
+async def test_others_go_on_while_a_long_file_is_parsed(house: House) -> None:
+    """The parser waits for what only the loop can do: it would wait for ever where it held the loop up."""
+    house.with_jobs().add()
+    house.write("long")
+    went_on = threading.Event()
+
+    def parse(file: SourceFile, cached: str | None) -> ParsedFile:
+        assert went_on.wait(30)
+        return app.parse_source(file, cached)
+
+    async with house.engine() as engine:
+        controller = Controller(replace(engine.parts, parse=parse), engine.identity)
+        asyncio.get_running_loop().call_later(0.1, went_on.set)
+        report = await controller.pass_()
+    assert report.applied == 1
 
 
 async def test_the_next_start_finds_in_the_cache_what_did_not_change(house: House) -> None:
