@@ -19,8 +19,8 @@ from reconciler.logic import substitution
 from reconciler.logic.command_find import WANDB, arrange_find, arrange_wandb
 from reconciler.logic.command_interpreters import arrange_interpreter, takes_code
 from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Pipeline, Simple, Word
-from reconciler.logic.command_paths import judge_path, normal
-from reconciler.logic.command_programs import MOVING, NEVER
+from reconciler.logic.command_paths import HARMLESS, judge_path, normal
+from reconciler.logic.command_programs import MOVING, NEVER, is_script
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
 from reconciler.logic.command_syntax import read_line
 from reconciler.logic.command_tools import TOOLS, JudgePath, arrange_tool
@@ -191,8 +191,11 @@ class _Judge:
         grants = [c for c in commands if not PLAIN & {c.words[0].literal}]
         if not grants:
             return
-        if any(not isinstance(r.target, int) and r.operator != "<" for c in commands for r in c.redirects):
-            yield "a line with a command that runs code may not write files by > or >>"
+        if any(map(self._writes, commands)) and not self._own_output(line, grants):
+            yield (
+                "a line with a command that runs code may write a file by > or >> only at its end, where that command"
+                " stands, and no script; write what the file's name ends in"
+            )
         others = [c for c in commands if c not in grants and c.words[0].literal not in _BESIDE]
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
             yield "in a line with a command that runs code, captured values may only go to it, echo, logger and date"
@@ -200,6 +203,27 @@ class _Judge:
             yield "a line with a program that runs what it is given may hold no captured value; write it out"
         if any(map(_fed_code, line.every_pipeline())):
             yield "a program that runs what it reads may read neither a file nor what another program prints"
+
+    def _writes(self, command: Simple) -> bool:
+        return any(True for _ in self._written(command))
+
+    def _written(self, command: Simple) -> Iterator[Seen]:
+        """Yield the files that a command's redirections write."""
+        for redirect in command.redirects:
+            if isinstance(redirect.target, Word) and redirect.operator != "<":
+                seen = see(redirect.target, self._lookup)
+                if seen.text not in HARMLESS:
+                    yield seen
+
+    def _own_output(self, line: Line, grants: Sequence[Simple]) -> bool:
+        """Tell whether all that is written is what a program that runs code prints last: nothing runs behind it."""
+        *_, last = line.pipelines[-1].commands
+        others = [command for command in line.commands() if command is not last]
+        return (
+            any(command in grants for command in line.pipelines[-1].commands)
+            and not any(map(self._writes, others))
+            and not any(is_script(seen.text) or seen.marks.endswith(Source.SUBSTITUTED) for seen in self._written(last))
+        )
 
 
 def _takes_code(command: Simple) -> bool:
