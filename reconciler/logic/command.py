@@ -10,7 +10,7 @@ The line is read by `command_syntax`, judged program by program (`command_tools`
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -24,7 +24,18 @@ from reconciler.logic.command_programs import MOVING, NEVER, is_script
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
 from reconciler.logic.command_syntax import read_line
 from reconciler.logic.command_tools import TOOLS, JudgePath, arrange_tool
-from reconciler.logic.command_words import HOLE, Argument, CommandRefusedError, Lookup, Seen, Source, Subject, Use, see
+from reconciler.logic.command_words import (
+    HOLE,
+    OURS,
+    Argument,
+    CommandRefusedError,
+    Lookup,
+    Seen,
+    Source,
+    Subject,
+    Use,
+    see,
+)
 
 __all__ = [
     "DEFAULT_COMMANDS",
@@ -36,7 +47,9 @@ __all__ = [
     "CommandSyntaxError",
     "Script",
     "check_command",
+    "check_directory",
     "command_directory",
+    "doubt_command",
     "read_command",
     "render_command",
 ]
@@ -75,6 +88,19 @@ def check_command(text: str, policy: CommandPolicy) -> tuple[str, ...]:
     return tuple(_problems(line, _Judge(policy, lambda _: None)))
 
 
+def doubt_command(text: str, policy: CommandPolicy, numbers: Set[str]) -> tuple[str, ...]:
+    """Return why a good line would be refused where a value is no number. `numbers`: names that always give one."""
+    if check_command(text, policy):
+        return ()
+
+    def lookup(captured: Captured) -> str | None:
+        return None if captured.bare and captured.name in numbers | OURS else captured.written
+
+    return tuple(
+        f"where a value is no number: {problem}" for problem in _problems(read_command(text), _Judge(policy, lookup))
+    )
+
+
 def render_command(text: str, policy: CommandPolicy, values: Mapping[str, str | None]) -> Script:
     """Return what is to run. Raises CommandSyntaxError, CommandRefusedError."""
     line = read_command(text)
@@ -99,6 +125,16 @@ def command_directory(cwd: str | None, policy: CommandPolicy) -> str:
     inside = policy.directories if policy.workdir is None else (*policy.directories, policy.workdir)
     judge_path(seen, tuple(map(normal, inside)), bounded=True)
     return posixpath.join(base, cwd)
+
+
+def check_directory(cwd: str) -> tuple[str, ...]:
+    """Return what is wrong with a directory to run in as it is written; where it lies is seen when it is used."""
+    written = "".join(piece if isinstance(piece, str) else HOLE for piece in substitution.pieces(cwd))
+    try:
+        judge_path(Seen(written, Source.CAPTURED * len(written), Source.CAPTURED), (), bounded=False)
+    except CommandRefusedError as error:
+        return (f"cwd: {error}",)
+    return ()
 
 
 def read_command(text: str) -> Line:
