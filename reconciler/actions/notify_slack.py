@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from reconciler.actions._digest import Item, listed
-from reconciler.actions._message import MessageParams, body
+from reconciler.actions._message import MessageParams, body, unmentioned
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
@@ -82,7 +82,7 @@ def _about(context: ActionContext) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.translate(_ESCAPES)
+    return unmentioned(text.translate(_ESCAPES))
 
 
 def _block(text: str) -> str:

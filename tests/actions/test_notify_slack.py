@@ -44,6 +44,14 @@ async def test_captured_text_mentions_nobody_and_the_authors_own_may(
     assert webhook.got[0][1]["text"] == "<!here> &lt;!channel&gt; &lt;http://evil|ok&gt; &amp; *"
 
 
+async def test_captured_text_mentions_nobody_where_a_plain_at_sign_would(
+    this_machine: LocalTransport, webhook: Webhook
+) -> None:
+    context = a_context({"message": "@here $x"}, {"x": "@all (@channel) a@b.org @ x"}, transport=this_machine)
+    await make(None, channels(webhook)).run(context)
+    assert webhook.got[0][1]["text"] == "@here @\u200ball (@\u200bchannel) a@b.org @ x"
+
+
 async def test_the_last_lines_stand_in_a_block_that_they_cannot_leave(
     this_machine: LocalTransport, webhook: Webhook
 ) -> None:
