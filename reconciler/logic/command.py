@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 PLAIN = frozenset({*TOOLS, "echo", "find", "wandb"})
-INTERPRETERS = frozenset({"python", "pip", "uv run", "uvx"})
+INTERPRETERS = frozenset({"python", "python3", "pip", "pip3", "uv run", "uvx"})
 DEFAULT_COMMANDS = PLAIN | INTERPRETERS
 
 #: In a line with an interpreter only these may meet captured values beside it: nothing they do can become its program.
@@ -227,10 +227,10 @@ class _Judge:
         grants = [c for c in commands if not PLAIN & {c.words[0].literal}]
         if not grants:
             return
-        if any(map(self._writes, commands)) and not self._own_output(line, grants):
+        if not self._own_output(line, grants):
             yield (
-                "a line with a command that runs code may write a file by > or >> only at its end, where that command"
-                " stands, and no script; write what the file's name ends in"
+                "in a line with commands that run code, only what the last of them prints may go to a file by > or >>,"
+                " and to no script; write what the file's name ends in"
             )
         others = [c for c in commands if c not in grants and c.words[0].literal not in _BESIDE]
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
@@ -239,9 +239,6 @@ class _Judge:
             yield "a line with a program that runs what it is given may hold no captured value; write it out"
         if any(map(_fed_code, line.every_pipeline())):
             yield "a program that runs what it reads may read neither a file nor what another program prints"
-
-    def _writes(self, command: Simple) -> bool:
-        return any(True for _ in self._written(command))
 
     def _written(self, command: Simple) -> Iterator[Seen]:
         """Yield the files that a command's redirections write."""
@@ -252,13 +249,13 @@ class _Judge:
                     yield seen
 
     def _own_output(self, line: Line, grants: Sequence[Simple]) -> bool:
-        """Tell whether all that is written is what a program that runs code prints last: nothing runs behind it."""
-        *_, last = line.pipelines[-1].commands
-        others = [command for command in line.commands() if command is not last]
-        return (
-            any(command in grants for command in line.pipelines[-1].commands)
-            and not any(map(self._writes, others))
-            and not any(is_script(seen.text) or seen.marks.endswith(Source.SUBSTITUTED) for seen in self._written(last))
+        """Tell whether all that is written is what the last program that runs code prints, and no script."""
+        pipelines = [each for each in line.pipelines if any(command in grants for command in each.commands)]
+        last = pipelines[-1].commands[-1] if pipelines else None
+        return all(
+            command is last and not is_script(seen.text) and not seen.marks.endswith(Source.SUBSTITUTED)
+            for command in line.commands()
+            for seen in self._written(command)
         )
 
 
@@ -274,8 +271,11 @@ def _fed_code(pipeline: Pipeline) -> bool:
 
 
 def _captures(commands: Sequence[Simple], lookup: Lookup) -> bool:
-    words = [see(word, lookup) for command in commands for word in command.words]
-    return any(Source.CAPTURED in seen.marks or seen.leader is Source.CAPTURED for seen in words)
+    words = [word for command in commands for word in command.words]
+    words += [r.target for command in commands for r in command.redirects if isinstance(r.target, Word)]
+    return any(
+        Source.CAPTURED in seen.marks or seen.leader is Source.CAPTURED for seen in (see(w, lookup) for w in words)
+    )
 
 
 def _arrange_echo(words: Sequence[Subject]) -> Iterator[Argument]:

@@ -102,6 +102,8 @@ CODE_ALLOWED = [
     "python eval.py > /dev/null && python other.py 2>/dev/null",
     "cat log.txt 2>/dev/null | python eval.py | tail -1 > last.txt",
     "pip install -q wandb > /dev/null",
+    "pip3 list > packages_$(date +%F).txt",
+    "python3 eval.py > eval.log && cp eval.log kept.log; ls",
     "pip install --upgrade wandb",
     "uv run eval.py --step $step",
     "uv run --with numpy --python 3.12 python eval.py $step",
@@ -430,6 +432,10 @@ CODE_REFUSED = [
     "python eval.py 2> eval.log | python other.py",
     "cat log.txt > eval.log | python eval.py",
     "echo $(python eval.py > eval.log)",
+    "echo $(python eval.py) > eval.log",
+    "pip list > $x",
+    "uv run pytest > results/$x.log",
+    "python eval.py > eval.log && cat eval.log > other.log",
     "python eval.py; echo $x > log.txt",
     "python eval.py > /etc/eval.log",
     "python -V $x",
@@ -529,6 +535,10 @@ def test_the_id_of_the_job_and_its_like_are_as_good_as_written_by_the_author(lin
 def test_no_other_value_is(line: str, values: dict[str, str]) -> None:
     with pytest.raises(CommandRefusedError):
         render_command(line, CODE, values)
+
+
+def test_a_program_that_runs_what_it_is_given_may_print_into_a_log_of_this_job() -> None:
+    assert render_command("pip3 list > packages_$JOB_ID.txt", CODE, BUILT_IN).arguments == ("123_4",)
 
 
 def test_an_argument_to_a_script_does_not_begin_with_a_captured_dash() -> None:
