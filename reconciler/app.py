@@ -92,16 +92,17 @@ def parse(content: bytes, path: str, *, lean: bool = False) -> Loaded:
 
 def policy_warnings(settings: Settings, located: LocatedSpec, path: str, source: str = "directory:") -> list[Problem]:
     """Return what these settings forbid in a spec, as far as its text tells; elsewhere other settings may hold."""
-    from reconciler.spec.faults import Fault  # saves start-up time
+    from reconciler.logic.lint import numbers  # both save start-up time
+    from reconciler.spec.faults import Fault
 
     found: list[Problem] = []
     for index, action in enumerate(located.spec.actions):
         plugin = action_plugins()[action.type]
         if plugin.check is None:
             continue
-        raw = settings.actions.get(action.type, {})
-        section = _section(settings, ("actions", action.type), raw, plugin.settings)
-        for message in plugin.check(action.params, section, settings.channels, source):
+        section = _section(settings, ("actions", plugin.name), settings.actions.get(plugin.name, {}), plugin.settings)
+        told = plugin.doubt(action.params, section, source, numbers(located.spec)) if plugin.doubt else ()
+        for message in (*plugin.check(action.params, section, settings.channels, source), *told):
             remedy = "change the action, or let an operator allow it in the settings"
             fault = Fault(("actions", index), "not-allowed", message, remedy, severity="warning")
             found.append(located.places.problem(fault, file=path, watcher=located.spec.name))

@@ -27,7 +27,8 @@ class Plugin:
     the working object, `settings` being an instance of the model `settings` (None: it has none). `traits` tell the
     engine how to treat it (`protocols.ActionTraits` for actions). `check(params, settings,
     channels, source)` tells, before anything runs, what the settings forbid in one use of it, in words for its author
-    (actions; `source` as in `model.Origin`).
+    (actions; `source` as in `model.Origin`); beside it, `doubt(params, settings, source, numbers)` tells what would be
+    refused for some values of what is captured; `numbers`: names whose values are always numbers.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Plugin:
     settings: type[Any] | None = None
     traits: Any = None
     check: Callable[..., tuple[str, ...]] | None = None
+    doubt: Callable[..., tuple[str, ...]] | None = None
 
 
 def discover(package: str, group: str) -> Mapping[str, Plugin]:

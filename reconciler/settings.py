@@ -118,7 +118,6 @@ class LimitsSettings(Section):
     look_bytes: int = Field(4 * 1024 * 1024, ge=65_536, description="read from one stream in one look")
     matches_per_tick: int = Field(10_000, ge=1, description="matches of one watcher dealt with in one transaction")
     variable_bytes: int = Field(4096, ge=64, description="a captured value is cut there")
-    action_timeout: Duration = Field(120.0, description="run_command and what other actions run")
 
 
 class DigestSettings(Section):

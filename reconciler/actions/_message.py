@@ -17,6 +17,8 @@ BODY_CHARACTERS = 20_000
 LINE_CHARACTERS = 200
 #: Surrogates that stand for no byte; no source of ours makes them.
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+#: Mentions: `@all` (Mattermost, Rocket.Chat), `<@123>` (Discord), `<!channel>` (Slack); no part of an address.
+_MENTION = re.compile(r"(?<!\w)@(?=[\w&!])|(?<=<)!(?=\w)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
@@ -34,6 +36,11 @@ class MessageParams(SpecModel):
 def sendable(text: str) -> str:
     """Return text that every channel can carry: bytes of a job's name or output that were no UTF-8 become U+FFFD."""
     return _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def unmentioned(text: str) -> str:
+    """Return text with an invisible space in everything that a service could take for a mention of somebody."""
+    return _MENTION.sub("\\g<0>\u200b", text)
 
 
 def one_line(text: str) -> str:

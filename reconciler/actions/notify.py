@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from reconciler.actions._digest import Item, listed
-from reconciler.actions._message import MessageParams, body, one_line
+from reconciler.actions._message import MessageParams, body, one_line, unmentioned
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import AppriseChannel, ChannelName, Channels, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
@@ -56,7 +56,7 @@ class Notify:
         params = read(NotifyParams, context.params)
         name, channel = self._channel(params)
         sender = _sender(name, channel)
-        await _send(name, channel, sender, await body(context, params), params.title, params.level)
+        await _send(name, channel, sender, await body(context, params, escape=unmentioned), params.title, params.level)
         return f"sent to {name}"
 
     def address(self, context: ActionContext) -> str:
@@ -69,7 +69,8 @@ class Notify:
         name, channel = self._channel(every[0])
         sender = _sender(name, channel)
         items = [Item(context, params, one_line(params.title)) for context, params in zip(contexts, every, strict=True)]
-        message = await listed(items, min(_DIGEST_CHARACTERS, *(server.body_maxlen for server in sender)))
+        most = min(_DIGEST_CHARACTERS, *(server.body_maxlen for server in sender))
+        message = await listed(items, most, escape=unmentioned)
         level = max((params.level for params in every[: message.taken]), key=_LEVELS.index)
         await _send(name, channel, sender, message.text, message.title, level)
         return Together(message.taken, f"sent to {name}, {message.taken} notifications as one message")

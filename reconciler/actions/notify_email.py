@@ -36,6 +36,7 @@ from reconciler.settings import Duration, Section
 from reconciler.spec.watcher import ActionSpec
 
 _DIGEST_CHARACTERS = 100_000
+_REMEDY = "an operator may mend actions.notify_email.smtp in the settings"
 
 
 def _as_list(value: object) -> object:
@@ -187,7 +188,7 @@ async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) 
     import aiosmtplib
 
     password = None if server.password is None else reveal(server.password, "SMTP password")
-    context = ssl.create_default_context(cafile=server.ca_file) if server.security != "plain" else None
+    context = _trust(server) if server.security != "plain" else None
     try:
         refused, _ = await aiosmtplib.send(
             message,
@@ -211,7 +212,17 @@ async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) 
         raise _refusal(error.code, error.message) from None
     except (aiosmtplib.SMTPException, OSError) as error:
         raise TemporaryActionError(f"{server.host} was not reached: {type(error).__name__}") from None
+    except UnicodeError:
+        raise PermanentActionError(f"{server.host[:80]!r} can be no name of a server", remedy=_REMEDY) from None
     return {address: _answer(code, said) for address, (code, said) in refused.items()}
+
+
+def _trust(server: SmtpSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=server.ca_file)
+    except OSError as error:
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise PermanentActionError(f"ca_file {server.ca_file} cannot be used: {why}", remedy=_REMEDY) from None
 
 
 def _told(to: Sequence[str], refused: Mapping[str, str]) -> str:

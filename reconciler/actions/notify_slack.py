@@ -7,13 +7,14 @@ https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 from reconciler.actions._digest import Item, listed
-from reconciler.actions._message import MessageParams, body
+from reconciler.actions._message import MessageParams, body, unmentioned
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import ChannelName, Channels, SlackChannel, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST_WAIT = 3600.0
 _REMEDY = "an operator may mend the webhook of the channel, under `channels` in the settings"
+_ANSWER_BYTES = 1000
 _DIGEST_CHARACTERS = 35_000  # Slack cuts a text at 40,000
 
 
@@ -80,7 +82,7 @@ def _about(context: ActionContext) -> str:
 
 
 def _escape(text: str) -> str:
-    return text.translate(_ESCAPES)
+    return unmentioned(text.translate(_ESCAPES))
 
 
 def _block(text: str) -> str:
@@ -100,11 +102,27 @@ async def _post(name: str, address: str, text: str, timeout: float) -> None:
     if wrong:
         raise PermanentActionError(f"the webhook of {name} is no web address: it {wrong}", remedy=_REMEDY) from None
     try:
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
-            answer = await client.post(address, json={"text": text})
+        async with (
+            asyncio.timeout(timeout),  # httpx counts from one piece of the answer to the next
+            httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client,
+            client.stream("POST", address, json={"text": text}, headers={"Accept-Encoding": "identity"}) as answer,
+        ):
+            word = "" if answer.is_success else plain_word(await _beginning(answer), address)
     except httpx.TransportError as error:
         raise TemporaryActionError(f"{name} was not reached: {type(error).__name__}") from None
-    _judge(name, answer.status_code, answer.headers.get("retry-after", ""), plain_word(answer.text, address))
+    except TimeoutError:
+        raise TemporaryActionError(f"{name} did not answer within {timeout:g} s") from None
+    _judge(name, answer.status_code, answer.headers.get("retry-after", ""), word)
+
+
+async def _beginning(answer: httpx.Response) -> str:
+    """Return what an answer says; one that has no end, or is too long for a word, says nothing."""
+    said = b""
+    async for piece in answer.aiter_raw():
+        said += piece
+        if len(said) > _ANSWER_BYTES:
+            return ""
+    return said.decode("ascii", "replace")
 
 
 def _wrong(address: httpx.URL) -> str:

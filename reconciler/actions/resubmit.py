@@ -184,7 +184,7 @@ class Resubmit:
                 refused=True,
                 remedy="raise max_resubmits, or find out why the job does not get on",
             )
-        options: dict[str, OptionValue] = {**_array_of(job), **params.options()}
+        options: dict[str, OptionValue] = {**_told_of(job), **params.options()}
         script = await context.scheduler.script(job)
         arguments = await known_arguments(context) if params.arguments is None else params.arguments
         lineage = Lineage(root_of(job), done + 1, parent_of(job), digest(context.mark), arguments)
@@ -206,10 +206,13 @@ class Resubmit:
             raise
 
 
-def _array_of(job: Job) -> dict[str, str]:
-    """Return the option that makes the script of an array submit this one task alone."""
+def _told_of(job: Job) -> dict[str, str]:
+    """Return options for what the script alone does not say: the job's name, and of an array this one task.
+
+    A script on standard input would be called `sbatch`, and the watchers of `jobs.name` would lose the chain.
+    """
     task = _ARRAY_TASK.fullmatch(job.id)
-    return {"array": task[1]} if task else {}
+    return {**({"job-name": job.name} if job.name else {}), **({"array": task[1]} if task else {})}
 
 
 def _changes(params: ResubmitParams) -> str:

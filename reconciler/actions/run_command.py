@@ -8,7 +8,7 @@ not hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator
@@ -25,7 +25,9 @@ from reconciler.logic.command import (
     CommandRefusedError,
     CommandSyntaxError,
     check_command,
+    check_directory,
     command_directory,
+    doubt_command,
     read_command,
     render_command,
 )
@@ -210,7 +212,16 @@ def check(params: BaseModel, section: BaseModel | None, channels: Mapping[str, A
     settings = section if isinstance(section, RunCommandSettings) else RunCommandSettings()
     if not isinstance(params, RunCommandParams):
         return ()
-    return check_command(params.command, settings.policy(source))
+    problems = check_command(params.command, settings.policy(source))
+    return problems if params.cwd is None else (*problems, *check_directory(params.cwd))
+
+
+def doubt(params: BaseModel, section: BaseModel | None, source: str, numbers: Set[str]) -> tuple[str, ...]:
+    """Return what would be refused for some values."""
+    settings = section if isinstance(section, RunCommandSettings) else RunCommandSettings()
+    if not isinstance(params, RunCommandParams):
+        return ()
+    return doubt_command(params.command, settings.policy(source), numbers)
 
 
 PLUGIN = Plugin(
@@ -220,4 +231,5 @@ PLUGIN = Plugin(
     settings=RunCommandSettings,
     traits=ActionTraits(limit=Limit.DROP, after_crash=AfterCrash.ASK_SPEC, retry=True),
     check=check,
+    doubt=doubt,
 )

@@ -10,7 +10,7 @@ The line is read by `command_syntax`, judged program by program (`command_tools`
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
@@ -19,12 +19,23 @@ from reconciler.logic import substitution
 from reconciler.logic.command_find import WANDB, arrange_find, arrange_wandb
 from reconciler.logic.command_interpreters import arrange_interpreter, takes_code
 from reconciler.logic.command_line import Captured, CommandSyntaxError, Line, Pipeline, Simple, Word
-from reconciler.logic.command_paths import judge_path, normal
-from reconciler.logic.command_programs import MOVING, NEVER
+from reconciler.logic.command_paths import HARMLESS, judge_path, normal
+from reconciler.logic.command_programs import MOVING, NEVER, is_script
 from reconciler.logic.command_script import MARK, Judged, Script, Style, write
 from reconciler.logic.command_syntax import read_line
 from reconciler.logic.command_tools import TOOLS, JudgePath, arrange_tool
-from reconciler.logic.command_words import HOLE, Argument, CommandRefusedError, Lookup, Seen, Source, Subject, Use, see
+from reconciler.logic.command_words import (
+    HOLE,
+    OURS,
+    Argument,
+    CommandRefusedError,
+    Lookup,
+    Seen,
+    Source,
+    Subject,
+    Use,
+    see,
+)
 
 __all__ = [
     "DEFAULT_COMMANDS",
@@ -36,13 +47,15 @@ __all__ = [
     "CommandSyntaxError",
     "Script",
     "check_command",
+    "check_directory",
     "command_directory",
+    "doubt_command",
     "read_command",
     "render_command",
 ]
 
 PLAIN = frozenset({*TOOLS, "echo", "find", "wandb"})
-INTERPRETERS = frozenset({"python", "pip", "uv run", "uvx"})
+INTERPRETERS = frozenset({"python", "python3", "pip", "pip3", "uv run", "uvx"})
 DEFAULT_COMMANDS = PLAIN | INTERPRETERS
 
 #: In a line with an interpreter only these may meet captured values beside it: nothing they do can become its program.
@@ -75,6 +88,19 @@ def check_command(text: str, policy: CommandPolicy) -> tuple[str, ...]:
     return tuple(_problems(line, _Judge(policy, lambda _: None)))
 
 
+def doubt_command(text: str, policy: CommandPolicy, numbers: Set[str]) -> tuple[str, ...]:
+    """Return why a good line would be refused where a value is no number. `numbers`: names that always give one."""
+    if check_command(text, policy):
+        return ()
+
+    def lookup(captured: Captured) -> str | None:
+        return None if captured.bare and captured.name in numbers | OURS else captured.written
+
+    return tuple(
+        f"where a value is no number: {problem}" for problem in _problems(read_command(text), _Judge(policy, lookup))
+    )
+
+
 def render_command(text: str, policy: CommandPolicy, values: Mapping[str, str | None]) -> Script:
     """Return what is to run. Raises CommandSyntaxError, CommandRefusedError."""
     line = read_command(text)
@@ -99,6 +125,16 @@ def command_directory(cwd: str | None, policy: CommandPolicy) -> str:
     inside = policy.directories if policy.workdir is None else (*policy.directories, policy.workdir)
     judge_path(seen, tuple(map(normal, inside)), bounded=True)
     return posixpath.join(base, cwd)
+
+
+def check_directory(cwd: str) -> tuple[str, ...]:
+    """Return what is wrong with a directory to run in as it is written; where it lies is seen when it is used."""
+    written = "".join(piece if isinstance(piece, str) else HOLE for piece in substitution.pieces(cwd))
+    try:
+        judge_path(Seen(written, Source.CAPTURED * len(written), Source.CAPTURED), (), bounded=False)
+    except CommandRefusedError as error:
+        return (f"cwd: {error}",)
+    return ()
 
 
 def read_command(text: str) -> Line:
@@ -191,8 +227,11 @@ class _Judge:
         grants = [c for c in commands if not PLAIN & {c.words[0].literal}]
         if not grants:
             return
-        if any(not isinstance(r.target, int) and r.operator != "<" for c in commands for r in c.redirects):
-            yield "a line with a command that runs code may not write files by > or >>"
+        if not self._own_output(line, grants):
+            yield (
+                "in a line with commands that run code, only what the last of them prints may go to a file by > or >>,"
+                " and to no script; write what the file's name ends in"
+            )
         others = [c for c in commands if c not in grants and c.words[0].literal not in _BESIDE]
         if any(not see(word, self._lookup).trusted for c in others for word in c.words):
             yield "in a line with a command that runs code, captured values may only go to it, echo, logger and date"
@@ -200,6 +239,24 @@ class _Judge:
             yield "a line with a program that runs what it is given may hold no captured value; write it out"
         if any(map(_fed_code, line.every_pipeline())):
             yield "a program that runs what it reads may read neither a file nor what another program prints"
+
+    def _written(self, command: Simple) -> Iterator[Seen]:
+        """Yield the files that a command's redirections write."""
+        for redirect in command.redirects:
+            if isinstance(redirect.target, Word) and redirect.operator != "<":
+                seen = see(redirect.target, self._lookup)
+                if seen.text not in HARMLESS:
+                    yield seen
+
+    def _own_output(self, line: Line, grants: Sequence[Simple]) -> bool:
+        """Tell whether all that is written is what the last program that runs code prints, and no script."""
+        pipelines = [each for each in line.pipelines if any(command in grants for command in each.commands)]
+        last = pipelines[-1].commands[-1] if pipelines else None
+        return all(
+            command is last and not is_script(seen.text) and not seen.marks.endswith(Source.SUBSTITUTED)
+            for command in line.commands()
+            for seen in self._written(command)
+        )
 
 
 def _takes_code(command: Simple) -> bool:
@@ -214,8 +271,11 @@ def _fed_code(pipeline: Pipeline) -> bool:
 
 
 def _captures(commands: Sequence[Simple], lookup: Lookup) -> bool:
-    words = [see(word, lookup) for command in commands for word in command.words]
-    return any(Source.CAPTURED in seen.marks or seen.leader is Source.CAPTURED for seen in words)
+    words = [word for command in commands for word in command.words]
+    words += [r.target for command in commands for r in command.redirects if isinstance(r.target, Word)]
+    return any(
+        Source.CAPTURED in seen.marks or seen.leader is Source.CAPTURED for seen in (see(w, lookup) for w in words)
+    )
 
 
 def _arrange_echo(words: Sequence[Subject]) -> Iterator[Argument]:

@@ -26,12 +26,20 @@ from reconciler.logic.command_tools import JudgePath, names, refuse_captured_das
 from reconciler.logic.command_words import HOLE, Argument, CommandRefusedError, Seen, Source, Subject, Use
 
 _PYTHON_FLAGS = re.compile(r"-[uOBEIPsSqvbdx]+|-[XW].+")
+#: Not among them: `--directory`, behind which words lead elsewhere. uv 0.13.
 _UV_FLAGS = names(
-    "-q --quiet --isolated --frozen --locked --no-sync --offline --no-project --all-extras --exact --no-dev"
-    " --active --no-cache --refresh --no-progress"
+    "-n -q -s -U -v --active --all-extras --all-groups --all-packages --compile-bytecode --dev --exact --frozen"
+    " --isolated --locked --managed-python --native-tls --no-binary --no-build --no-build-isolation --no-cache"
+    " --no-config --no-default-groups --no-dev --no-editable --no-env-file --no-index --no-managed-python --no-progress"
+    " --no-project --no-python-downloads --no-sources --no-sync --offline --only-dev --quiet --refresh --reinstall"
+    " --script --system-certs --upgrade --verbose"
 )
 _UV_VALUED = names(
-    "--with --with-requirements --with-editable --from --python -p --extra --group --only-group --package"
+    "-C -f -i -p -P -w --cache-dir --color --config-setting --default-index --env-file --exclude-newer --extra"
+    " --extra-index-url --find-links --fork-strategy --from --group --index --index-strategy --index-url"
+    " --keyring-provider --link-mode --no-extra --no-group --only-group --package --prerelease --project --python"
+    " --python-platform --refresh-package --reinstall-package --resolution --upgrade-package --with --with-editable"
+    " --with-requirements"
 )
 _UNTRUSTED = (Source.CAPTURED, Source.SUBSTITUTED)
 #: An option, or a setting, whose value follows in the same word.
@@ -155,6 +163,9 @@ def _python(words: Sequence[Subject], judge: JudgePath) -> Iterator[Argument]:
             return
         if text in ("-X", "-W"):
             yield from _value(text, rest, "python")
+        elif text in ("-V", "--version"):
+            yield from _fixed(list(rest), f"python {text}")
+            return
         elif not text.startswith("-"):
             judge(subject.seen)
             yield from _free(rest)

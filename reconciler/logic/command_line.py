@@ -31,6 +31,11 @@ class Captured:
     name: str
     written: str
 
+    @property
+    def bare(self) -> bool:
+        """True for `$name` and `${name}`, which hold no word that would stand in for the value."""
+        return self.written in (f"${self.name}", f"${{{self.name}}}")
+
 
 @dataclass(frozen=True, slots=True)
 class Substitution:

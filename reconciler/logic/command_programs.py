@@ -129,6 +129,11 @@ def is_closed(name: str) -> bool:
     return bool({name, stem} & (_CLOSED | _INTERPRETERS)) or _SHELL.fullmatch(stem) is not None
 
 
+def is_script(name: str) -> bool:
+    """Tell whether a file is somebody's script, by its name."""
+    return _OWN.fullmatch(name) is not None
+
+
 def is_running_module(module: str) -> bool:
     """Tell whether a module of Python is known to run what it reads or is given."""
     return module.split(".")[0] in _RUNNING_MODULES

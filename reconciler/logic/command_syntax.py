@@ -177,6 +177,8 @@ class _Reader:
         operator, *targets = children
         if len(targets) != 1 or number not in (None, "0", "1", "2"):
             raise self._refusal(node)
+        if number is None and re.search(rb"(?:\A|\s)\d+\Z", self._source[: node.start_byte]):
+            raise self._refusal(node)  # to a shell, a number that touches it is its descriptor; 0 the grammar overlooks
         descriptor = None if number is None else int(number)
         if operator.type == ">&":
             if self._text(targets[0]) not in ("1", "2"):
@@ -227,7 +229,7 @@ class _Reader:
         """Yield the atoms of a double-quoted string; white space between its nodes is part of it."""
         start, end = node.start_byte + 1, node.end_byte - 1
         for child in node.children[1:-1]:
-            if child.type == "string_content":
+            if child.type in ("string_content", "$"):  # a dollar that begins nothing
                 continue
             if child.type != "command_substitution":
                 raise self._refusal(child)
@@ -238,7 +240,7 @@ class _Reader:
 
     def _quoted(self, start: int, end: int) -> Iterator[Atom]:
         text = self._slice(start, end)
-        if re.search(r"(?<!\\)(?:\\\\)*[`$\"]", text):
+        if re.search(r"(?<!\\)(?:\\\\)*(?:[`\"]|\$[\w{(\[*@#?$!-])", text):
             raise CommandSyntaxError(f"a backtick, dollar or quote inside {self._shown(text)!r}")
         yield from self._places(text, lambda part: re.sub(r'\\([$`"\\])', r"\1", part))
 

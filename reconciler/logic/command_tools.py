@@ -29,7 +29,10 @@ class Operands(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One program: short options without a value, with a text, with a path; long ones likewise, separated by blanks."""
+    """One program: short options without a value, with a text, with a path; long ones likewise, separated by blanks.
+
+    `optional`: short ones whose value, where they have one, is the rest of their word.
+    """
 
     flags: str = ""
     texts: str = ""
@@ -38,11 +41,13 @@ class Tool:
     long_texts: str = ""
     long_paths: str = ""
     operands: Operands = Operands.PATHS
+    optional: str = ""
 
     def kind(self, name: str) -> Use | None:
         """Return what an option's value is (OPTION: it has none); raises CommandRefusedError for an unknown option."""
         short = len(name) == 1
-        tables = (self.flags, self.texts, self.paths) if short else (self.long_flags, self.long_texts, self.long_paths)
+        flags = self.flags + self.optional
+        tables = (flags, self.texts, self.paths) if short else (self.long_flags, self.long_texts, self.long_paths)
         for table, use in zip(tables, (Use.OPTION, Use.TEXT, Use.PATH), strict=True):
             if name in (table if short else table.split()):
                 return use
@@ -66,6 +71,7 @@ TOOLS: Mapping[str, Tool] = {
         long_texts="date iso-8601 rfc-3339",
         long_paths="reference",
         operands=Operands.FORMAT,
+        optional="I",
     ),
     "ls": Tool(
         flags="1AaBbCcdFfGgHhikLlmNnopQqRrSstUuvXxZ",
@@ -77,17 +83,18 @@ TOOLS: Mapping[str, Tool] = {
     "cat": Tool(flags="AbEensTtuv", long_flags="number number-nonblank show-all show-ends show-nonprinting show-tabs"),
     "mkdir": Tool(flags="pv", texts="m", long_flags="parents verbose", long_texts="mode"),
     "cp": Tool(
-        flags="adfHLnPpRrTuvx",
+        flags="abdfHiLnPpRrTuvx",
         paths="t",
-        long_flags="archive force no-clobber recursive update verbose parents no-dereference dereference preserve"
-        " no-target-directory one-file-system attributes-only reflink",
-        long_texts="preserve no-preserve sparse reflink",
+        long_flags="archive backup force interactive no-clobber recursive update verbose parents no-dereference"
+        " dereference preserve no-target-directory one-file-system attributes-only reflink",
+        long_texts="backup preserve no-preserve sparse reflink update",
         long_paths="target-directory",
     ),
     "mv": Tool(
-        flags="fnTuv",
+        flags="bfinTuv",
         paths="t",
-        long_flags="force no-clobber update verbose no-target-directory",
+        long_flags="backup force interactive no-clobber update verbose no-target-directory",
+        long_texts="backup update",
         long_paths="target-directory",
     ),
     "touch": Tool(
@@ -99,7 +106,7 @@ TOOLS: Mapping[str, Tool] = {
         paths="f",
         long_flags="ignore-case invert-match word-regexp line-regexp count files-with-matches files-without-match"
         " only-matching quiet silent no-messages byte-offset with-filename no-filename line-number color recursive text"
-        " extended-regexp fixed-strings basic-regexp perl-regexp null",
+        " extended-regexp fixed-strings basic-regexp perl-regexp null line-buffered",
         long_texts="regexp max-count context after-context before-context color include exclude exclude-dir label",
         long_paths="file",
         operands=Operands.PATTERN,
@@ -176,6 +183,9 @@ class _Options:
             if found is None:
                 raise CommandRefusedError(f"the option {shown(seen)} is not allowed")
             use = found
+            if name in self._tool.optional:
+                author_wrote(seen, len(seen.text))
+                return name, use, None
             if use is not Use.OPTION:
                 return name, use, seen.after(index) if index < len(seen.text) else None
         return name, use, None

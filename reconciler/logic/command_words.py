@@ -6,6 +6,7 @@ one character that stands for any text, none included.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,10 @@ from reconciler.logic.command_line import Atom, Captured, Substitution, Text, Wo
 
 HOLE = "\0"  # never in a command: control characters are refused when it is read
 GLOBS = "*?["
+
+#: Built-in names that no output chooses and no capture overrides; what they give counts as written by the author.
+OURS = frozenset({"JOB_ID", "HOSTNAME", "JOB_STATE", "TRIGGER"})
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 #: Gives the text that stands where a captured value is asked for; None: not known yet.
 Lookup = Callable[[Captured], str | None]
@@ -85,6 +90,8 @@ def _part(atom: Atom, lookup: Lookup) -> tuple[str, Source]:
     if isinstance(atom, Substitution):
         return HOLE, Source.SUBSTITUTED
     value = lookup(atom)
+    if atom.name in OURS and atom.bare and (value is None or _HARMLESS.fullmatch(value)):
+        return value or "0", Source.QUOTED
     return HOLE if value is None else value.replace(HOLE, "\ufffd"), Source.CAPTURED
 
 

@@ -16,12 +16,16 @@ from reconciler.logic.conditions import compile_condition
 from reconciler.logic.patterns import Rule, Tier, compile_set
 from reconciler.logic.patterns import check as check_pattern
 from reconciler.logic.substitution import BUILTINS, names_in
+from reconciler.logic.syntax import Back, Chars, Group, Look, Node, nodes, parse
 from reconciler.spec.faults import Fault, Path
 from reconciler.spec.known import nearest
 from reconciler.spec.load import LocatedSpec
 from reconciler.spec.texts import expression
 from reconciler.spec.warnings import doubts, pattern_paths
 from reconciler.spec.watcher import WatcherSpec
+
+#: Characters that numbers are made of: 5, 1e-05, 12:30, 95.1%, 123_4.
+_OF_NUMBERS = frozenset(map(ord, "0123456789.,:%_+-eE"))
 
 #: What a trigger gives beside groups and captures.
 _GIVEN = frozenset({"0", "_matched_text"}) | BUILTINS
@@ -81,6 +85,26 @@ def _covered_names(spec: WatcherSpec) -> Iterator[Fault]:
         if name in BUILTINS:
             message = f"the capture {name!r} is never seen: ${{{name}}} is built in"
             yield Fault(where, "no-effect", message, "give it another name", name, severity="warning")
+
+
+def numbers(spec: WatcherSpec) -> frozenset[str]:
+    """Return the names of groups that match nothing but what numbers are made of, in every pattern that has them."""
+    good: set[str] = set()
+    bad: set[str] = set()
+    for text in spec.expressions():
+        names = {number: name for name, number in expression(text).groupindex.items()}
+        for group in nodes(parse(text).tree):
+            if isinstance(group, Group):
+                told = {str(group.number), *spec.captures[group.number - 1 : group.number]}
+                told |= {names[group.number]} if group.number in names else set()
+                (good if all(map(_of_a_number, nodes(group.item))) else bad).update(told)
+    return frozenset(good - bad)
+
+
+def _of_a_number(node: Node) -> bool:
+    if isinstance(node, Chars):
+        return not node.without(*_OF_NUMBERS).ranges
+    return not isinstance(node, (Back, Look))
 
 
 def _slow_patterns(spec: WatcherSpec) -> Iterator[Fault]:

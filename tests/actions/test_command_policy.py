@@ -38,6 +38,8 @@ ALLOWED = [
     "ls;",
     "date +%Y-%m-%d",
     "date -u -d yesterday +%s",
+    "date -I",
+    'echo "$(date -uIseconds) $loss" >> history.txt',
     "cat log.txt | grep -v debug | head -5 | tail -n 2",
     "cat ./log.txt 2>/dev/null",
     "cat log.txt > copy.txt 2>&1",
@@ -46,6 +48,9 @@ ALLOWED = [
     "grep -c error log.txt",
     "grep -n -A 3 -e error -e fatal log.txt other.txt",
     "grep --include='*.log' -r error .",
+    'grep -c "^done$|end$" log.txt',
+    'echo "5$, 6$"',
+    "grep --line-buffered error log.txt | tail -1",
     "find . -name '*.pt' -mtime +3",
     "find checkpoints backups -type f \\( -name a -o -name b \\) ! -empty -print0",
     "find . -newer model.pt -maxdepth 2",
@@ -62,6 +67,9 @@ ALLOWED = [
     "tail -n$n log.txt",
     "cp /data/shared/a.pt /job/b.pt",
     "cp /job/model.pt .",
+    "cp --backup=numbered --update=none a.pt b.pt",
+    "cp -bi a.pt b.pt",
+    "mv -b a.pt b.pt",
     "cp a..b c...d .hidden",
     'logger -t reconciler "job $JOB_ID: loss=$loss"',
     'logger "$(date): $loss"',
@@ -86,10 +94,21 @@ CODE_ALLOWED = [
     "python -m mypackage.eval --loss=$loss",
     "python -c 'import sys; print(sys.argv)' $loss",
     "python -X dev -W error eval.py",
+    "python --version",
+    "python -V",
+    "python eval.py > eval.log 2>&1",
+    "python eval.py --loss $loss >> eval_$step.log",
+    "python eval.py 2> errors_$(date +%F).log",
+    "python eval.py > /dev/null && python other.py 2>/dev/null",
+    "cat log.txt 2>/dev/null | python eval.py | tail -1 > last.txt",
+    "pip install -q wandb > /dev/null",
+    "pip3 list > packages_$(date +%F).txt",
+    "python3 eval.py > eval.log && cp eval.log kept.log; ls",
     "pip install --upgrade wandb",
     "uv run eval.py --step $step",
     "uv run --with numpy --python 3.12 python eval.py $step",
     "uv run -m mypackage.eval $step",
+    "uv run --all-groups --env-file .env --index-url https://pypi.example.org -v eval.py $step",
     "uvx ruff check .",
     "uvx --from httpie http GET localhost",
     "echo $loss | python eval.py",
@@ -162,6 +181,9 @@ REFUSED = {
     "ls 3> x": "file redirect",
     "ls >&-": "file redirect",
     "ls <> x": "complete",
+    "cat 0<log.txt": "file redirect",
+    "cat log.txt 0>x": "file redirect",
+    'echo "$[1+1]"': "not allowed",
     "> x": "not allowed",
     "FOO=1 rm x": "variable assignment",
     "PATH=. ls": "variable assignment",
@@ -294,6 +316,8 @@ REFUSED = {
     "date --set=12:00": "--set",
     "date 12312359": "format",
     "date -f log.txt": "-f",
+    "date -If log.txt": "format",
+    "date -I$x": "option's name",
     "tail -f log.txt": "-f",
     "tail --follow log.txt": "--follow",
     "tail -F log.txt": "-F",
@@ -401,6 +425,21 @@ CODE_REFUSED = [
     "uv run -",
     "uv run",
     "echo $code > eval.py && python eval.py",
+    "python eval.py $x > eval.py",
+    "python eval.py $x >> run_$x.sh",
+    "python eval.py > $(cat name.txt)",
+    "python eval.py > eval.log; python other.py",
+    "python eval.py 2> eval.log | python other.py",
+    "cat log.txt > eval.log | python eval.py",
+    "echo $(python eval.py > eval.log)",
+    "echo $(python eval.py) > eval.log",
+    "pip list > $x",
+    "uv run pytest > results/$x.log",
+    "python eval.py > eval.log && cat eval.log > other.log",
+    "python eval.py; echo $x > log.txt",
+    "python eval.py > /etc/eval.log",
+    "python -V $x",
+    "uv run --directory elsewhere eval.py",
     "echo x >> eval.py; python eval.py",
     "cp $x eval.py && python eval.py",
     "mv old_$(date +%s).py eval.py && python eval.py",
@@ -447,6 +486,59 @@ def test_no_value_becomes_a_program_its_code_its_module_or_a_package(line: str) 
 def test_a_value_is_judged_where_it_will_stand(line: str, values: dict[str, str], reason: str) -> None:
     with pytest.raises(CommandRefusedError, match=reason):
         render_command(line, PLAIN, values)
+
+
+def test_a_program_that_runs_code_prints_into_no_script_whatever_a_value_makes_of_its_name() -> None:
+    line = "python eval.py > results/$x"
+    assert check_command(line, CODE) == ()
+    assert render_command(line, CODE, {"x": "a.log"})
+    for name in ("run.py", "a.log.sh", "../a.log"):
+        with pytest.raises(CommandRefusedError):
+            render_command(line, CODE, {"x": name})
+
+
+#: What no output chooses and no capture overrides.
+BUILT_IN = {"JOB_ID": "123_4", "HOSTNAME": "hpc1.example.org", "JOB_STATE": "running", "TRIGGER": "match"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mkdir -p out/$x && python eval.py --out=out/$x",
+        "cp model.pt eval_${x}.pt; uv run eval.py",
+        "python -m mypackage.eval $x",
+        "python eval_$x.py",
+        "uv run pytest --job=$x",
+        "ls ckpt_$x* && python eval.py",
+    ],
+)
+def test_the_id_of_the_job_and_its_like_are_as_good_as_written_by_the_author(line: str) -> None:
+    for name in BUILT_IN:
+        written = line.replace("$x", f"${name}").replace("${x}", f"${{{name}}}")
+        assert check_command(written, CODE) == ()
+        assert BUILT_IN[name] in render_command(written, CODE, BUILT_IN).arguments
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("uv run pytest $JOB_NAME", {"JOB_NAME": "train"}),
+        ("uv run pytest $WATCHER", {"WATCHER": "train"}),
+        ("uv run pytest ${JOB_ID:-$x}", {"JOB_ID": "1"}),
+        ("uv run pytest $JOB_ID", {}),
+        ("uv run pytest $JOB_ID", {"JOB_ID": ""}),
+        ("uv run pytest $JOB_ID", {"JOB_ID": "-p"}),
+        ("uv run pytest $HOSTNAME", {"HOSTNAME": "a/../b"}),
+        ("$JOB_STATE x", {"JOB_STATE": "python"}),
+    ],
+)
+def test_no_other_value_is(line: str, values: dict[str, str]) -> None:
+    with pytest.raises(CommandRefusedError):
+        render_command(line, CODE, values)
+
+
+def test_a_program_that_runs_what_it_is_given_may_print_into_a_log_of_this_job() -> None:
+    assert render_command("pip3 list > packages_$JOB_ID.txt", CODE, BUILT_IN).arguments == ("123_4",)
 
 
 def test_an_argument_to_a_script_does_not_begin_with_a_captured_dash() -> None:

@@ -36,6 +36,16 @@ async def test_a_message_arrives(this_machine: LocalTransport, webhook: Webhook)
     assert (got["title"], got["message"], got["type"]) == ("5.73 and 123", "loss 5.73", "failure")
 
 
+async def test_captured_text_mentions_nobody_and_the_authors_own_may(
+    this_machine: LocalTransport, webhook: Webhook
+) -> None:
+    captured = {"x": "@everyone <@1> <@&2> <!channel> a@b.org"}
+    context = a_context({"message": "@here $x"}, captured, transport=this_machine)
+    await make(None, channels(apprise_address(webhook))).run(context)
+    ((_, got),) = webhook.got
+    assert got["message"] == "@here @\u200beveryone <@\u200b1> <@\u200b&2> <!\u200bchannel> a@b.org"
+
+
 async def test_a_failure_is_worth_another_try_and_shows_no_address(
     this_machine: LocalTransport,
     webhook: Webhook,

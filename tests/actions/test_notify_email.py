@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import stat
 import subprocess
@@ -196,6 +197,23 @@ async def test_what_is_no_utf_8_arrives_with_signs_in_its_place(this_machine: Lo
     (_, one), (_, both) = postbox.got
     assert (one["Subject"], said(one)) == ("tr\ufffdin", "tr\ufffdin \ufffd(\n")
     assert said(both).count("tr\ufffdin: tr\ufffdin \ufffd(\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"security": "tls", "ca_file": "/nowhere.pem"}, "/nowhere.pem cannot be used: No such file"),
+        ({"security": "starttls", "ca_file": __file__}, "cannot be used: it holds no certificate"),
+        ({"host": "mail..example.org"}, "'mail..example.org' can be no name of a server"),
+    ],
+)
+async def test_settings_that_can_never_work_are_told_by_name_and_not_tried_again(
+    this_machine: LocalTransport, wrong: dict[str, Any], told: str
+) -> None:
+    settings = smtp(Postbox(port=1), **wrong)
+    with pytest.raises(PermanentActionError, match=re.escape(told)) as caught:
+        await make(settings, {}).run(a_context({"message": "m"}, transport=this_machine))
+    assert "actions.notify_email.smtp" in caught.value.remedy
 
 
 async def test_a_server_that_is_away_is_tried_again(this_machine: LocalTransport) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,14 @@ async def test_captured_text_mentions_nobody_and_the_authors_own_may(
     context = a_context({"message": "<!here> $x"}, {"x": "<!channel> <http://evil|ok> & *"}, transport=this_machine)
     await make(None, channels(webhook)).run(context)
     assert webhook.got[0][1]["text"] == "<!here> &lt;!channel&gt; &lt;http://evil|ok&gt; &amp; *"
+
+
+async def test_captured_text_mentions_nobody_where_a_plain_at_sign_would(
+    this_machine: LocalTransport, webhook: Webhook
+) -> None:
+    context = a_context({"message": "@here $x"}, {"x": "@all (@channel) a@b.org @ x"}, transport=this_machine)
+    await make(None, channels(webhook)).run(context)
+    assert webhook.got[0][1]["text"] == "@here @\u200ball (@\u200bchannel) a@b.org @ x"
 
 
 async def test_the_last_lines_stand_in_a_block_that_they_cannot_leave(
@@ -221,3 +231,38 @@ def test_check_knows_the_channels() -> None:
 
 def test_a_notification_waits_over_the_limit_and_is_sent_again_after_a_crash() -> None:
     assert (PLUGIN.traits.limit, PLUGIN.traits.after_crash) == (Limit.DEFER, AfterCrash.RERUN_MARKED)
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "error"),
+    [
+        (b"200 OK", b"x", None),
+        (b"200 OK\r\nContent-Encoding: gzip", b"no gzip", None),
+        (b"404 Not Found", b"x" * 100_000, PermanentActionError),
+        (b"404 Not Found", b"x", TemporaryActionError),
+        (b"404 Not Found\r\nContent-Encoding: gzip", b"no gzip" * 1000, PermanentActionError),
+    ],
+)
+async def test_an_answer_that_has_no_end_or_makes_no_sense_holds_nobody_up(
+    this_machine: LocalTransport, head: bytes, body: bytes, error: type[Exception] | None
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 " + head + b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(body)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/services/{SECRET}"
+    team = read_channels({"team": {"type": "slack", "webhook": address, "timeout": 0.3}})
+    async with asyncio.timeout(5):
+        posting = make(None, team).run(a_context({"message": "m"}, transport=this_machine))
+        if error is None:
+            assert await posting == "posted to team"
+        else:
+            with pytest.raises(error):
+                await posting
+    server.close()

@@ -94,8 +94,10 @@ async def test_resubmit_replaces_the_job_by_one_with_the_modifications(
     await job_in(scheduler, new.id, JobState.CANCELLED)
 
 
-async def test_a_chain_of_real_jobs_is_bounded(scheduler: Scheduler, here: LocalTransport, tmp_path: Path) -> None:
-    job = await started(scheduler, tmp_path)
+async def test_a_chain_of_real_jobs_is_bounded_and_keeps_the_name(
+    scheduler: Scheduler, here: LocalTransport, tmp_path: Path
+) -> None:
+    job = await started(scheduler, tmp_path, SCRIPT, **{"job-name": "on the command line"})
     for number in (1, 2):
         told = await act(
             resubmit, {"max_resubmits": 2, "cancel_previous": True}, job, scheduler, here, mark=f"m.{number}"
@@ -104,6 +106,7 @@ async def test_a_chain_of_real_jobs_is_bounded(scheduler: Scheduler, here: Local
     with pytest.raises(PermanentActionError, match="the limit is 2"):
         await act(resubmit, {"max_resubmits": 2, "cancel_previous": True}, job, scheduler, here, mark="m.3")
     assert (await look(scheduler, job.id)).state is JobState.RUNNING
+    assert job.name == "on the command line"
     await scheduler.cancel(job, "")
     await job_in(scheduler, job.id, JobState.CANCELLED)
 

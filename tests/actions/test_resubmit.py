@@ -45,7 +45,7 @@ async def test_it_submits_held_then_cancels_then_releases(this_machine: LocalTra
     (submission,) = scheduler.submissions
     assert submission.held
     assert submission.script == scheduler.text
-    assert submission.options == {"time": "04:00:00", "mem": "64G", "exclusive": True}
+    assert submission.options == {"job-name": "train", "time": "04:00:00", "mem": "64G", "exclusive": True}
     assert told == "job 123 resubmitted as 1001 with time=04:00:00, mem=64G, exclusive"
     assert scheduler.known[JobId("123")].state is JobState.CANCELLED
     assert scheduler.known[JobId("1001")].state is JobState.RUNNING
@@ -55,6 +55,22 @@ async def test_it_cancels_nothing_unless_asked(this_machine: LocalTransport) -> 
     scheduler = MemoryScheduler()
     await resubmit(this_machine, scheduler, {})
     assert scheduler.verbs() == ["submit", "release"]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "options"),
+    [
+        ("train 7 é", {}, {"job-name": "train 7 é"}),
+        ("train", {"modifications": {"job-name": "other"}}, {"job-name": "other"}),
+        ("", {}, {}),
+    ],
+)
+async def test_the_new_job_has_the_name_of_the_old_one_so_that_its_watchers_find_it(
+    this_machine: LocalTransport, name: str, params: dict[str, Any], options: dict[str, str]
+) -> None:
+    scheduler = MemoryScheduler()
+    await resubmit(this_machine, scheduler, params, job=a_job(name=name))
+    assert scheduler.submissions[0].options == options
 
 
 async def test_the_new_job_works_where_the_old_one_did_with_its_arguments(this_machine: LocalTransport) -> None:
@@ -286,7 +302,7 @@ def test_a_switch_is_no_text() -> None:
 async def test_a_default_stands_in_for_a_missing_capture(this_machine: LocalTransport) -> None:
     scheduler = MemoryScheduler()
     await resubmit(this_machine, scheduler, {"modifications": {"mem": "${mem:-32}G"}})
-    assert scheduler.submissions[0].options == {"mem": "32G"}
+    assert scheduler.submissions[0].options == {"job-name": "train", "mem": "32G"}
 
 
 @pytest.mark.parametrize(
@@ -310,7 +326,7 @@ async def test_an_operator_may_allow_an_option(this_machine: LocalTransport) -> 
         {"modifications": {"output": "new.txt"}},
         settings=ResubmitSettings(options=("output",)),
     )
-    assert scheduler.submissions[0].options == {"output": "new.txt"}
+    assert scheduler.submissions[0].options == {"job-name": "train", "output": "new.txt"}
 
 
 @pytest.mark.parametrize("name", ["-time", "time=1", "Time", "time limit", "--time", "t", ""])
@@ -329,7 +345,7 @@ async def test_a_captured_line_break_is_refused(this_machine: LocalTransport) ->
 async def test_one_task_of_an_array_is_submitted_alone(this_machine: LocalTransport) -> None:
     scheduler = MemoryScheduler()
     await resubmit(this_machine, scheduler, {}, job=a_job(id=JobId("123_4")))
-    assert scheduler.submissions[0].options == {"array": "4"}
+    assert scheduler.submissions[0].options == {"job-name": "train", "array": "4"}
 
 
 async def test_a_job_of_another_user_is_not_resubmitted(this_machine: LocalTransport) -> None:
