@@ -55,7 +55,7 @@ __all__ = [
 ]
 
 PLAIN = frozenset({*TOOLS, "echo", "find", "wandb"})
-INTERPRETERS = frozenset({"python", "python3", "pip", "pip3", "uv run", "uvx"})
+INTERPRETERS = frozenset({"python", "pip", "uv run", "uvx"})
 DEFAULT_COMMANDS = PLAIN | INTERPRETERS
 
 #: In a line with an interpreter only these may meet captured values beside it: nothing they do can become its program.

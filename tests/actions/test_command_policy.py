@@ -102,8 +102,8 @@ CODE_ALLOWED = [
     "python eval.py > /dev/null && python other.py 2>/dev/null",
     "cat log.txt 2>/dev/null | python eval.py | tail -1 > last.txt",
     "pip install -q wandb > /dev/null",
-    "pip3 list > packages_$(date +%F).txt",
-    "python3 eval.py > eval.log && cp eval.log kept.log; ls",
+    "pip list > packages_$(date +%F).txt",
+    "python eval.py > eval.log && cp eval.log kept.log; ls",
     "pip install --upgrade wandb",
     "uv run eval.py --step $step",
     "uv run --with numpy --python 3.12 python eval.py $step",
@@ -538,7 +538,7 @@ def test_no_other_value_is(line: str, values: dict[str, str]) -> None:
 
 
 def test_a_program_that_runs_what_it_is_given_may_print_into_a_log_of_this_job() -> None:
-    assert render_command("pip3 list > packages_$JOB_ID.txt", CODE, BUILT_IN).arguments == ("123_4",)
+    assert render_command("pip list > packages_$JOB_ID.txt", CODE, BUILT_IN).arguments == ("123_4",)
 
 
 def test_an_argument_to_a_script_does_not_begin_with_a_captured_dash() -> None:
