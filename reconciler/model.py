@@ -119,8 +119,8 @@ class Position:
     `offset`:
     the fingerprint that tells a rewritten file from one that grew. `window`: the last dealt lines (text), where a
     multiline pattern may still need them; `taken`: up to where there each of these patterns has matched already, as
-    (CRC-32 of its text, number of the line, byte of the line's text). A watcher's checkpoint on a stream is one
-    Position.
+    (CRC-32 of its text, number of the line, byte of the line's text). `at`: when it was reached (seconds since the
+    epoch), which makes no two of them different. A watcher's checkpoint on a stream is one Position.
     """
 
     device: int = 0
@@ -133,6 +133,7 @@ class Position:
     tail: bytes = b""
     window: tuple[str, ...] = ()
     taken: tuple[tuple[int, int, int], ...] = ()
+    at: float | None = field(default=None, compare=False)
 
 
 HEAD_BYTES = 64
@@ -235,8 +236,7 @@ class Memory:
     `seen`: for `patterns.all`, when each member was last seen, by the CRC-32 of its text. `grown_at`: last growth of
     its streams, `grown_to`: their sizes and times then. `missing_since`: an output of the ended job is out of sight.
     `silence_fired`, `time_left_fired`, `job_end_fired`: each fires once (silence is armed again by growth). `runs`:
-    when the run of the job began in which silence or time left fired, and that which ended. `read_at`: when the
-    checkpoint of a stream last moved.
+    when the run of the job began in which silence or time left fired, and that which ended.
     `stood_still`: the job was suspended when it was last looked at.
     `newest`: the newest match, for a manual trigger. `condition_failures`: evaluations that could not be made.
     """
@@ -250,7 +250,6 @@ class Memory:
     time_left_fired: bool = False
     job_end_fired: bool = False
     runs: Mapping[str, float] = field(default_factory=dict)
-    read_at: Mapping[str, float] = field(default_factory=dict)
     stood_still: bool = False
     timer_due: float | None = None
     newest: Match | None = None

@@ -251,8 +251,7 @@ class JobTask:
     ) -> dict[StreamName, StreamResult]:
         results = {}
         for stream, positions in self.readers().items():
-            glimpse = glimpses.get(stream)
-            if glimpse is None:
+            if (glimpse := glimpses.get(stream)) is None:
                 continue
             look = Feeding(
                 stream=stream,
@@ -262,9 +261,10 @@ class JobTask:
                 final=final,
                 line_bytes=self._parts.settings.limits.line_bytes,
                 path=self.paths()[stream],
+                now=self._parts.clock.now(),
             )
-            positions = baselines(positions, self.watchers, stream, glimpse.stat, self.job)
-            results[stream] = feed(self._grouped(stream, positions), ticks, look)
+            known = baselines(positions, glimpse.stat, self.job)
+            results[stream] = feed(self._grouped(stream, known), ticks, look)
             if results[stream].grew:
                 for watcher_id in positions:
                     ticks[watcher_id].grew(stream, glimpse.stat)
@@ -287,7 +287,7 @@ class JobTask:
         advances = []
         broken = {s for s, r in results.items() if r.notes}  # read anew, perhaps up to the same place
         for watcher_id, tick in ticks.items():
-            places = {s: place for (i, s), place in self._placed.items() if i == watcher_id}
+            places = {s: replace(place, at=now) for (i, s), place in self._placed.items() if i == watcher_id}
             places |= {s: r.positions[watcher_id] for s, r in results.items() if watcher_id in r.positions}
             moved = {s: p for s, p in places.items() if s in broken or tick.after.checkpoints.get(s) != p}
             advance = tick.advance(moved)

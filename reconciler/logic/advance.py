@@ -188,8 +188,7 @@ class WatcherTick:
             self._condition_failed()
         if positions:
             self.after = replace(self.after, checkpoints={**self.after.checkpoints, **positions})
-            self._remember(read_at={**self.after.memory.read_at, **dict.fromkeys(positions, self._now)})
-        if self.after == self._before and not self._events and not self._pending:
+        if not positions and self.after == self._before and not self._events and not self._pending:
             return None
         self.after = replace(self.after, last_check=self._now)
         return Advance(

@@ -132,7 +132,7 @@ class Feeding:
     """What stays the same for one look at one stream.
 
     `final`: the job has ended and the size is stable, so an unterminated last line is a line. `clock` counts the
-    processor time of which `BUDGET` may be used.
+    processor time of which `BUDGET` may be used. `now`: see `Position.at`.
     """
 
     stream: StreamName
@@ -143,6 +143,7 @@ class Feeding:
     line_bytes: int
     path: str
     clock: Callable[[], float] = thread_time
+    now: float | None = None
 
 
 def feed(group: Sequence[Cohort], ticks: Mapping[WatcherId, WatcherTick], look: Feeding) -> StreamResult:
@@ -181,7 +182,7 @@ class _CohortFeed:
         look = self._look
         scanner = StreamScanner(
             self._cohort.patterns,
-            followed.position,
+            replace(followed.position, at=look.now),
             look.line_bytes,
             taken=self._cohort.taken if followed.verdict in _GOES_ON else {},
             budget=BUDGET,

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.logic.selecting import started
-from reconciler.model import FileStat, Job, Position, StreamName, Watcher, WatcherId
+from reconciler.model import FileStat, Job, Position, WatcherId
 
 #: What `Memory.runs` knows the run by whose end completed a watcher.
 ENDED = "end"
@@ -43,13 +42,7 @@ def another_run(begun: float | None, job: Job) -> bool:
     return begun is not None and started(job) and job.started is not None and job.started > begun + MARGIN
 
 
-def baselines(
-    positions: dict[WatcherId, Position],
-    watchers: Mapping[WatcherId, Watcher],
-    stream: StreamName,
-    stat: FileStat | None,
-    job: Job,
-) -> dict[WatcherId, Position]:
+def baselines(positions: dict[WatcherId, Position], stat: FileStat | None, job: Job) -> dict[WatcherId, Position]:
     """Return the positions, those of an earlier run as baselines once the present run has written to the file.
 
     What the earlier run wrote before it was stopped is read until then. See `follow`: with a baseline, a file that has
@@ -59,8 +52,6 @@ def baselines(
     if stat is None or job.started is None or stat.mtime_ns < math.floor(job.started) * 1_000_000_000:
         return positions
     return {
-        watcher_id: replace(position, device=0, inode=0)
-        if another_run(watchers[watcher_id].memory.read_at.get(stream), job)
-        else position
+        watcher_id: replace(position, device=0, inode=0) if another_run(position.at, job) else position
         for watcher_id, position in positions.items()
     }

@@ -129,6 +129,7 @@ class StreamScanner:
             head=head,
             tail=(self._tail + self._done[max(0, end - TAIL_BYTES) : end])[-TAIL_BYTES:],
             window=self._window_at(end) if self.patterns.multi else (),
+            at=self._start.at,
         )
 
     def _window_at(self, end: int) -> tuple[str, ...]:

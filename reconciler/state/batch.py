@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Table, insert, select
 
 from reconciler.events import Event
-from reconciler.model import ActionId, ActionStatus, PendingAction, Watcher, WatcherId, WatcherState
+from reconciler.model import ActionId, ActionStatus, PendingAction, Position, Watcher, WatcherId, WatcherState
 from reconciler.protocols import ActionChange, Advance, Batch, Committed
 from reconciler.state import statements as sql
 from reconciler.state.rows import (
@@ -135,14 +135,14 @@ def _shown_specs(connection: Connection, watchers: Sequence[Watcher]) -> Mapping
 
 def _write_details(many: _Many, changes: Sequence[Change], now: float) -> None:
     """Write checkpoints and variables that differ, and delete those that are no more."""
-    moved = [change for change in changes if change[0].checkpoints != change[1].checkpoints]
+    moved = [change for change in changes if change[0].checkpoints is not change[1].checkpoints]
     many(
         sql.PUT_CHECKPOINT,
         (
             checkpoint_row(after.id, stream, position)
             for before, after in moved
             for stream, position in after.checkpoints.items()
-            if before.checkpoints.get(stream) != position
+            if _moved(before.checkpoints.get(stream), position)
         ),
     )
     many(
@@ -167,6 +167,11 @@ def _write_details(many: _Many, changes: Sequence[Change], now: float) -> None:
         sql.DROP_VARIABLE,
         ({"of_watcher": b.id, "named": name} for b, a in learnt for name in b.variables.keys() - a.variables),
     )
+
+
+def _moved(before: Position | None, after: Position) -> bool:
+    """Tell whether a checkpoint is another one; one that was reached again, in a file written anew, is."""
+    return before is not after and (before != after or before.at != after.at)
 
 
 def _put_pending(connection: Connection, pending: Sequence[PendingAction]) -> tuple[PendingAction, ...]:

@@ -26,6 +26,10 @@ STEPS: tuple[Step, ...] = (
         "CREATE INDEX watcher_events_job_type ON watcher_events (job_id, type, id)",
         "CREATE INDEX watcher_events_host ON watcher_events (hostname, id)",
     ),
+    (
+        "ALTER TABLE checkpoints ADD COLUMN taken_json TEXT",
+        "ALTER TABLE checkpoints ADD COLUMN read_at TEXT",
+    ),
 )
 
 #: The version of the tables as `tables` declares them.

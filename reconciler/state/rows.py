@@ -155,16 +155,17 @@ def checkpoint_row(watcher_id: int, stream: StreamName, position: Position) -> d
         "cut": position.cut,
         "head": position.head,
         "tail": position.tail,
-        "window_json": [*position.window, *map(list, position.taken)] or None,
+        "window_json": list(position.window) or None,
+        "taken_json": list(map(list, position.taken)) or None,
+        "read_at": position.at,
     }
 
 
 def position_from(row: Sequence[Any]) -> Position:
     """Return the position of a row of `checkpoints`, whose columns come in the table's order."""
-    _, _, device, inode, offset, line, pending_cr, cut, head, tail, window = row
-    lines = tuple(entry for entry in window or () if isinstance(entry, str))
-    taken = tuple(tuple(entry) for entry in window or () if not isinstance(entry, str))
-    return Position(device, inode, offset, line, pending_cr, cut, head, tail, lines, taken)
+    _, _, device, inode, offset, line, pending_cr, cut, head, tail, window, taken, at = row
+    matched = tuple(map(tuple, taken or ()))
+    return Position(device, inode, offset, line, pending_cr, cut, head, tail, tuple(window or ()), matched, at)
 
 
 def event_row(event: Event, seq: int) -> dict[str, Any]:

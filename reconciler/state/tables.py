@@ -151,6 +151,8 @@ class Checkpoint(StateTable, table=True):
     head: bytes = Field(sa_type=LargeBinary, nullable=False)
     tail: bytes = Field(sa_type=LargeBinary, nullable=False)
     window_json: str | None = Field(default=None, sa_type=JSON)
+    taken_json: str | None = Field(default=None, sa_type=JSON)
+    read_at: float | None = Field(default=None, sa_type=MOMENT)
 
 
 class MetricRow(StateTable, table=True):

@@ -152,5 +152,5 @@ async def test_lines_without_a_match_move_the_positions_and_write_nothing_else(h
         told = await job.tick("nothing here\n" * 100)
     assert told["COMMIT"] == 1
     written = {kind: count for kind, count in told.items() if kind.split()[0] in ("INSERT", "UPDATE", "DELETE")}
-    assert set(written) <= {"INSERT checkpoints", "UPDATE job_watchers", "UPDATE lease"}
+    assert set(written) <= {"INSERT checkpoints", "UPDATE lease"}
     assert written["INSERT checkpoints"] == 10

@@ -148,6 +148,16 @@ def test_a_tick_that_only_read_on_leaves_the_row_of_its_watcher_to_the_next_chec
     assert state.watcher(before.id) == replace(after, last_check=NOW + 2)
 
 
+def test_when_a_place_was_reached_is_kept_also_where_it_is_reached_again(state: StateWriter) -> None:
+    """In a file that was written anew, up to the very same place."""
+    place = Position(1, 2, 8, 1, head=b"h", tail=b"t", taken=((7, 1, 3),), at=NOW)
+    before = create(state, a_watcher(checkpoints={StreamName.STDOUT: place}))
+    after = replace(before, checkpoints={StreamName.STDOUT: replace(place, at=NOW + 60)})
+    state.commit(Batch(advances=(Advance(before, after),)))
+    (found,) = (state.watcher(before.id) or before).checkpoints.values()
+    assert (found, found.at, found.taken) == (place, NOW + 60, ((7, 1, 3),))
+
+
 @pytest.mark.parametrize(("stream", "seen"), [("stderr", 9), (None, 0)])
 def test_a_check_shows_the_position_in_stderr_where_stdout_was_not_read(
     state: StateWriter, stream: str | None, seen: int
