@@ -69,7 +69,7 @@ def _plan(desk: Desk, plan: Plan, applied: Mapping[str, Event]) -> PlanShape:
         digest=plan.digest(),
         alarms=[clean(alarm) for alarm in plan.alarms],
         drift=[drift for change in plan.changes for drift in drift_of(change, now)],
-        notes={d.name: clean(d.note) for d in plan.resolution.desired.values() if d.note and d.binds},
+        notes={name: clean(note) for name, note in plan.resolution.notes.items()},
         problems=[_problem(problem, desk.controller.content) for problem in plan.problems],
         sources=[_source(reading, applied.get(reading.source)) for reading in desk.controller.readings],
         unreachable={host: clean(why) for host, why in desk.controller.unreachable().items()},

@@ -131,9 +131,8 @@ def _tell(plan: Plan, unreachable: Mapping[str, str], drift: list[dict[str, Any]
     for row in drift:
         why = held(row["by"], row["reason"] or "no reason given", row["until"])
         note(f"drift: {row['watcher']} on {row['job']} is {why}")
-    for desired in plan.resolution.desired.values():
-        if desired.note and desired.binds:
-            note(f"{desired.name}: {desired.note}")
+    for name, why in plan.resolution.notes.items():
+        note(f"{name}: {why}")
     for host, reason in unreachable.items():
         note(f"{host}: not reachable: {reason}; planned with what is known of it")
     if plan.problems:

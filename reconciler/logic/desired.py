@@ -136,6 +136,10 @@ class Emptied:
     specs: tuple[Vanished, ...]
 
 
+#: The note of a spec whose source another pass reads.
+_UNREAD = "its source is not read in this pass"
+
+
 @dataclass(frozen=True, slots=True)
 class Resolution:
     """The set of specs in force, and how it came about.
@@ -150,6 +154,11 @@ class Resolution:
     emptied: tuple[Emptied, ...] = ()
     problems: tuple[Problem, ...] = ()
     tame: frozenset[WatcherName] = frozenset()
+
+    @property
+    def notes(self) -> Mapping[WatcherName, str]:
+        """Why specs stand though their files say otherwise; not those of other passes, which are no news."""
+        return {name: spec.note for name, spec in self.desired.items() if spec.note not in ("", _UNREAD)}
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -336,7 +345,7 @@ def _absent(
 ) -> Vanished | _Kept:
     """Decide about a spec that no good file gives any more."""
     if reading is None:
-        return _Kept(old, False, "its source is not read in this pass")
+        return _Kept(old, False, _UNREAD)
     if reading.failed:
         return _Kept(old, True, f"its source cannot be read: {reading.failed}")
     file = next((file for file in reading.files if file.path == old.origin.file), None)

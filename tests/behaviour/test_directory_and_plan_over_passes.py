@@ -391,6 +391,9 @@ async def test_prune_disabled_keeps_a_watcher_running_over_restarts(house: House
             file.write(f"hit {number}\n")
         await house.once(approve="yes")
     assert len(house.matched("w")) == 3
+    told = house.run("plan", str(house.watchers))
+    assert "prune: disabled keeps it" in told.stderr
+    assert "not read in this pass" not in house.run("plan", str(house.outputs)).stderr
 
 
 # --- the plan --------------------------------------------------------------------------------------------------------
