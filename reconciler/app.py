@@ -97,8 +97,7 @@ def policy_warnings(settings: Settings, located: LocatedSpec, path: str, source:
 
     found: list[Problem] = []
     for index, action in enumerate(located.spec.actions):
-        plugin = action_plugins()[action.type]
-        if plugin.check is None:
+        if (plugin := action_plugins()[action.type]).check is None:
             continue
         section = _section(settings, ("actions", plugin.name), settings.actions.get(plugin.name, {}), plugin.settings)
         told = plugin.doubt(action.params, section, source, numbers(located.spec)) if plugin.doubt else ()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from parts.presence import program
 
-from reconciler.protocols import Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Glimpse, Sight, Want
 from reconciler.transports.over_ssh import lookout as in_python
 from reconciler.transports.over_ssh.frames import Answers, Bytes, Hello, Record
 from reconciler.transports.over_ssh.register import Register
@@ -110,7 +110,7 @@ def test_a_file_that_vanishes_and_comes_back_as_it_was_is_unchanged(talk: Conver
     file.rename(away)
     assert talk.look(known)[0].sight is Sight.MISSING
     away.rename(file)
-    assert talk.look(known) == [Glimpse(Sight.UNCHANGED, known.known)]
+    assert talk.look(known) == [UNCHANGED]
     assert talk.raw == b"u 0\ne 4\n"
 
 

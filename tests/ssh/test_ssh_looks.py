@@ -16,7 +16,7 @@ from parts.sshd import HOST, Sshd
 from parts.waiting import eventually
 
 from reconciler.errors import HostUnreachableError
-from reconciler.protocols import Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Sight, Want
 from reconciler.registry import discover
 from reconciler.transports.over_ssh.spec import SshTransportSpec
 from reconciler.transports.ssh import SshTransport
@@ -149,7 +149,7 @@ async def test_without_any_interpreter_sftp_looks(sshd: Sshd, tmp_path: Path) ->
         seen = (await transport.look([Want(str(tmp_path / "out"))]))[0]
         assert (seen.data, transport.traffic.requests) == (b"x", 0)
         again = await transport.look([Want(str(tmp_path / "out"), 1, seen.stat)])
-        assert again == [Glimpse(Sight.UNCHANGED, seen.stat)]
+        assert again == [UNCHANGED]
 
 
 async def test_an_account_for_sftp_alone_can_be_looked_at(sshd: Sshd, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model import FileStat
-from reconciler.protocols import Glimpse, Sight, Want
+from reconciler.protocols import UNCHANGED, Glimpse, Sight, Want
 from reconciler.transports.over_ssh.frames import Bytes, End, Failed, FrameError, Hello, Missing, Record, Same
 from reconciler.transports.over_ssh.register import ROOM, Register
 
@@ -63,7 +63,7 @@ def test_any_part_of_the_files_may_be_due_in_any_order() -> None:
     assert asked(register, wants[4], wants[0], wants[2], wants[1]) == [b"g 2 5000 0-2,4"]
     grown = Bytes(4, GROWN, 0, b"h", b"data")
     seen = register.answer([grown, End(2)])
-    assert seen == [Glimpse(Sight.READ, GROWN, 0, b"data", b"h"), *[Glimpse(Sight.UNCHANGED, STAT)] * 3]
+    assert seen == [Glimpse(Sight.READ, GROWN, 0, b"data", b"h"), *[UNCHANGED] * 3]
     assert asked(register, want("/new"), wants[5]) == [b"p 6 2f6e6577", b"w 6 0 64 1000", b"g 3 5000 5-6"]
 
 
@@ -89,9 +89,9 @@ def test_what_is_missing_or_failing_stays_so_until_more_is_said(record: Record, 
     register.request(wants, 5000)
     assert register.answer([End(2)]) == [glimpse]
     register.request(wants, 5000)
-    assert register.answer([Same(0), End(3)]) == [Glimpse(Sight.UNCHANGED, STAT)]
+    assert register.answer([Same(0), End(3)]) == [UNCHANGED]
     register.request(wants, 5000)
-    assert register.answer([End(4)]) == [Glimpse(Sight.UNCHANGED, STAT)]
+    assert register.answer([End(4)]) == [UNCHANGED]
 
 
 def test_another_want_of_a_missing_file_is_asked_afresh() -> None:
