@@ -102,7 +102,7 @@ class Courier:
 
     async def _send(self, key: Key, letters: Sequence[Letter], traits: ActionTraits) -> Mapping[ActionId, Reply]:
         settings, now = self._parts.settings.digest, self._parts.clock.now()
-        traffic = self._traffic.get(key, Traffic()).since(now - settings.window)
+        traffic = self._traffic.get(key, Traffic()).within(settings.window, now)
         how = decide(traffic, len(letters), now, threshold=settings.threshold, window=settings.window)
         if how.together:
             letters = sorted(letters, key=lambda each: (each.context.trigger.at, each.action.id))

@@ -15,10 +15,10 @@ class Traffic:
     alone: tuple[float, ...] = ()
     together: float | None = None
 
-    def since(self, start: float) -> Traffic:
-        """Return what went out after `start`."""
-        last = self.together if self.together is not None and self.together > start else None
-        return Traffic(tuple(at for at in self.alone if at > start), last)
+    def within(self, window: float, now: float) -> Traffic:
+        """Return what went out less than `window` seconds ago."""
+        last = self.together if self.together is not None and self.together + window > now else None
+        return Traffic(tuple(at for at in self.alone if at + window > now), last)
 
     def sent(self, count: int, now: float) -> Traffic:
         """Return the traffic with `count` more messages, each by itself."""
@@ -35,7 +35,7 @@ class Sending:
 
 def decide(traffic: Traffic, count: int, now: float, *, threshold: int, window: float) -> Sending:
     """Return how `count` notifications that are due at once go out to an address with this traffic."""
-    recent = traffic.since(now - window)
+    recent = traffic.within(window, now)
     if len(recent.alone) + count <= threshold:
         return Sending()
     if recent.together is None and count > 1:

@@ -31,6 +31,10 @@ def test_one_alone_is_no_digest_and_waits_for_room() -> None:
     assert decided(Traffic(alone=(60.0, 70.0, 80.0, 90.0, 95.0)), 1) == Sending(wait_until=120.0)
 
 
+def test_a_wait_ends_later_than_now_however_times_are_rounded() -> None:
+    assert decided(Traffic(alone=(5e-324,) * 5), 1, now=60.0) == Sending()
+
+
 def test_what_went_out_before_the_window_does_not_count() -> None:
     assert decided(Traffic(alone=(1.0, 2.0, 39.0, 40.0)), 5) == Sending()
 
