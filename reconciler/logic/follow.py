@@ -7,10 +7,10 @@ remount, and stay the same when a file is written anew.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from reconciler.logic.runs import older
 from reconciler.model import HEAD_BYTES, TAIL_BYTES, FileStat, Position
 from reconciler.protocols import Glimpse, Sight
 
@@ -54,7 +54,7 @@ def follow(position: Position, glimpse: Glimpse, *, started: float | None, ended
     if glimpse.sight is not Sight.READ or stat is None:
         return Followed(Verdict.WAIT, position)
     if not _seen(position):
-        if started is not None and stat.mtime_ns < math.floor(started) * 1_000_000_000:
+        if started is not None and older(stat, started):
             return _baseline(position, glimpse, stat)
         if position.offset and stat.size == position.offset and position.head:
             # Written since the job began, and as long as the earlier run left it: written anew. Appending would have

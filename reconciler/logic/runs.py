@@ -18,6 +18,8 @@ ENDED = "end"
 MARGIN = 5.0
 #: Seconds by which clocks of a scheduler and of a file server may differ; digits of a number that is no accident.
 SKEW, TELLING_DIGITS = 600.0, 3
+#: Nanoseconds by which the time of a file may lag behind the clock: a tick of the kernel is 10 ms at most.
+TICK = 50_000_000
 
 
 def written_since(job: Job, path: str) -> float | None:
@@ -37,6 +39,14 @@ def _named_after(job: Job, path: str) -> bool:
     return len(numbers[0]) >= TELLING_DIGITS and words.issuperset(numbers)
 
 
+def older(stat: FileStat, began: float) -> bool:
+    """Tell whether a file was last written before a run that began then (seconds since the epoch).
+
+    Schedulers tell whole seconds, and kernels stamp files with a clock that ticks some milliseconds late.
+    """
+    return stat.mtime_ns < math.floor(began) * 1_000_000_000 - TICK
+
+
 def another_run(begun: float | None, job: Job) -> bool:
     """Tell whether the job was started anew after `begun`: the beginning of a run, or a moment in it (None: no run)."""
     return begun is not None and started(job) and job.started is not None and job.started > begun + MARGIN
@@ -49,7 +59,7 @@ def baselines(positions: dict[WatcherId, Position], stat: FileStat | None, job: 
     its old length was written anew, though it may say the same again. A position that moved since the present run began
     is no earlier one's, though nobody knew of the new run then.
     """
-    if stat is None or job.started is None or stat.mtime_ns < math.floor(job.started) * 1_000_000_000:
+    if stat is None or job.started is None or older(stat, job.started):
         return positions
     return {
         watcher_id: replace(position, device=0, inode=0) if another_run(position.at, job) else position

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.logic.runs import SKEW, written_since
-from reconciler.model import LOCALHOST, Job, JobId, JobState
+from reconciler.logic.runs import SKEW, older, written_since
+from reconciler.model import LOCALHOST, FileStat, Job, JobId, JobState
 
 START = 1_800_000_000.0
 
@@ -48,3 +48,17 @@ def test_a_requeued_job_has_earlier_runs_of_its_own() -> None:
 
 def test_an_unknown_start_says_nothing() -> None:
     assert written_since(a_job("4711", started=None), "/scratch/slurm-4711.out") is None
+
+
+@pytest.mark.parametrize(
+    ("began", "written", "said"),
+    [
+        (START, 0, False),
+        (START + 0.9, 0, False),  # schedulers tell whole seconds
+        (START, -4_000_000, False),  # a kernel's tick: the job began with the second, and its file says otherwise
+        (START, -1_000_000_000, True),
+        (START + 0.9, -100_000_000, True),
+    ],
+)
+def test_a_file_is_older_than_a_run_by_more_than_a_tick_of_the_kernel(began: float, written: int, said: bool) -> None:
+    assert older(FileStat(1, 2, 4, int(START) * 1_000_000_000 + written), began) is said
