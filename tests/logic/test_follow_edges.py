@@ -85,10 +85,11 @@ def test_a_look_without_a_stat_changes_nothing(ended: bool) -> None:
 @pytest.mark.parametrize(
     ("mtime", "started", "verdict"),
     [
-        (49.999, 50.0, Verdict.WAIT),
+        (49.94, 50.0, Verdict.WAIT),
+        (49.96, 50.0, Verdict.GREW),  # a tick of the kernel
         (50.0, 50.0, Verdict.GREW),
         (50.0, 50.999, Verdict.GREW),
-        (49.999, 50.999, Verdict.WAIT),
+        (49.94, 50.999, Verdict.WAIT),
         (0.0, None, Verdict.GREW),
     ],
 )
