@@ -369,7 +369,7 @@ class PendingAction:
     outcome: OutcomeKind | None = None
 
 
-#: A request for the jobs to be listed now, about no watcher: a daemon does so, a pass has just done it.
+#: A request for the jobs of `host` to be listed now, about no watcher: a daemon does so, a pass has just done it.
 LIST_JOBS = "list_jobs"
 
 

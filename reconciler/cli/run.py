@@ -103,13 +103,13 @@ async def _run(settings: Settings, submission: Submission, *, wait: bool, parsab
         job_id = await host.scheduler.submit(submission)
         job = await _look(host.scheduler, job_id)
         click.echo(job_id if parsable else f"Submitted local job {job_id}\nOutput: {safe(job.stdout or '')}")
-        _tell_daemon(settings)
+        _tell_daemon(settings, name)
         return await _ended(host.scheduler, job) if wait else ExitCode.OK
     finally:
         await host.transport.close()
 
 
-def _tell_daemon(settings: Settings) -> None:
+def _tell_daemon(settings: Settings, host: HostName) -> None:
     """Have the jobs listed now by a daemon that keeps this state; where that cannot be, it lists them at its time."""
     from reconciler import app  # both save start-up time: they know the database
     from reconciler.state import add_request
@@ -118,7 +118,7 @@ def _tell_daemon(settings: Settings) -> None:
     if not path.exists():
         return
     try:
-        add_request(path, LIST_JOBS, "reconcile run", {}, now=time.time(), busy_timeout=1.0)
+        add_request(path, LIST_JOBS, "reconcile run", {"host": host}, now=time.time(), busy_timeout=1.0)
     except StateError as error:
         log.info("%s: nobody was told of the job: %s", path, error.message)
 

@@ -220,19 +220,21 @@ class Daemon:
     async def _carry_out(self) -> None:
         await self._finish_done()
 
-        def look_up(state: StateReading) -> frozenset[str]:
-            return frozenset(request.verb for request in state.requests())
+        def look_up(state: StateReading) -> bool:
+            return bool(state.requests())
 
-        if verbs := await self._parts.state.run(look_up):
+        if await self._parts.state.run(look_up):
             async with self._passing:
-                await self._requests.carry_out()
+                done = await self._requests.carry_out()
+            for host in {str(request.body.get("host")) for request in done if request.verb == LIST_JOBS}:
+                self._controller.discovery.ask_now(HostName(host))
+            if all(request.verb == LIST_JOBS for request in done):
+                return
             self._meet_fleet()
             for key, worker in self._workers.items():
                 worker.nudged = True
                 self._readers[key.host].arm(key, self._parts.clock.now())
             self._pump.wake()
-            if LIST_JOBS in verbs:
-                await self.look_again(list_jobs=True)
 
     async def _finish_done(self) -> None:
         """Record jobs whose work is done; their workers have ended by themselves."""

@@ -104,6 +104,11 @@ class Discovery:
             except TimeoutError:
                 continue
 
+    def ask_now(self, name: HostName) -> None:
+        """Ask one host before its turn; a host that is not configured, or is being asked, is left alone."""
+        if (host := self._parts.hosts.get(name)) is not None:
+            self._start(host).add_done_callback(self._late)
+
     def _ask_those_due(self) -> float | None:
         """Ask every host whose turn it is; return the seconds until the next turn. None: all are being asked."""
         waits = []

@@ -52,8 +52,8 @@ class Requests:
             "resume": self._resume,
         }
 
-    async def carry_out(self) -> int:
-        """Carry out every waiting request; return how many there were."""
+    async def carry_out(self) -> tuple[Request, ...]:
+        """Carry out every waiting request; return them."""
 
         def look_up(state: StateReading) -> tuple[Request, ...]:
             return state.requests()
@@ -61,7 +61,7 @@ class Requests:
         requests = await self._parts.state.run(look_up)
         for request in requests:
             await self._one(request)
-        return len(requests)
+        return requests
 
     async def _one(self, request: Request) -> None:
         verb = self._verbs.get(request.verb)

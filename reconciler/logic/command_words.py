@@ -18,7 +18,7 @@ GLOBS = "*?["
 
 #: Built-in names that no output chooses and no capture overrides; what they give counts as written by the author.
 OURS = frozenset({"JOB_ID", "HOSTNAME", "JOB_STATE", "TRIGGER"})
-_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+_WORD_LIKE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 #: Gives the text that stands where a captured value is asked for; None: not known yet.
 Lookup = Callable[[Captured], str | None]
@@ -90,7 +90,7 @@ def _part(atom: Atom, lookup: Lookup) -> tuple[str, Source]:
     if isinstance(atom, Substitution):
         return HOLE, Source.SUBSTITUTED
     value = lookup(atom)
-    if atom.name in OURS and atom.bare and (value is None or _HARMLESS.fullmatch(value)):
+    if atom.name in OURS and atom.bare and (value is None or _WORD_LIKE.fullmatch(value)):
         return value or "0", Source.QUOTED
     return HOLE if value is None else value.replace(HOLE, "\ufffd"), Source.CAPTURED
 

@@ -137,7 +137,7 @@ class Emptied:
 
 
 #: The note of a spec whose source another pass reads.
-_UNREAD = "its source is not read in this pass"
+_ELSEWHERE = "its source is not read in this pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Resolution:
     @property
     def notes(self) -> Mapping[WatcherName, str]:
         """Why specs stand though their files say otherwise; not those of other passes, which are no news."""
-        return {name: spec.note for name, spec in self.desired.items() if spec.note not in ("", _UNREAD)}
+        return {name: spec.note for name, spec in self.desired.items() if spec.note not in ("", _ELSEWHERE)}
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -345,7 +345,7 @@ def _absent(
 ) -> Vanished | _Kept:
     """Decide about a spec that no good file gives any more."""
     if reading is None:
-        return _Kept(old, False, _UNREAD)
+        return _Kept(old, False, _ELSEWHERE)
     if reading.failed:
         return _Kept(old, True, f"its source cannot be read: {reading.failed}")
     file = next((file for file in reading.files if file.path == old.origin.file), None)

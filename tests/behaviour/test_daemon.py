@@ -23,7 +23,8 @@ from parts.house import House
 from parts.presence import missing
 from parts.waiting import eventually
 
-from reconciler.model import WatcherState
+from reconciler.model import Job, WatcherState
+from reconciler.schedulers.local import LocalScheduler
 
 NUMBER: dict[str, Any] = {"pattern": r"n=(\d+)$", "captures": ["n"]}
 POINT = {"type": "store_metric", "params": {"name": "n", "value": "$n"}}
@@ -380,14 +381,28 @@ async def test_what_is_past_its_retention_goes_at_a_pass(tmp_path: Path) -> None
     assert all(event.job_id != "1" for event in house.events())
 
 
-async def test_a_job_that_reconcile_run_starts_is_seen_before_its_host_is_asked_again(tmp_path: Path) -> None:
-    house = House(tmp_path, engine={"discovery_interval": 3600})
+async def test_a_job_that_reconcile_run_starts_is_seen_before_its_host_is_asked_again_and_no_other_host_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = LocalScheduler.jobs
+
+    async def jobs(scheduler: LocalScheduler, since: float | None) -> tuple[Job, ...]:
+        asked.append(scheduler.host)
+        return await real(scheduler, since)
+
+    monkeypatch.setattr(LocalScheduler, "jobs", jobs)
+    far = {"transport": {"type": "local"}, "scheduler": {"type": "local", "directory": str(tmp_path / "far")}}
+    house = House(tmp_path, engine={"discovery_interval": 3600}, hosts={"far": far})
     house.write()
     async with house.daemon() as engine:
         await eventually(lambda: engine.controller.plan is not None)
+        assert sorted(asked) == ["far", "localhost"]
+        asked.clear()
         started = await asyncio.to_thread(house.run, "run", "--", "sh", "-c", "echo hit; sleep 60")
         assert started.returncode == 0
         await eventually(lambda: house.events("action.succeeded"), 15)
+        assert asked == ["localhost"]
         with house.state() as state:
             assert state.requests() == ()
     await house.cancel_all()

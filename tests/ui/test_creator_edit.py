@@ -6,6 +6,7 @@ import asyncio
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from parts.served import Served
@@ -63,15 +64,21 @@ async def test_an_edit_keeps_comments_and_writes_what_was_shown(served: Served, 
     assert (spec["max_triggers"], spec["actions"][0]["params"]) == (7, {"message": "it is $loss"})
 
 
-@pytest.mark.timeout(180)
-async def test_the_file_is_edited_as_text_too_and_comes_back_into_the_form(served: Served, window: Window) -> None:
-    page = window.page
+async def edited_as_text(served: Served, window: Window) -> Any:
+    """Make a watcher of `TEXT`, and open its file as text; return what the API said of it."""
     served.jobs.add("1")
     await served.look()
     made = await served.post("/api/watchers", {"yaml": TEXT})
     await window.go(f"/edit/{made['id']}")
-    await shown(page)
-    await page.get_by_role("button", name="Edit as text").click()
+    await shown(window.page)
+    await window.page.get_by_role("button", name="Edit as text").click()
+    return made
+
+
+@pytest.mark.timeout(180)
+async def test_the_file_is_edited_as_text_too_and_comes_back_into_the_form(served: Served, window: Window) -> None:
+    page = window.page
+    made = await edited_as_text(served, window)
     text = page.get_by_label("The whole file")
     await expect(text).to_have_value(TEXT)
     await text.fill(TEXT.replace("captures: [loss]", "captures: [loss]\ncooldown: soon"))
@@ -91,12 +98,7 @@ async def test_the_file_is_edited_as_text_too_and_comes_back_into_the_form(serve
 @pytest.mark.timeout(180)
 async def test_a_file_that_was_changed_meanwhile_is_not_replaced(served: Served, window: Window) -> None:
     page = window.page
-    served.jobs.add("1")
-    await served.look()
-    made = await served.post("/api/watchers", {"yaml": TEXT})
-    await window.go(f"/edit/{made['id']}")
-    await shown(page)
-    await page.get_by_role("button", name="Edit as text").click()
+    made = await edited_as_text(served, window)
     await page.get_by_label("The whole file").fill(f"{TEXT}cooldown: 10s\n")
     await shown(page)
     Path(made["file"]).write_text(f"{TEXT}# by hand\n")
