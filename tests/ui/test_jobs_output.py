@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 from parts.served import Served
 from parts.waiting import eventually
 from parts.window import PATIENCE, Window
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 expect.set_options(timeout=PATIENCE)
 
@@ -82,6 +83,55 @@ async def test_scrolling_brings_earlier_lines_and_leaves_the_end_which_is_found_
     await follow.click()
     await in_view(page, "the newest line")
     await expect(output(page).get_by_role("listitem").last).to_have_text("8001the newest line")
+
+
+async def test_earlier_lines_come_although_the_end_was_being_looked_at_when_they_were_scrolled_to(
+    served: Served, window: Window
+) -> None:
+    page = window.page
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slowly(route: Route) -> None:
+        asked.set()
+        await answered.wait()
+        await route.continue_()
+
+    await page.route(re.compile(r"/output/lines\?.*\boffset="), slowly)  # for what follows the end
+    await printed(served, "".join(f"{row(number)}\n" for number in range(1, 8001)).encode())
+    await window.go("/jobs/localhost/1")
+    await in_view(page, row(8000))
+    await asyncio.wait_for(asked.wait(), 30)
+    await output(page).evaluate("(frame) => { frame.dispatchEvent(new WheelEvent('wheel')); frame.scrollTop = 0; }")
+    await in_view(page, row(6001))
+    answered.set()
+    await expect(output(page).get_by_text(row(6000), exact=True)).to_be_attached()
+    await in_view(page, row(6001))
+
+
+async def test_lines_that_could_not_be_read_are_asked_for_again_though_the_job_has_ended(
+    served: Served, window: Window
+) -> None:
+    page = window.page
+    lost = 0
+
+    async def lose(route: Route) -> None:
+        nonlocal lost
+        lost += 1
+        await route.abort()
+
+    await printed(served, "".join(f"{row(number)}\n" for number in range(1, 8001)).encode())
+    await window.go("/jobs/localhost/1")
+    await in_view(page, row(8000))
+    served.jobs.finish("1")
+    await served.look()
+    await expect(page.get_by_text("the job has ended")).to_be_visible()
+    await page.route(re.compile("/output/lines"), lose)
+    await output(page).evaluate("(frame) => { frame.dispatchEvent(new WheelEvent('wheel')); frame.scrollTop = 0; }")
+    await expect(page.get_by_text("it is tried again.")).to_be_visible()
+    await eventually(lambda: lost > 1)
+    await page.unroute_all(behavior="ignoreErrors")
+    await expect(output(page).get_by_text(row(6000), exact=True)).to_be_attached()
+    await expect(page.get_by_text("it is tried again.")).to_be_hidden()
 
 
 async def test_all_of_it_is_searched_and_a_found_line_is_jumped_to(served: Served, window: Window) -> None:

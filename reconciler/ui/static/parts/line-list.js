@@ -55,6 +55,12 @@ export class LineList {
     return null;
   }
 
+  /** Px of lines above what is in view, and below it. */
+  ends() {
+    const { scrollTop, scrollHeight, clientHeight } = this.frame;
+    return { top: scrollTop, below: scrollHeight - scrollTop - clientHeight };
+  }
+
   /** @param {number} index */
   scrollTo(index) {
     this.#made().scrollTo(index);

@@ -35,6 +35,8 @@ export class OutputView {
   #notice = new Notice();
   #following = false;
   #reading = false;
+  /** Something was asked for while another reading went on. */
+  #missed = false;
   /** When a person last did something that may scroll. */
   #moved = 0;
 
@@ -102,7 +104,15 @@ export class OutputView {
     const lines = this.#lines;
     const wanted = this.#following || (lines.atEnd && !lines.full); // what somebody reads must not go for what comes
     const came = wanted || lines.rows.length === 0 ? await this.#more() : 0;
-    return { came, behind: came > 0 && this.#following && this.#lines.behind > 0 };
+    await this.#reach();
+    return { came, behind: came > 0 && this.#following && lines.behind > 0 };
+  }
+
+  /** Read on at an end that is near what is in view. */
+  async #reach() {
+    const { top, below } = this.#list.ends();
+    if (top < NEAR) await this.#earlier();
+    if (below < NEAR && !this.#lines.atEnd) await this.#more();
   }
 
   /** Take what follows; returns how many lines came. */
@@ -128,22 +138,29 @@ export class OutputView {
   }
 
   /**
-   * One reading at a time; what keeps it from being done is said until one is.
+   * One reading at a time, the ends are seen to after it; what keeps it from being done is said until one is.
    * @param {() => Promise<number>} work
    */
   async #read(work) {
-    if (this.#reading) return 0;
+    if (this.#reading) {
+      this.#missed = true;
+      return 0;
+    }
     this.#reading = true;
+    this.#missed = false;
     try {
       const came = await work();
       this.#notice.well();
       return came;
     } catch (error) {
       if (!isAbort(error)) this.#notice.say(`${errorText(error)}; it is tried again.`, true);
+      this.#missed = false;
+      this.#pace.later();
       return 0;
     } finally {
       this.#reading = false;
       this.#told();
+      if (this.#missed) void this.#reach();
     }
   }
 
@@ -268,14 +285,11 @@ export class OutputView {
   }
 
   #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#list.frame;
-    const below = scrollHeight - scrollTop - clientHeight;
-    if (this.#following && below > 3 * ROW) {
+    if (this.#following && this.#list.ends().below > 3 * ROW) {
       if (Date.now() - this.#moved < GESTURE) this.#follow(false);
       else this.#list.bottom(); // rows were measured, or the window changed
     }
-    if (scrollTop < NEAR) void this.#earlier();
-    if (below < NEAR && !this.#lines.atEnd) void this.#more();
+    void this.#reach();
   }
 
   #wrap() {

@@ -35,6 +35,11 @@ export class Pace {
     this.#arm(wait);
   }
 
+  /** Look again although nothing may be due any more: something failed. */
+  later() {
+    this.#arm(this.#wait);
+  }
+
   /**
    * What is due sooner stays so, however much happens.
    * @param {number} wait
