@@ -234,35 +234,33 @@ def test_a_notification_waits_over_the_limit_and_is_sent_again_after_a_crash() -
 
 
 @pytest.mark.parametrize(
-    ("head", "body", "error"),
+    ("head", "body", "timeout", "error"),
     [
-        (b"200 OK", b"x", None),
-        (b"200 OK\r\nContent-Encoding: gzip", b"no gzip", None),
-        (b"404 Not Found", b"x" * 100_000, PermanentActionError),
-        (b"404 Not Found", b"x", TemporaryActionError),
-        (b"404 Not Found\r\nContent-Encoding: gzip", b"no gzip" * 1000, PermanentActionError),
+        (b"200 OK", b"x", 30, None),
+        (b"200 OK\r\nContent-Encoding: gzip", b"no gzip", 30, None),
+        (b"404 Not Found", b"x" * 100_000, 30, PermanentActionError),
+        (b"404 Not Found", b"x", 0.3, TemporaryActionError),
+        (b"404 Not Found\r\nContent-Encoding: gzip", b"no gzip" * 1000, 30, PermanentActionError),
     ],
 )
 async def test_an_answer_that_has_no_end_or_makes_no_sense_holds_nobody_up(
-    this_machine: LocalTransport, head: bytes, body: bytes, error: type[Exception] | None
+    this_machine: LocalTransport, head: bytes, body: bytes, timeout: float, error: type[Exception] | None
 ) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 " + head + b"\r\n\r\n")
-        with contextlib.suppress(ConnectionError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
             while True:
                 writer.write(body)
                 await writer.drain()
                 await asyncio.sleep(0.05)
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/services/{SECRET}"
-    team = read_channels({"team": {"type": "slack", "webhook": address, "timeout": 0.3}})
-    async with asyncio.timeout(5):
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, asyncio.timeout(60):
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/services/{SECRET}"
+        team = read_channels({"team": {"type": "slack", "webhook": address, "timeout": timeout}})
         posting = make(None, team).run(a_context({"message": "m"}, transport=this_machine))
         if error is None:
             assert await posting == "posted to team"
         else:
             with pytest.raises(error):
                 await posting
-    server.close()

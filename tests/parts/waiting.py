@@ -12,13 +12,15 @@ T = TypeVar("T")
 
 #: Seconds between two looks at a condition.
 PAUSE = 0.01
+#: Seconds after which it will not become true: it costs a test that fails, and no other.
+PATIENCE = 60.0
 
 
 @overload
-async def eventually(predicate: Callable[[], Awaitable[T]], timeout: float = 10.0) -> T: ...
+async def eventually(predicate: Callable[[], Awaitable[T]], timeout: float = PATIENCE) -> T: ...
 @overload
-async def eventually(predicate: Callable[[], T], timeout: float = 10.0) -> T: ...
-async def eventually(predicate: Callable[[], object], timeout: float = 10.0) -> object:
+async def eventually(predicate: Callable[[], T], timeout: float = PATIENCE) -> T: ...
+async def eventually(predicate: Callable[[], object], timeout: float = PATIENCE) -> object:
     """Return the first true answer of `predicate` (plain or async); AssertionError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -31,7 +33,7 @@ async def eventually(predicate: Callable[[], object], timeout: float = 10.0) -> 
         await asyncio.sleep(PAUSE)
 
 
-def soon(predicate: Callable[[], T], timeout: float = 10.0) -> T:
+def soon(predicate: Callable[[], T], timeout: float = PATIENCE) -> T:
     """The same for tests without an event loop: it blocks."""
     deadline = time.monotonic() + timeout
     while not (value := predicate()):
