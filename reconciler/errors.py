@@ -17,6 +17,7 @@ Nothing anywhere decides by a message's text. Foreign exceptions are translated 
     ├── UnavailableError        not knowing: a host, scheduler or file system does not answer (exit 7)
     │   ├── HostUnreachableError
     │   ├── SchedulerUnavailableError
+    │   │   └── AccountingUnavailableError   its record of the past does not; carries what is known without it
     │   └── InMotionError           a source is being changed at this moment; look again
     └── ActionError             an action did not do what it should
         ├── TemporaryActionError    try again, after `delay` seconds
@@ -29,6 +30,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class ExitCode(IntEnum):
@@ -165,6 +167,15 @@ class HostUnreachableError(UnavailableError):
 
 class SchedulerUnavailableError(UnavailableError):
     """The host answers, its scheduler does not."""
+
+
+class AccountingUnavailableError(SchedulerUnavailableError):
+    """The scheduler answers, its record of jobs that it has forgotten does not.
+
+    `listed`: the jobs that the scheduler itself told, of those that were asked for.
+    """
+
+    listed: tuple[Any, ...] = ()
 
 
 class InMotionError(UnavailableError):

@@ -112,7 +112,7 @@ class HostShape(Answer):
     transport: str = Field(description="how it is reached: local, ssh, ...")
     scheduler: str = Field(description="slurm, local, ...; auto: it did not answer yet, so nobody knows")
     reachable: bool
-    layer: str = Field(description="what does not answer: host, scheduler or outputs; empty: all does")
+    layer: str = Field(description="what does not answer: host, scheduler, outputs or accounting; empty: all does")
     reason: str
     since: datetime | None = Field(description="since when it answers, or does not; null: not known")
     listed: datetime | None = Field(description="when its jobs were listed last")

@@ -42,13 +42,14 @@ def _counts(desk: Desk) -> Counter[tuple[str, str]]:
 def _shape(desk: Desk, host: Host, counts: Counter[tuple[str, str]]) -> HostShape:
     listing = desk.controller.discovery.listing(host.name)
     look = desk.daemon.looks().get(host.name)
-    reason = desk.controller.unreachable().get(host.name, "")
+    down = desk.controller.unreachable().get(host.name)
+    reason = down or desk.controller.discovery.answering.lacking.get(host.name, "")
     settings = desk.parts.settings.hosts.get(host.name)
     return HostShape(
         hostname=host.name,
         transport=str((settings.transport if settings else {}).get("type") or _kind(host.transport, "Transport")),
         scheduler=_scheduler(host),
-        reachable=not listing.layer,
+        reachable=down is None,
         layer=listing.layer,
         reason=clean(reason),
         since=maybe(listing.since),

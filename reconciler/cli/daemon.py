@@ -15,6 +15,7 @@ import click
 from reconciler.cli.first_run import refuse_replay
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, report
+from reconciler.cli.text import lacks
 from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, worst
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ def _tell(report_: object, told: set[str] | None = None) -> None:
     if problems:
         report(SpecError(problems))
     lines = [f"{host}: not reachable: {reason}" for host, reason in report_.seen.unreachable.items()]
+    lines += [f"{host}: {lacks(reason)}" for host, reason in report_.seen.lacking.items()]
     if report_.plan is not None and (report_.plan.alarms or report_.plan.withheld):
         try:
             report_.plan.raise_if_unsafe()

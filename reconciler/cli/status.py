@@ -11,7 +11,8 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, note, output_option
 from reconciler.cli.reading import state_of
-from reconciler.cli.text import held
+from reconciler.cli.text import held, lacks
+from reconciler.engine.answering import LACKING
 from reconciler.engine.turns import ASKED_EVERY
 from reconciler.model import Job, Watcher
 from reconciler.protocols import StateReading
@@ -116,6 +117,8 @@ def _tell_hosts(state: StateReading, unreachable: Mapping[str, str], hosts: Sequ
     for host, reason in unreachable.items():
         note(f"{host}: not reachable: {reason}; its watchers stay and will catch up")
     for host in hosts:
+        if lacking := state.fact(f"{LACKING}:{host}"):
+            note(f"{host}: {lacks(lacking)}")
         if every := state.fact(f"{ASKED_EVERY}:{host}"):
             note(f"{host}: its scheduler is slow or silent, and is asked for its jobs every {every} s")
 

@@ -72,3 +72,8 @@ def coloured(stream: TextIO) -> bool:
 def paint(text: str, colour: str, stream: TextIO) -> str:
     """Return `text` in a colour (a key of `_COLOURS`) where `stream` shows colours."""
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if coloured(stream) else text
+
+
+def lacks(reason: str) -> str:
+    """Say that a host could not tell of jobs that its scheduler has forgotten, and why."""
+    return f"{reason}; jobs that its scheduler has forgotten are asked for again, the others go on"

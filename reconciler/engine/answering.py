@@ -17,13 +17,18 @@ from reconciler.protocols import Batch, StateReading, StateWriting
 
 log = logging.getLogger(__name__)
 
+#: The fact `lacking:HOST`: why a host could not tell of jobs that its scheduler has forgotten, else empty.
+LACKING = "lacking"
+#: The layer of a host whose jobs are listed but for those that its scheduler has forgotten.
+ACCOUNTING = "accounting"
 #: The layer of a host whose outputs cannot be looked at though its jobs may be listed: a file system that hangs.
 OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How the newest listing of a host went. `layer`: what does not answer, `host`, `scheduler` or `outputs`; or empty.
+    """How the newest listing of a host went. `layer`: what does not answer, `host`, `scheduler`, `outputs` or
+    `accounting`; or empty.
 
     `since`: when that began to be so (None: not known); `at`: when it was listed last, `took` (seconds) how long that
     was, as far as this process has asked; `every` (seconds): how often it is asked at present.
@@ -37,11 +42,13 @@ class Listing:
 
 
 class Answering:
-    """The marks of all hosts. `unreachable` has the reason of each host that is marked."""
+    """The marks of all hosts. `unreachable` has the reason of each host that is marked; `lacking`, why a host that is
+    not could not tell of all its jobs."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.unreachable: dict[HostName, str] = {}
+        self.lacking: dict[HostName, str] = {}
         self.since: dict[HostName, float] = {}
         self._listing: dict[HostName, tuple[str, str]] = {}  # layer and reason
         self._outputs: dict[HostName, str] = {}
@@ -50,13 +57,15 @@ class Answering:
         """Take over what the state remembers."""
         marks = {host: state.fact(f"unreachable:{host}") for host in self._parts.hosts}
         since = {host: state.fact(f"since:{host}") for host in self._parts.hosts}
+        lacking = {host: state.fact(f"{LACKING}:{host}") for host in self._parts.hosts}
         self.unreachable = {host: reason for host, reason in marks.items() if reason}
         self.since = {host: float(at) for host, at in since.items() if at}
+        self.lacking = {host: reason for host, reason in lacking.items() if reason}
 
     def layer(self, host: HostName) -> str:
         """Return what does not answer; empty where all does."""
         if host not in self.unreachable:
-            return ""
+            return ACCOUNTING if host in self.lacking else ""
         if host in self._listing:
             return self._listing[host][0]
         return OUTPUTS if host in self._outputs else "host"
@@ -77,13 +86,26 @@ class Answering:
         if self._outputs.pop(host, None) is not None and host not in self._listing:
             await self._commit(*self._cleared(host, self._parts.clock.now()))
 
-    def listed(self, host: HostName, now: float) -> tuple[Mapping[str, str], tuple[Event, ...]]:
-        """Its jobs were listed: return the facts and events to commit along with them."""
+    def listed(self, host: HostName, now: float, lacking: str = "") -> tuple[Mapping[str, str], tuple[Event, ...]]:
+        """Its jobs were listed, but for what is `lacking`: return the facts and events to commit along with them."""
         self._listing.pop(host, None)
+        facts = self._lacks(host, lacking)
         if host in self._outputs:
             self.unreachable[host] = self._outputs[host]
-            return {}, ()
-        return self._cleared(host, now)
+            return facts, ()
+        cleared, events = self._cleared(host, now)
+        return {**facts, **cleared}, events
+
+    def _lacks(self, host: HostName, reason: str) -> dict[str, str]:
+        """Mark that a host could not tell of all its jobs, or could (empty); return the fact, where it is new."""
+        known = self.lacking.pop(host, "")
+        if reason:
+            self.lacking[host] = reason
+        if bool(reason) == bool(known):
+            return {}
+        if reason:
+            log.warning("%s: %s", host, reason)
+        return {f"{LACKING}:{host}": reason}
 
     def _cleared(self, host: HostName, now: float) -> tuple[dict[str, str], tuple[Event, ...]]:
         was_marked = self.unreachable.pop(host, None) is not None

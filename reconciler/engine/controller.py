@@ -54,7 +54,7 @@ class PassReport:
             codes.append(ExitCode.INVALID)
         if self.events_waiting:
             codes.append(ExitCode.ERROR)
-        if self.seen.unreachable or self.failed_actions:
+        if self.seen.unreachable or self.seen.lacking or self.failed_actions:
             codes.append(ExitCode.PARTIAL)
         return codes
 

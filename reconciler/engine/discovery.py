@@ -6,13 +6,13 @@ Not knowing is not the same as gone: a host or scheduler that does not answer ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from reconciler.engine.answering import Answering, Listing
 from reconciler.engine.parts import Host, Parts
 from reconciler.engine.turns import Turns
-from reconciler.errors import HostUnreachableError, UnavailableError
+from reconciler.errors import AccountingUnavailableError, HostUnreachableError, UnavailableError
 from reconciler.model import HostName, Job, JobKey, JobState
 from reconciler.protocols import Batch, Committed, KnownJob, StateReading, StateWriting
 
@@ -20,16 +20,29 @@ from reconciler.protocols import Batch, Committed, KnownJob, StateReading, State
 NAP = 0.5
 #: Seconds by which two answers may differ on when one job was submitted: some are rounded.
 ROUNDING = 1.0
-#: The jobs of one host and when they were listed, or why they could not be.
-Answer = tuple[list[Job], float] | UnavailableError
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The jobs of one host, and when it was asked. `lacking`: why those its scheduler forgot are not told."""
+
+    jobs: Sequence[Job]
+    at: float
+    lacking: str = ""
+
+
+#: What one host told, or why it did not.
+Answer = Told | UnavailableError
 
 
 @dataclass(slots=True)
 class Seen:
-    """What one look at all hosts came to. `changed`: jobs that are new or not as they were."""
+    """What one look at all hosts came to. `changed`: jobs that are new or not as they were; `lacking`: hosts that could
+    not tell of all jobs, and why."""
 
     changed: set[JobKey] = field(default_factory=set)
     unreachable: dict[HostName, str] = field(default_factory=dict)
+    lacking: dict[HostName, str] = field(default_factory=dict)
 
 
 class Discovery:
@@ -151,46 +164,62 @@ class Discovery:
                 await self._commit(Batch(facts=pace))
                 self._turns.was_told(host, pace)
         else:
-            seen.changed |= await self._record(host, *answer)
+            seen.changed |= await self._record(host, answer)
+            if reason := self.answering.lacking.get(host):
+                seen.lacking[host] = reason
 
     async def _ask(self, host: Host) -> Answer:
-        """Return the jobs of one host, those that left its list included, and when they were listed."""
+        """Return the jobs of one host, those that left its list included."""
         now, began = self._parts.clock.now(), self._parts.clock.monotonic()
         try:
-            listed = {job.key: job for job in await host.scheduler.jobs(self._listed.get(host.name))}
-            left = {
-                key: job.now for key, job in self.known.items()
-                if key.host == host.name and not job.now.state.ended and not job.finished and key not in listed
-            }  # fmt: skip
-            found = await host.scheduler.lookup([key.id for key in left]) if left else {}
+            told = await self._told(host, now)
         except HostUnreachableError as error:
             self._turns.unreached(host.name)
             return error
         except UnavailableError as error:
             self._turns.silent(host.name)
             return error
+        took = self._took[host.name] = self._parts.clock.monotonic() - began
+        self._turns.answered(host.name, took)
+        return told
+
+    async def _told(self, host: Host, now: float) -> Told:
+        """Return what one host tells. Without its accounting, jobs that left its list stay as they are known."""
+        try:
+            listed = {job.key: job for job in await host.scheduler.jobs(self._listed.get(host.name))}
+        except AccountingUnavailableError as error:
+            return Told(error.listed, now, error.message)
+        left = {
+            key: job.now for key, job in self.known.items()
+            if key.host == host.name and not job.now.state.ended and not job.finished and key not in listed
+        }  # fmt: skip
+        try:
+            found = await host.scheduler.lookup([key.id for key in left]) if left else {}
+        except AccountingUnavailableError as error:
+            return Told([*listed.values(), *error.listed], now, error.message)
         for key, job in left.items():
             gone = replace(job, state=JobState.UNKNOWN, raw_state="UNKNOWN", ended=now)
             listed[key] = found.get(key.id, gone)
-        took = self._took[host.name] = self._parts.clock.monotonic() - began
-        self._turns.answered(host.name, took)
-        return list(listed.values()), now
+        return Told(list(listed.values()), now)
 
-    async def _record(self, host: HostName, jobs: Iterable[Job], now: float) -> set[JobKey]:
-        changed = {}
-        for job in jobs:
+    async def _record(self, host: HostName, told: Told) -> set[JobKey]:
+        changed, now = {}, told.at
+        for job in told.jobs:
             merged = self._merge(job, now)
             if merged is not None:
                 changed[job.key] = merged
-        facts, events = self.answering.listed(host, now)
+        facts, events = self.answering.listed(host, now, told.lacking)
         pace = self._turns.to_tell(host)
-        facts = {f"listed:{host}": repr(now), **facts, **pace}
-        if changed or events or self._listed.get(host) is None or abs(now - (self._listed[host] or 0)) > 1:
+        before = self._listed.get(host)
+        whole = {} if told.lacking else {f"listed:{host}": repr(now)}  # what is lacking is asked for again
+        facts = {**whole, **facts, **pace}
+        if changed or events or before is None or abs(now - before) > 1:
             anew = frozenset(key for key, job in changed.items() if key in self.known and job.first is job.now)
             seen = tuple(job.now for job in changed.values())
             await self._commit(Batch(jobs=seen, anew=anew, facts=facts, events=events))
             self._turns.was_told(host, pace)
-        self._listed[host] = now
+        if whole:
+            self._listed[host] = now
         self.known.update(changed)
         self.turn += bool(changed)
         self.heard.add(host)

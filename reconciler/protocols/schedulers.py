@@ -26,7 +26,11 @@ class Submission:
 
 
 class Scheduler(Protocol):
-    """Where jobs live. All methods raise UnavailableError where the scheduler (or its host) did not answer."""
+    """Where jobs live. All methods raise UnavailableError where the scheduler (or its host) did not answer.
+
+    `jobs` and `lookup` raise AccountingUnavailableError, with the jobs that are known nevertheless, where only the
+    record of jobs that the scheduler has forgotten gave no answer.
+    """
 
     host: HostName
 

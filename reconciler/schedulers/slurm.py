@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from reconciler.errors import PermanentActionError, SchedulerUnavailableError
+from reconciler.errors import AccountingUnavailableError, PermanentActionError, SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId, JobState
 from reconciler.protocols import Completed, Submission, Transport
 from reconciler.registry import Plugin
@@ -95,7 +95,7 @@ class SlurmScheduler:
         listed = await self._squeue(users=users) if self._listing is None else await self._kept(self._listing, users)
         found = {job.id: job for job in listed}
         if since is not None and await self._forgotten(since):
-            for job in await self._sacct(users=users, seconds=int(self._now() - since + _SKEW)):
+            for job in await self._sacct(found, users=users, seconds=int(self._now() - since + _SKEW)):
                 if job.state.ended and (job.ended or 0.0) >= since - _SKEW:
                     found.setdefault(job.id, job)
         return tuple(found.values())
@@ -111,7 +111,7 @@ class SlurmScheduler:
         missing = [job_id for job_id in ids if job_id not in found]
         if missing and await self._accounting():
             for some in _portions(missing):
-                told = await self._sacct(ids=some)
+                told = await self._sacct(found, ids=some)
                 found.update({job.id: job for job in told if job.id in missing and not self._lost(job)})
         unknown = next((job_id for job_id in missing if job_id not in found), None)
         if unknown is not None:
@@ -251,8 +251,22 @@ class SlurmScheduler:
         ]
 
     async def _sacct(
-        self, *, users: Sequence[str] = (), ids: Sequence[str] = (), seconds: int | None = None
+        self,
+        found: Mapping[JobId, Job],
+        *,
+        users: Sequence[str] = (),
+        ids: Sequence[str] = (),
+        seconds: int | None = None,
     ) -> list[Job]:
+        """Ask accounting, beside what slurmctld told. AccountingUnavailableError has that, where there is no answer."""
+        try:
+            return await self._asked_of_accounting(users, ids, seconds)
+        except SchedulerUnavailableError as error:
+            lacking = AccountingUnavailableError(error.message, remedy=error.remedy)
+            lacking.listed = tuple(found.values())
+            raise lacking from error
+
+    async def _asked_of_accounting(self, users: Sequence[str], ids: Sequence[str], seconds: int | None) -> list[Job]:
         reading = Reading(self.host, await self._slurm_version())
         fields = (*(SACCT_OUTPUTS if reading.version >= KEEPS_OUTPUTS else ()), *SACCT_FIELDS)
         question = commands.sacct(fields, users=users, ids=ids, seconds=seconds, expand=reading.expanded)
@@ -260,7 +274,7 @@ class SlurmScheduler:
         nobody = _NOBODY.search(complaint(done)) if done.status else None
         others = [user for user in users if nobody and user != nobody[1]]
         if 0 < len(others) < len(users):  # sacct tells nothing of anybody where one name cannot be looked up
-            return await self._sacct(users=others, ids=ids, seconds=seconds)
+            return await self._asked_of_accounting(others, ids, seconds)
         text = self._whole("sacct", done)
         return list(sacct_jobs(text, question.separator, fields, reading))
 

@@ -28,6 +28,20 @@ async def test_a_host_is_told_with_its_jobs_watchers_and_the_last_look(served: S
     assert host["listing_every"] >= 1
 
 
+async def test_a_host_without_accounting_answers_and_says_what_is_lacking(served: Served) -> None:
+    served.jobs.add("1")
+    await served.look()
+    served.jobs.forgetful = "sacct failed"
+    served.jobs.add("2")
+    await served.look()
+    (host,) = (await served.get("/api/hosts"))["hosts"]
+    assert (host["reachable"], host["layer"], host["reason"], host["jobs"]) == (True, "accounting", "sacct failed", 2)
+    served.jobs.forgetful = ""
+    await served.look()
+    (host,) = (await served.get("/api/hosts"))["hosts"]
+    assert (host["reachable"], host["layer"], host["reason"]) == (True, "", "")
+
+
 @pytest.mark.parametrize(
     ("error", "layer"),
     [(SchedulerUnavailableError("slurmctld is away"), "scheduler"), (HostUnreachableError("no route"), "host")],

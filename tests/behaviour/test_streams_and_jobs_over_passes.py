@@ -16,7 +16,7 @@ from parts.house import House, Jobs
 from reconciler.engine.jobtask import LOST_GRACE
 from reconciler.engine.parts import Host
 from reconciler.errors import HostUnreachableError, SchedulerUnavailableError
-from reconciler.model import LOCALHOST, JobState, StreamName, WatcherState
+from reconciler.model import LOCALHOST, Job, JobId, JobState, StreamName, WatcherState
 from reconciler.transports.ssh import SshTransport
 
 NUMBER: dict[str, Any] = {"pattern": r"n=\d+"}
@@ -677,6 +677,60 @@ async def test_a_scheduler_that_does_not_answer_ends_no_watcher_and_all_is_caugh
     assert [event.type.split(".")[2] for event in house.events("host.unreachable", "host.reachable")] == [
         "unreachable", "reachable",
     ]  # fmt: skip
+
+
+async def test_without_accounting_jobs_that_left_the_list_wait_and_all_others_go_on(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    stays, leaves = jobs.add("1"), jobs.add("2")
+    stays.write_text(numbers(1, 1))
+    leaves.write_text(numbers(7, 7))
+    await house.once()
+    left = jobs.listed[JobId("2")]
+    jobs.forget("2")
+    jobs.forgetful = "sacct failed: Connection refused"
+    jobs.add("3").write_text(numbers(5, 5))
+    for number in (2, 3):
+        stays.write_text(numbers(1, number))
+        report = await house.once()
+        assert 7 in report.codes()
+        assert (report.seen.unreachable, report.seen.lacking) == ({}, {"localhost": jobs.forgetful})
+    assert house.matched() == ["n=1", "n=7", "n=2", "n=5", "n=3"]
+    assert {str(row.job.id): row.state for row in house.rows()} == dict.fromkeys("123", WatcherState.ACTIVE)
+    assert "sacct failed: Connection refused; jobs that its scheduler has forgotten" in house.run("status").stderr
+    jobs.forgetful = ""
+    jobs.listed[JobId("2")] = left
+    jobs.finish("2")
+    leaves.write_text(numbers(7, 8))
+    report = await house.once()
+    assert 7 not in report.codes()
+    assert house.matched()[-1] == "n=8"
+    assert {str(row.job.id): str(row.state) for row in house.rows()}["2"] == "completed"
+    assert "sacct" not in house.run("status").stderr
+    assert house.events("host.unreachable") == ()
+
+
+async def test_what_accounting_did_not_tell_is_asked_for_from_where_all_was_known(house: House, jobs: Jobs) -> None:
+    house.write(**NUMBER)
+    jobs.add("1").write_text("")
+    await house.once()
+    asked = []
+    assert house.clock is not None
+    known, listing = house.clock.now(), jobs.jobs
+
+    async def listened(since: float | None) -> tuple[Job, ...]:
+        asked.append(since)
+        return await listing(since)
+
+    jobs.jobs = listened  # type: ignore[method-assign]
+    jobs.forgetful = "sacct failed"
+    for _ in range(2):
+        house.clock.at += 600
+        await house.once()
+    jobs.forgetful = ""
+    for _ in range(2):
+        house.clock.at += 600
+        await house.once()
+    assert asked == [known, known, known, known + 1800]
 
 
 class Cut:

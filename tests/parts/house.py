@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from reconciler.engine.controller import Controller, PassReport
 from reconciler.engine.once import Once
 from reconciler.engine.parts import Host
 from reconciler.engine.pump import Pump
-from reconciler.errors import PermanentActionError, ReconcilerError
+from reconciler.errors import AccountingUnavailableError, PermanentActionError, ReconcilerError
 from reconciler.events import Event
 from reconciler.model import LOCALHOST, HostName, Job, JobId, JobState, MetricPoint, Watcher
 from reconciler.protocols import EventFilter, OutsideAction, Sink, StateReading, Submission
@@ -67,6 +67,7 @@ class Jobs:
         self.listed: dict[JobId, Job] = {}
         self._home, self._clock = home, clock
         self.failing: ReconcilerError | None = None
+        self.forgetful = ""  # why its accounting does not answer
         self.cancelled: list[str] = []
 
     def _now(self) -> float:
@@ -97,11 +98,21 @@ class Jobs:
 
     async def jobs(self, since: float | None) -> tuple[Job, ...]:
         self._answer()
+        if self.forgetful and since is not None:
+            raise self._lacking(self.listed.values())
         return tuple(self.listed.values())
 
     async def lookup(self, ids: Sequence[JobId]) -> Mapping[JobId, Job]:
         self._answer()
-        return {job_id: self.listed[job_id] for job_id in ids if job_id in self.listed}
+        found = {job_id: self.listed[job_id] for job_id in ids if job_id in self.listed}
+        if self.forgetful and len(found) < len(ids):
+            raise self._lacking(found.values())
+        return found
+
+    def _lacking(self, listed: Iterable[Job]) -> AccountingUnavailableError:
+        error = AccountingUnavailableError(self.forgetful)
+        error.listed = tuple(listed)
+        return error
 
     def _answer(self) -> None:
         if self.failing is not None:

@@ -10,7 +10,7 @@ import pytest
 from parts.slurm_accounting import AccountingCluster
 from parts.waiting import eventually
 
-from reconciler.errors import SchedulerUnavailableError
+from reconciler.errors import AccountingUnavailableError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, Job, JobId, JobState
 from reconciler.schedulers.slurm import SlurmScheduler
 from reconciler.transports.local import LocalTransport
@@ -92,8 +92,12 @@ async def test_without_slurmdbd_what_slurmctld_forgot_is_unknown_and_no_answer(
     try:
         assert number in [job.id for job in await scheduler.jobs(time.time())]
         assert number in await scheduler.lookup([number])
+        known = []
         for ask in (scheduler.jobs(time.time() - 3600), scheduler.lookup([JobId("4000000")])):
-            with pytest.raises(SchedulerUnavailableError, match="sacct"):
+            with pytest.raises(AccountingUnavailableError, match="sacct") as lacking:
                 await ask
+            known.append([job.id for job in lacking.value.listed])
+        assert number in known[0]  # what slurmctld knows is known
+        assert known[1] == []
     finally:
         slurm.start_database()

@@ -40,8 +40,14 @@ async def test_a_host_that_goes_away_and_comes_back_is_shown_as_it_happens(serve
     served.jobs.failing = SchedulerUnavailableError("slurmctld is away")
     await served.look()
     await expect(host).to_contain_text("its scheduler does not answer")
-    served.jobs.failing = None
+    served.jobs.failing, served.jobs.forgetful = None, "sacct failed"
     await served.look()
+    await expect(host).to_contain_text("its accounting does not answer")
+    await expect(host).to_contain_text("sacct failed")
+    await window.assert_accessible()
+    served.jobs.forgetful = ""
+    await served.look()
+    await expect(host).to_contain_text(re.compile(r"answers\s*since \d"))
     await expect(page.get_by_text("1 host, all answer")).to_be_visible()
     await host.get_by_role("link", name="2 jobs").click()
     await window.heading("Jobs")

@@ -56,12 +56,13 @@ function draw(body, found) {
  */
 function card(host, now) {
   const what = host.layer === "scheduler" ? "its scheduler does not answer" : "does not answer";
-  const state = host.reachable ? h("span", { class: "chip good" }, icon("check"), "answers") : h("span", { class: "chip bad" }, icon("warning"), what);
+  const partly = host.reachable && host.layer === "accounting";
+  const state = partly ? h("span", { class: "chip warn" }, icon("warning"), "its accounting does not answer") : host.reachable ? h("span", { class: "chip good" }, icon("check"), "answers") : h("span", { class: "chip bad" }, icon("warning"), what);
   const since = host.since ? h("span", { class: "muted small", title: moment(host.since) }, `since ${moment(host.since)}`) : null;
   return h("li", { class: `card host ${host.reachable ? "" : "down"}` },
     h("div", { class: "row wrap" }, h("h2", null, foreign(host.hostname)), h("span", { class: "right" }, state)),
     h("p", { class: "row wrap" }, since),
-    host.reachable ? null : h("p", { class: "notice bad" }, foreign(visible(host.reason))),
+    host.reason ? h("p", { class: host.reachable ? "notice" : "notice bad" }, foreign(visible(host.reason))) : null,
     h("dl", { class: "facts" }, facts(host, now).flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)])));
 }
 
