@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from asyncio import to_thread  # reading a long answer takes seconds, in which others have their turn
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -182,7 +183,7 @@ class SlurmScheduler:
                 f"squeue on {self.host} knows none of the users {', '.join(users)}"[:300],
                 remedy="see whether `id USER` knows them there: who looks names up may be away",
             )
-        jobs = list(squeue_jobs(text, question.separator, reading))
+        jobs = await to_thread(lambda: list(squeue_jobs(text, question.separator, reading)))
         return await self._without_rests(jobs, all_of_them=not ids)
 
     async def _without_rests(self, jobs: Sequence[Job], *, all_of_them: bool) -> list[Job]:
@@ -231,10 +232,10 @@ class SlurmScheduler:
             )
         there = zone(offset.decode(errors="replace"))
         try:
-            jobs = [job for job in kept_jobs(text, self.host, there) if not users or job.user in users]
+            kept = await to_thread(kept_jobs, text, self.host, there)
         except SchedulerUnavailableError as error:
             raise SchedulerUnavailableError(f"{path} on {self.host}: {error.message}", remedy=error.remedy) from error
-        return await self._with_outputs(jobs)
+        return await self._with_outputs([job for job in kept if not users or job.user in users])
 
     async def _with_outputs(self, jobs: Sequence[Job]) -> list[Job]:
         """Ask squeue for the outputs that a kept list does not tell: for all new jobs in one call, once for each."""
@@ -276,7 +277,7 @@ class SlurmScheduler:
         if 0 < len(others) < len(users):  # sacct tells nothing of anybody where one name cannot be looked up
             return await self._asked_of_accounting(others, ids, seconds)
         text = self._whole("sacct", done)
-        return list(sacct_jobs(text, question.separator, fields, reading))
+        return await to_thread(lambda: list(sacct_jobs(text, question.separator, fields, reading)))
 
     async def _ask(self, question: commands.Question) -> Completed:
         return await call(self._transport, self._placed(question.argv), timeout=self._timeout, limit=_LISTING_BYTES)

@@ -5,15 +5,20 @@ What is checked here cannot be had on one machine: 25.05 and later expand paths,
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from parts.waiting import eventually
 
 from reconciler.errors import PermanentActionError, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, Job, JobId, JobState
 from reconciler.protocols import Submission
+from reconciler.schedulers import slurm
 from reconciler.schedulers.detect import detect
 from reconciler.schedulers.slurm import SlurmScheduler, SlurmSpec
 from reconciler.transports.local import LocalTransport
@@ -226,6 +231,33 @@ async def test_a_job_that_slurmctld_lost_has_ended_when_its_time_was_over_long_a
     monkeypatch.setenv("STATE", "RUNNING")
     late = SlurmScheduler(LOCALHOST, here, users=("me",), now=lambda: time.time() + 700)
     assert await late.lookup([JobId("10")]) == {}
+
+
+@pytest.mark.parametrize("program", ["squeue", "sacct", "list"])
+async def test_others_have_their_turn_while_a_long_answer_is_read(
+    site: Site, here: LocalTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    site.answer("slurm 22.05.8", {"StdOut": "/w/o", "StdErr": "/w/o"})
+    site.program("scontrol", CONFIG.replace("/none", "/slurmdbd"))
+    site.program("sacct", SACCT)
+    monkeypatch.setenv("LIMIT", "1")
+    monkeypatch.setenv("STATE", "FAILED")
+    (tmp_path / "jobs").write_text('{"jobs": []}')
+    listing = str(tmp_path / "jobs") if program == "list" else None
+    scheduler = SlurmScheduler(LOCALHOST, here, SlurmSpec(listing=listing), users=("me",))
+    name = {"squeue": "squeue_jobs", "sacct": "sacct_jobs", "list": "kept_jobs"}[program]
+    real, reads, others = getattr(slurm, name), threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> Any:
+        reads.set()
+        assert others.wait(60)
+        return real(*args)
+
+    monkeypatch.setattr(slurm, name, slow)
+    asking = asyncio.create_task(scheduler.jobs(time.time() - 3600))
+    await eventually(reads.is_set)
+    others.set()
+    await asking
 
 
 @pytest.mark.parametrize(("age", "asked"), [("300 sec", True), ("0 sec", False)])
