@@ -23,7 +23,7 @@ def kept_jobs(text: bytes, host: HostName, zone: tzinfo | None = None) -> tuple[
     """
     start = text.lstrip()
     if not start:
-        raise SchedulerUnavailableError("the list of jobs is empty: not even `[]` stands there")
+        raise SchedulerUnavailableError('the list of jobs is empty; that of no jobs is {"jobs": []}')
     if start.startswith((b"{", b"[")):
         return tuple(json_jobs(start, host))
     if start.startswith(b"JobId="):
