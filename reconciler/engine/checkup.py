@@ -17,7 +17,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from reconciler.engine.parts import Host
-from reconciler.errors import ExitCode, HostUnreachableError, ReconcilerError, UnavailableError, worst
+from reconciler.errors import (
+    AccountingUnavailableError,
+    ExitCode,
+    HostUnreachableError,
+    ReconcilerError,
+    UnavailableError,
+    worst,
+)
 from reconciler.logic.pacing import Pace
 from reconciler.protocols import Sight, Want
 from reconciler.schedulers.detect import detect
@@ -26,6 +33,8 @@ from reconciler.state.mounts import on_network
 
 #: Seconds between two clocks from which the age of a file against its job's start may be judged wrongly.
 SKEW = 2.0
+#: Seconds ago that accounting is asked for: slurmctld has forgotten jobs that ended then, where it does so in minutes.
+_PAST = 3600.0
 #: Bytes free on a disk, below which the state may soon be unable to grow.
 ROOM = 200 * 1024 * 1024
 #: Fewer files open at once are too few for some hundred jobs.
@@ -193,6 +202,8 @@ async def _check_host(host: Host, far: bool, now: Callable[[], float], engine: E
         findings.append(_interpreters(host, lines[2:4]))
         findings.append(await _looking(host))
     findings.append(await _scheduler(host, now, engine))
+    if findings[-1].verdict is not Verdict.FAIL:
+        findings += await _accounting(host, now)
     return findings
 
 
@@ -260,6 +271,18 @@ async def _scheduler(host: Host, now: Callable[[], float], engine: EngineSetting
         remedy = "ask for a list of jobs that the site keeps, and name it as the scheduler's `listing`"
         return Finding(host.name, "scheduler", Verdict.WARN, detail, remedy)
     return Finding(host.name, "scheduler", Verdict.OK, detail)
+
+
+async def _accounting(host: Host, now: Callable[[], float]) -> Sequence[Finding]:
+    """Tell where the record of jobs that the scheduler has forgotten cannot be asked."""
+    try:
+        await host.scheduler.jobs(now() - _PAST)
+    except AccountingUnavailableError as error:
+        remedy = error.remedy or "see what `sacct` says there; until then jobs that slurmctld has forgotten wait"
+        return [Finding(host.name, "accounting", Verdict.WARN, error.message, remedy)]
+    except UnavailableError as error:
+        return [_unreachable(host, error)]
+    return []
 
 
 async def _kind(host: Host) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from parts.acting import MemoryScheduler
+from parts.house import Jobs
 from parts.sshd import HOST, Sshd
 
 from reconciler.engine.checkup import Finding, Verdict, check_hosts, check_machine, exit_code
@@ -144,6 +145,19 @@ async def test_a_scheduler_that_does_not_answer_fails_and_says_what_to_do(here: 
     found = await host_findings(LOCALHOST, here, MemoryScheduler(failing={"jobs": down}))
     assert (found["scheduler"].verdict, found["scheduler"].remedy) == (Verdict.FAIL, "`scontrol ping` tells")
     assert exit_code(list(found.values())) is ExitCode.PARTIAL
+
+
+async def test_an_accounting_that_does_not_answer_is_a_warning_beside_a_scheduler_that_does(
+    here: LocalTransport, tmp_path: Path
+) -> None:
+    jobs = Jobs(tmp_path)
+    jobs.add("1")
+    jobs.forgetful = "sacct on localhost failed: Connection refused"
+    found = {finding.check: finding for finding in await check_hosts({LOCALHOST: Host(LOCALHOST, here, jobs)}, [])}
+    assert found["scheduler"].verdict is Verdict.OK
+    assert (found["accounting"].verdict, found["accounting"].detail) == (Verdict.WARN, jobs.forgetful)
+    assert "sacct" in found["accounting"].remedy
+    assert exit_code(list(found.values())) is ExitCode.OK
 
 
 async def test_a_clock_that_differs_is_a_warning(here: LocalTransport) -> None:
