@@ -48,10 +48,11 @@ def most_queued() -> int:
 
 
 async def watched(here: LocalTransport, paths: list[Path], woken: list[str]) -> None:
-    """Watch, and return when the kernel does: a directory is added in a thread."""
+    """Watch, and return when the kernel does (a directory is added in a thread) and what was woken for that is gone."""
     here.watch([str(path) for path in paths], woken.append)
     await eventually(lambda: not any(thread.name == "notices" for thread in threading.enumerate()))
     await asyncio.sleep(0)  # the thread's result is taken over by the loop
+    woken.clear()
 
 
 async def test_growth_of_a_watched_file_wakes(here: LocalTransport, woken: list[str], tmp_path: Path) -> None:
@@ -68,6 +69,18 @@ async def test_a_file_that_comes_later_wakes(here: LocalTransport, woken: list[s
     (tmp_path / "else").touch()
     (tmp_path / "else").rename(tmp_path / "moved")
     await eventually(lambda: set(woken) == {str(tmp_path / "made"), str(tmp_path / "moved")})
+
+
+async def test_what_grew_while_its_directory_was_still_being_added_wakes(
+    here: LocalTransport, woken: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look may have been before it, and the next regular one is far."""
+    gate, add = threading.Event(), notices._add_watches
+    monkeypatch.setattr(notices, "_add_watches", lambda *args: add(*args) if gate.wait(30) else ([], None))
+    here.watch([str(tmp_path / "out")], woken.append)
+    (tmp_path / "out").write_text("x")
+    gate.set()
+    await eventually(lambda: woken == [str(tmp_path / "out")])
 
 
 async def test_other_files_of_the_directory_do_not_wake(here: LocalTransport, woken: list[str], tmp_path: Path) -> None:
