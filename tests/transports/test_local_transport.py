@@ -247,3 +247,25 @@ async def test_work_in_a_thread_hands_its_errors_on() -> None:
 
     with pytest.raises(FileNotFoundError, match="gone"):
         await in_daemon_thread(fail, "test")
+
+
+def test_work_that_ends_at_the_very_moment_when_its_loop_is_closed_is_no_defect() -> None:
+    class Closing(asyncio.SelectorEventLoop):
+        """It is closed as soon as a thread has asked whether it is."""
+
+        def is_closed(self) -> bool:
+            return threading.current_thread() is threading.main_thread() and super().is_closed()
+
+    async def begin() -> None:
+        asyncio.create_task(in_daemon_thread(gate.wait, "late"))  # noqa: RUF006 - the runner ends it
+        await asyncio.sleep(0)
+
+    gate = threading.Event()
+    with asyncio.Runner(loop_factory=Closing) as runner:
+        loop = runner.get_loop()
+        runner.run(begin())
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name == "late":
+            thread.join(20)  # what it raises fails the test
+    assert loop.is_closed()
