@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,8 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from parts.ports import free_port
 
 #: The secret part of the listener's address.
 SECRET = "T000-B000-XXXXXXXX"
@@ -91,8 +92,7 @@ class Postbox:
 
 
 def serving(box: Postbox, **options: Any) -> Iterator[Postbox]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        box.port = free.getsockname()[1]
+    box.port = free_port()
     controller = Controller(box, hostname="127.0.0.1", port=box.port, **options)
     controller.start()
     yield box
