@@ -58,6 +58,7 @@ class Discovery:
         self._listed: dict[HostName, float | None] = {}
         self._took: dict[HostName, float] = {}
         self._asking: dict[HostName, asyncio.Task[Answer]] = {}
+        self._once_more: set[HostName] = set()  # those to be asked again after the answer that is on its way
         self._answered = asyncio.Event()
         #: Called when a host has answered that a look no longer waited for: `look` has its answer now.
         self.on_late: Callable[[], None] = lambda: None
@@ -103,6 +104,9 @@ class Discovery:
         seen = Seen()
         for name in [name for name, task in self._asking.items() if task.done()]:
             await self._take(name, self._asking.pop(name).result(), seen)
+            if name in self._once_more:
+                self._once_more.discard(name)
+                self.ask_now(name)
         for task in self._asking.values():
             task.add_done_callback(self._late)
         return seen
@@ -118,8 +122,14 @@ class Discovery:
                 continue
 
     def ask_now(self, name: HostName) -> None:
-        """Ask one host before its turn; a host that is not configured, or is being asked, is left alone."""
-        if (host := self._parts.hosts.get(name)) is not None:
+        """Ask one host before its turn; where it is being asked, once more: what it says may be from before.
+
+        A host that is not configured is left alone.
+        """
+        asking = self._asking.get(name)
+        if asking is not None and not asking.done():
+            self._once_more.add(name)
+        elif (host := self._parts.hosts.get(name)) is not None:
             self._start(host).add_done_callback(self._late)
 
     def _ask_those_due(self) -> float | None:

@@ -133,6 +133,8 @@ class Notices:
             self._give_up(failure)
         elif self._again:
             self._add(inotify)
+        for path in [path for _, directory in added for path in self._names.get(directory, {}).values()]:
+            self._wake(path)  # it may have grown after the look that its job began with, and before it was watched
 
     def _readable(self, inotify: Inotify) -> None:
         """Deal with what is queued, then leave the queue alone for a while: the kernel merges what repeats."""

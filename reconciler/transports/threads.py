@@ -7,6 +7,7 @@ mount would keep the process from ending; these are not.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -38,7 +39,7 @@ async def in_daemon_thread(work: Callable[[], T], name: str, timeout: float | No
         except OSError as error:
             failure = error
         finally:
-            if not loop.is_closed():  # it may have been, while the file system hung
+            with contextlib.suppress(RuntimeError):  # the loop may have been closed while the file system hung
                 loop.call_soon_threadsafe(settle, answer, failure)
 
     threading.Thread(target=body, name=name, daemon=True).start()

@@ -256,15 +256,17 @@ async def test_an_admin_makes_a_link_for_another_browser(roomy: Served) -> None:
 # --- how often -------------------------------------------------------------------------------------------------------
 
 
-async def test_strangers_are_held_to_a_burst_and_keys_are_not(served: Served) -> None:
-    async with served.client() as stranger:
+async def test_strangers_are_held_to_a_burst_and_keys_are_not(tmp_path: Path) -> None:
+    house = House(tmp_path, api={"stranger_per_minute": 1})  # of those 10 that come back by default one may come now
+    house.scheduler = Jobs(house.outputs)
+    async with serving(house) as served, served.client() as stranger:
         statuses = [(await stranger.get("/api/watchers")).status_code for _ in range(120)]
-        assert (statuses.count(401), statuses.count(429)) in ((100, 20), (101, 19))  # 10 a minute come back
+        assert (statuses.count(401), statuses.count(429)) == (100, 20)
         late = await stranger.get("/login", params={"token": "x"})
         assert (late.status_code, late.headers["retry-after"].isdecimal()) == (429, True)
         wrong = await stranger.get("/api/watchers", headers={"Authorization": f"Bearer {WRONG}"})
         assert wrong.status_code == 429
-    assert {(await served.http.get("/api/watchers")).status_code for _ in range(120)} == {200}
+        assert {(await served.http.get("/api/watchers")).status_code for _ in range(120)} == {200}
 
 
 async def test_a_key_is_held_to_its_own_rate(tmp_path: Path) -> None:
@@ -280,9 +282,8 @@ async def test_strangers_do_not_fill_the_state_with_refusals(roomy: Served) -> N
     async with roomy.client(WRONG) as client:
         for _ in range(200):
             await client.get("/api/watchers")
-    refused = roomy.house.events("api.refused")
-    await eventually(lambda: roomy.house.events("api.refused"))
-    assert len(refused) <= 10
+    await eventually(lambda: len(roomy.house.events("api.refused")) >= 10)
+    assert len(roomy.house.events("api.refused")) <= 12  # two a minute come back
 
 
 # --- pure ------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from parts.house import House, Jobs
+from parts.ports import free_port
 from parts.served import Served, serving
 from parts.waiting import eventually
 from websockets.asyncio.server import ServerConnection, serve
@@ -57,19 +58,19 @@ async def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
     house = House(tmp_path, api={"socket": str(tmp_path / "s")})
     house.scheduler = Jobs(house.outputs)
     seen: list[int] = []
+    port = free_port()  # not one that the system lends: while the server is away it could be somebody else's
 
     async def listen(url: str, key: str) -> None:
         async for message in client.follow(url, key, since=0):
             if message["type"] == "watcher_event":
                 seen.append(message["event"]["id"])
 
-    async with serving(house) as served:
+    async with serving(house, port=port) as served:
         served.jobs.add("1").touch()
         await served.create("one", "1")
         listening = asyncio.create_task(listen(served.url, served.keys["read"]))
         hit(served)
         await eventually(lambda: len(seen) == 1, 30)
-        port = served.port
     assert not listening.done()
     async with serving(house, port=port) as served:
         hit(served, "hit\nhit\n")

@@ -83,7 +83,7 @@ async def test_a_local_change_is_seen_long_before_the_regular_look(house: House)
         await house.submit(f"echo n=1; while [ ! -e {go} ]; do sleep 0.02; done; echo n=2; sleep 60", wait=False)
         await eventually(lambda: house.matched() == ["n=1"])
         go.touch()
-        await eventually(lambda: house.matched() == ["n=1", "n=2"], timeout=5)
+        await eventually(lambda: house.matched() == ["n=1", "n=2"], timeout=30)
     await house.cancel_all()
 
 

@@ -86,6 +86,24 @@ async def test_a_host_that_hangs_holds_up_no_other_and_its_answer_is_taken_when_
         assert here.far.asked == 1
 
 
+async def test_a_host_that_is_being_asked_is_asked_once_more_for_what_it_may_have_been_too_early_to_see(
+    house: House,
+) -> None:
+    async with two(house) as here:
+        late = asyncio.Event()
+        here.discovery.on_late = late.set
+        await here.discovery.look(0.01)
+        for _ in range(3):
+            here.discovery.ask_now(FAR)
+        assert here.far.asked == 1  # one question at a time
+        here.far.let.set()
+        for _ in range(2):
+            await asyncio.wait_for(late.wait(), 30)
+            late.clear()
+            await here.discovery.look(ask=False)
+        assert here.far.asked == 2
+
+
 async def test_without_a_limit_every_host_is_waited_for(house: House) -> None:
     async with two(house) as here:
         look = asyncio.create_task(here.discovery.look())

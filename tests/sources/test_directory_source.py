@@ -134,10 +134,12 @@ async def test_a_file_that_changes_between_two_looks_voids_them(place: Path) -> 
 
 
 async def _write_until(task: asyncio.Task[Snapshot], path: Path) -> None:
-    number = 0
+    """Give the file another content again and again, never an empty one in between: two looks would agree on that."""
+    number, fresh = 0, path.with_name(".fresh")
     while not task.done():
         number += 1
-        path.write_text(str(number))
+        fresh.write_text(str(number))
+        os.replace(fresh, path)
         await asyncio.sleep(0.005)
 
 

@@ -95,7 +95,7 @@ async def caught_up(transport: SshTransport, want: Want) -> bytes | None:
 async def test_a_host_that_hangs_is_unreachable_and_is_caught_up_with_later(sshd: Sshd, tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_text("before")
-    async with sshd.transport(answer_timeout=0.5, connect_timeout=0.5) as transport:
+    async with sshd.transport(answer_timeout=2.0, connect_timeout=2.0) as transport:
         seen = (await transport.look([Want(str(file))]))[0]
         with sshd.paused():
             with pytest.raises(HostUnreachableError, match="no answer in time"):
@@ -105,9 +105,9 @@ async def test_a_host_that_hangs_is_unreachable_and_is_caught_up_with_later(sshd
 
 
 async def test_a_program_on_a_host_that_hangs_is_not_said_to_be_too_slow(sshd: Sshd) -> None:
-    async with sshd.transport(answer_timeout=0.5, connect_timeout=0.5) as transport:
+    async with sshd.transport(answer_timeout=2.0, connect_timeout=2.0) as transport:
         await transport.run(["true"])
-        run = asyncio.create_task(transport.run(["sleep", "60"], timeout=0.5))
+        run = asyncio.create_task(transport.run(["sleep", "60"], timeout=2.0))
         await eventually(lambda: sshd.programs)
         with sshd.paused(), pytest.raises(HostUnreachableError):
             await run
@@ -118,13 +118,13 @@ async def test_a_slow_line_is_not_a_dead_one(sshd: Sshd, tmp_path: Path) -> None
     want = big(tmp_path, 512 * 1024)
     async with (
         relay_to(sshd.port) as relay,
-        sshd.transport(port=relay.port, known_hosts=any_port(sshd), answer_timeout=1.0) as transport,
+        sshd.transport(port=relay.port, known_hosts=any_port(sshd), answer_timeout=3.0) as transport,
     ):
         await read(transport, Want(want.path, limit=1))
-        relay.rate = 256 * 1024
+        relay.rate = 128 * 1024
         began = time.monotonic()
         assert await read(transport, want) == Path(want.path).read_bytes()
-        assert time.monotonic() - began > 1.5
+        assert time.monotonic() - began > 3.0
 
 
 async def test_a_lookout_that_was_killed_is_started_again_on_the_same_connection(
@@ -160,10 +160,10 @@ async def test_a_lookout_that_is_killed_while_it_looks_costs_nothing(
 async def test_a_file_system_that_hangs_ends_no_program_and_is_not_looked_at_twice(sshd: Sshd, tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_text("one")
-    async with sshd.transport(answer_timeout=0.5) as transport:
+    async with sshd.transport(answer_timeout=2.0) as transport:
         await read(transport, Want(str(file)))
         (lookout,) = sshd.programs
-        run = asyncio.create_task(transport.run(["sh", "-c", "sleep 1.2; echo done"]))
+        run = asyncio.create_task(transport.run(["sh", "-c", "sleep 5; echo done"]))
         lookout.send_signal(signal.SIGSTOP)  # as one that waits for a dead mount: it can be neither asked nor killed
         for _ in range(3):
             with pytest.raises(HostUnreachableError, match="file system there hangs"):
@@ -177,7 +177,7 @@ async def test_a_file_system_that_hangs_ends_no_program_and_is_not_looked_at_twi
 
 
 async def test_without_keepalives_silence_is_the_end_of_the_connection(sshd: Sshd, tmp_path: Path) -> None:
-    async with sshd.transport(answer_timeout=0.5, keepalive_interval=0) as transport:
+    async with sshd.transport(answer_timeout=2.0, keepalive_interval=0) as transport:
         await transport.look([Want("/etc/passwd")])
         (lookout,) = sshd.programs
         lookout.send_signal(signal.SIGSTOP)
@@ -193,7 +193,7 @@ async def test_keepalives_end_a_connection_that_is_dead(sshd: Sshd, tmp_path: Pa
     async with (
         relay_to(sshd.port) as relay,
         sshd.transport(
-            port=relay.port, known_hosts=any_port(sshd), answer_timeout=0.2, keepalive_interval=0.1
+            port=relay.port, known_hosts=any_port(sshd), answer_timeout=2.0, keepalive_interval=1.0
         ) as transport,
     ):
         await read(transport, Want(str(tmp_path / "out")))
@@ -272,11 +272,11 @@ async def test_a_host_that_hangs_holds_up_no_other(sshd: Sshd, tmp_path: Path) -
     (tmp_path / "out").write_text("x")
     async with relay_to(sshd.port) as relay, sshd.transport() as good:
         relay.hold()
-        async with sshd.transport(port=relay.port, known_hosts=any_port(sshd), connect_timeout=5.0) as hanging:
+        async with sshd.transport(port=relay.port, known_hosts=any_port(sshd), connect_timeout=60.0) as hanging:
             stuck = asyncio.create_task(hanging.look([Want(str(tmp_path / "out"))]))
             began = time.monotonic()
             assert await read(good, Want(str(tmp_path / "out"))) == b"x"
-            assert time.monotonic() - began < 4.0
+            assert time.monotonic() - began < 40.0
             assert not stuck.done()
             stuck.cancel()
             await asyncio.gather(stuck, return_exceptions=True)

@@ -8,10 +8,11 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from parts.hostile import words
 from parts.sshd import Sshd
-from parts.waiting import eventually
+from parts.waiting import eventually, soon
 
 from reconciler.transports.over_ssh.commands import LONGEST
 from reconciler.transports.ssh import SshTransport
@@ -99,6 +100,23 @@ async def test_a_program_that_ignores_signals_is_gone_after_its_time(far: SshTra
     assert far.connections == 1
 
 
+async def test_a_run_that_is_cancelled_while_it_starts_leaves_no_program(sshd: Sshd, tmp_path: Path) -> None:
+    go, told = tmp_path / "go", tmp_path / "told"
+    (sshd.home / ".bashrc").write_text(f"while [ ! -e {go} ]; do sleep 0.02; done\n")  # a login shell takes its time
+    async with sshd.transport() as transport:
+        script = f"echo $$ > {told}.new; mv {told}.new {told}; exec sleep 60"
+        running = asyncio.create_task(transport.run(["sh", "-c", script]))
+        await eventually(lambda: sshd.programs)
+        go.touch()
+        soon(told.exists)  # it runs, and the loop has not yet heard of it
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await eventually(lambda: not psutil.pid_exists(int(told.read_text())))
+        assert (await transport.run(["true"])).status == 0
+        assert transport.connections == 1
+
+
 async def test_no_more_programs_run_at_once_than_allowed(sshd: Sshd, tmp_path: Path) -> None:
     count = "touch $$; ls | wc -l; sleep 0.1; rm $$"
     async with sshd.transport(max_sessions=4) as transport:
@@ -121,9 +139,9 @@ async def test_output_without_end_is_kept_to_its_limit_and_ended_by_the_time_lim
 
 
 async def test_the_time_limit_begins_with_the_program_and_not_with_the_connection(sshd: Sshd) -> None:
-    (sshd.home / ".bashrc").write_text("sleep 0.6\n")
+    (sshd.home / ".bashrc").write_text("sleep 2.2\n")
     async with sshd.transport() as transport:
-        assert (await transport.run(["echo", "x"], timeout=0.5)).stdout == b"x\n"
+        assert (await transport.run(["echo", "x"], timeout=2.0)).stdout == b"x\n"
 
 
 @pytest.mark.parametrize(("name", "number"), [("TERM", 15), ("KILL", 9), ("SEGV", 11), ("BUS", None)])

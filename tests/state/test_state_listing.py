@@ -113,9 +113,9 @@ def test_a_page_of_very_many_costs_what_a_page_costs(state: StateWriter) -> None
     state.commit(Batch(create=tuple(a_watcher(f"w{n}", KEY._replace(id=JobId(str(n)))) for n in range(10_000))))
     best = 1.0
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         assert len(state.page(WatcherFilter(limit=100, before_id=5000)).watchers) == 100
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     assert best < 0.05
 
 

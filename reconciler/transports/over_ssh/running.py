@@ -79,7 +79,7 @@ class Running:
                     await self._none_begun.wait()
 
     async def _one(self, command: str, outputs: _Outputs, stdin: bytes, timeout: float) -> int:
-        session = await self._link.session(command, outputs.take)
+        session = await self._started(command, outputs)
         self._sessions.add(session)
         try:
             if self._over:
@@ -88,6 +88,28 @@ class Running:
             return await self._ended(session, timeout)
         finally:
             self._sessions.discard(session)
+            session.end()
+
+    async def _started(self, command: str, outputs: _Outputs) -> Session:
+        """Start a program. Broken off, it is killed as soon as it is known what to kill, and not left running there."""
+        starting = asyncio.ensure_future(self._link.session(command, outputs.take))
+        try:
+            await asyncio.wait([starting])
+        except asyncio.CancelledError:
+            try:
+                await asyncio.wait([starting], timeout=REAP)
+                if starting.done() and starting.exception() is None:
+                    await self._break_off(starting.result())
+            finally:
+                starting.cancel()
+            raise
+        return starting.result()
+
+    async def _break_off(self, session: Session) -> None:
+        try:
+            with contextlib.suppress(HostUnreachableError):
+                await self._kill(session)
+        finally:
             session.end()
 
     def _refuse_when_over(self) -> None:
