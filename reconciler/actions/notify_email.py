@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from reconciler.actions._delivery import Delivery
 from reconciler.actions._digest import Item, listed
 from reconciler.actions._lineage import digest
-from reconciler.actions._message import REPEAT, MessageParams, body, one_line
+from reconciler.actions._message import HEADING, REPEAT, MessageParams, body, heading, one_line
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import (
     Address,
@@ -75,7 +75,7 @@ class NotifyEmailParams(MessageParams):
     channel: Annotated[ChannelName | None, Field(description="an e-mail channel of the settings, in place of `to`")] = (
         None
     )
-    subject: Annotated[str, Field(description="one line; `$name` is replaced")] = "${WATCHER}: job ${JOB_ID}"
+    subject: Annotated[str, Field(description="one line; `$name` is replaced")] = HEADING
 
 
 class NotifyEmailSpec(ActionSpec):
@@ -99,7 +99,7 @@ class NotifyEmail:
         """
         params = read(NotifyEmailParams, context.params)
         delivery = self._delivery(context, params)
-        subject = one_line(f"{REPEAT if context.repeat else ''} {params.subject}")
+        subject = one_line(f"{REPEAT if context.repeat else ''} {heading(context, 'subject')}")
         text = await body(context, params)
         delivery = await self._send(context, delivery, subject, text, context.mark)
         if (error := delivery.error()) is not None:
@@ -120,7 +120,7 @@ class NotifyEmail:
         """Send one message for several, all to the same people. Raises as `run`."""
         every = [read(NotifyEmailParams, context.params) for context in contexts]
         items = [
-            Item(context, params, one_line(params.subject)) for context, params in zip(contexts, every, strict=True)
+            Item(context, params, heading(context, "subject")) for context, params in zip(contexts, every, strict=True)
         ]
         message = await listed(items, _DIGEST_CHARACTERS)
         again = REPEAT if any(context.repeat for context in contexts[: message.taken]) else ""
@@ -148,7 +148,7 @@ class NotifyEmail:
         message = EmailMessage()
         message["From"] = self._settings.sender
         message["To"] = ", ".join(to)
-        message["Subject"] = subject
+        message["Subject"] = subject.replace("=?", "=\u200b?")  # else it is read as RFC 2047 has it, also by `email`
         message["Date"] = formatdate()
         message["Message-ID"] = (
             f"<{digest(mark)}@reconciler.invalid>"  # the same for a repeat: readers see that it is one

@@ -90,6 +90,27 @@ async def test_a_capture_adds_no_header_and_no_recipient(this_machine: LocalTran
     assert said(message).endswith("\n.\nQUIT\n")
 
 
+async def test_a_subject_that_nobody_wrote_names_watcher_and_job(
+    this_machine: LocalTransport, postbox: Postbox
+) -> None:
+    contexts = [a_context({"to": "ada"}, transport=this_machine) for _ in range(2)]
+    await make(smtp(postbox), {}).run(contexts[0])
+    await make(smtp(postbox), {}).run_together(contexts)
+    (_, one), (_, both) = postbox.got
+    assert one["Subject"] == "Watch: job 123"
+    assert said(both).count("Watch: job 123: ") == 2
+
+
+@pytest.mark.parametrize(
+    "x", ["=?unknown-8bit?q?=FF?=", "=?utf-8?q?=C3?=", "=?utf-8*en?q?a?=\ufffd", "=?utf-8?q?Bcc=3A_eve?=", "=?=?=?= ö"]
+)
+async def test_what_looks_like_an_encoded_word_is_the_text_that_it_is(
+    this_machine: LocalTransport, postbox: Postbox, x: str
+) -> None:
+    await make(smtp(postbox), {}).run(a_context({"to": "ada", "subject": "a $x"}, {"x": x}, transport=this_machine))
+    assert postbox.got[0][1]["Subject"].replace("\u200b", "") == f"a {x}"
+
+
 async def test_a_repeat_says_so_and_has_the_same_message_id(this_machine: LocalTransport, postbox: Postbox) -> None:
     for repeat in (False, True):
         context = a_context({"to": "ada", "subject": "s"}, transport=this_machine, repeat=repeat)
