@@ -27,7 +27,7 @@ Nothing anywhere decides by a message's text. Foreign exceptions are translated 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -187,11 +187,22 @@ class ActionError(ReconcilerError):
 
 
 class TemporaryActionError(ActionError):
-    """Worth trying again after `delay` seconds (None: the dispatcher's own backoff)."""
+    """Worth trying again after `delay` seconds (None: the dispatcher's own backoff).
 
-    def __init__(self, message: str, *, delay: float | None = None, remedy: str = "") -> None:
+    `progress`: what was done all the same, as JSON, for the next try to go on from (None: nothing new).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        delay: float | None = None,
+        remedy: str = "",
+        progress: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.delay = delay
+        self.progress = progress
 
 
 class PermanentActionError(ActionError):

@@ -338,13 +338,14 @@ class Outcome:
     """What became of an action.
 
     `result` is text for people; `retry_after` (seconds) where a failure is worth another try. `unanswered`: nobody
-    answered, which says nothing against the action.
+    answered, which says nothing against the action. `progress`: what the next try has to know (None: nothing new).
     """
 
     kind: OutcomeKind
     result: str = ""
     retry_after: float | None = None
     unanswered: bool = False
+    progress: Mapping[str, Any] | None = None
 
     @property
     def success(self) -> bool:
@@ -354,7 +355,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class PendingAction:
-    """One action of one trigger in the ledger. `group` numbers the trigger, `index` the action in its list."""
+    """One action of one trigger in the ledger. `group` numbers the trigger, `index` the action in its list.
+
+    `progress`: how far an earlier try came, in the action's own words; it is not done again.
+    """
 
     watcher_id: WatcherId
     group: int
@@ -367,6 +371,7 @@ class PendingAction:
     attempts: int = 0
     not_before: float | None = None
     outcome: OutcomeKind | None = None
+    progress: Mapping[str, Any] | None = None
 
 
 #: A request for the jobs of `host` to be listed now, about no watcher: a daemon does so, a pass has just done it.

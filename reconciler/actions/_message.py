@@ -15,10 +15,13 @@ from reconciler.spec.watcher import SpecModel
 REPEAT = "(may be a repeat: an earlier attempt was interrupted)"
 BODY_CHARACTERS = 20_000
 LINE_CHARACTERS = 200
+#: What a message is headed with where its author says nothing.
+HEADING = "${WATCHER}: job ${JOB_ID}"
 #: Surrogates that stand for no byte; no source of ours makes them.
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-#: Mentions: `@all` (Mattermost, Rocket.Chat), `<@123>` (Discord), `<!channel>` (Slack); no part of an address.
-_MENTION = re.compile(r"(?<!\w)@(?=[\w&!])|(?<=<)!(?=\w)")
+#: Mentions: `@all` (Mattermost, Rocket.Chat), `<@123>` (Discord), `<!channel>` (Slack); no part of an address. Other
+#: text may stand before and behind it; Discord, by Apprise, sees `@here` and `@123` wherever they stand.
+_MENTION = re.compile(r"(?<!\w)@(?=[\w&!]|\Z)|@(?=(?:all|channel|everyone|here)\b|\d)|(?:\A|(?<=<))!(?=\w|\Z)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
@@ -80,6 +83,11 @@ def own_text(context: ActionContext, escape: Callable[[str], str] = str) -> str 
     """Return what the watcher's author says, with escaped captures; None where nothing is said."""
     template = context.template.get("message")
     return render(str(template), _escaped(context.values, escape)) if template else None
+
+
+def heading(context: ActionContext, parameter: str, escape: Callable[[str], str] = str) -> str:
+    """Return the one line that a parameter heads the message with, with escaped captures."""
+    return one_line(render(str(context.template.get(parameter, HEADING)), _escaped(context.values, escape)))
 
 
 def _escaped(values: Mapping[str, Any], escape: Callable[[str], str]) -> dict[str, str | None]:

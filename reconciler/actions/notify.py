@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from reconciler.actions._digest import Item, listed
-from reconciler.actions._message import MessageParams, body, one_line, unmentioned
+from reconciler.actions._message import HEADING, MessageParams, body, heading, one_line, unmentioned
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import AppriseChannel, ChannelName, Channels, pick, quiet, read_channels, reveal
 from reconciler.errors import PermanentActionError, TemporaryActionError
@@ -34,7 +34,7 @@ class NotifyParams(MessageParams):
     channel: Annotated[
         ChannelName | None, Field(description="a name under `channels` in the settings; left out: the only one")
     ] = None
-    title: Annotated[str, Field(description="heading, one line; `$name` is replaced")] = "${WATCHER}: job ${JOB_ID}"
+    title: Annotated[str, Field(description="heading, one line; `$name` is replaced")] = HEADING
     level: Literal["info", "success", "warning", "failure"] = "info"
 
 
@@ -56,7 +56,8 @@ class Notify:
         params = read(NotifyParams, context.params)
         name, channel = self._channel(params)
         sender = _sender(name, channel)
-        await _send(name, channel, sender, await body(context, params, escape=unmentioned), params.title, params.level)
+        title, text = heading(context, "title", unmentioned), await body(context, params, escape=unmentioned)
+        await _send(name, channel, sender, text, title, params.level)
         return f"sent to {name}"
 
     def address(self, context: ActionContext) -> str:
@@ -68,7 +69,10 @@ class Notify:
         every = [read(NotifyParams, context.params) for context in contexts]
         name, channel = self._channel(every[0])
         sender = _sender(name, channel)
-        items = [Item(context, params, one_line(params.title)) for context, params in zip(contexts, every, strict=True)]
+        items = [
+            Item(context, params, heading(context, "title", unmentioned))
+            for context, params in zip(contexts, every, strict=True)
+        ]
         most = min(_DIGEST_CHARACTERS, *(server.body_maxlen for server in sender))
         message = await listed(items, most, escape=unmentioned)
         level = max((params.level for params in every[: message.taken]), key=_LEVELS.index)

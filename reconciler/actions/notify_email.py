@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+from reconciler.actions._delivery import Delivery
 from reconciler.actions._digest import Item, listed
 from reconciler.actions._lineage import digest
-from reconciler.actions._message import REPEAT, MessageParams, body, one_line
+from reconciler.actions._message import HEADING, REPEAT, MessageParams, body, heading, one_line
 from reconciler.actions._rendered import read
 from reconciler.actions.channels import (
     Address,
@@ -74,7 +75,7 @@ class NotifyEmailParams(MessageParams):
     channel: Annotated[ChannelName | None, Field(description="an e-mail channel of the settings, in place of `to`")] = (
         None
     )
-    subject: Annotated[str, Field(description="one line; `$name` is replaced")] = "${WATCHER}: job ${JOB_ID}"
+    subject: Annotated[str, Field(description="one line; `$name` is replaced")] = HEADING
 
 
 class NotifyEmailSpec(ActionSpec):
@@ -94,54 +95,60 @@ class NotifyEmail:
     async def run(self, context: ActionContext) -> str:
         """Send. Raises TemporaryActionError where the server is away or busy, PermanentActionError where it says no.
 
-        That, too, where it says no to some recipients alone: the others have the mail, and must not get it twice.
+        So, too, where it says either to some recipients alone: those who have the mail do not get it twice.
         """
         params = read(NotifyEmailParams, context.params)
-        to = self._recipients(params, context.job.user)
-        subject = one_line(f"{REPEAT if context.repeat else ''} {params.subject}")
+        delivery = self._delivery(context, params)
+        subject = one_line(f"{REPEAT if context.repeat else ''} {heading(context, 'subject')}")
         text = await body(context, params)
-        refused = await self._send(context, to, subject, text, context.mark)
-        if refused:
-            raise PermanentActionError(_told(to, refused))
-        return _told(to, refused)
+        delivery = await self._send(context, delivery, subject, text, context.mark)
+        if (error := delivery.error()) is not None:
+            raise error
+        return delivery.told()
 
     def address(self, context: ActionContext) -> str:
-        """Return the recipients, and the host where it is its `mail` that takes it. Raises PermanentActionError."""
-        to = self._recipients(read(NotifyEmailParams, context.params), context.job.user)
+        """Return the recipients, who had it before, and the host where it is its `mail` that takes it.
+
+        Raises PermanentActionError.
+        """
+        delivery = self._delivery(context, read(NotifyEmailParams, context.params))
         host = "" if self._settings.smtp is not None else f"{context.job.host}: "
-        return host + ", ".join(sorted(to))
+        before = f" after {', '.join(sorted([*delivery.got, *delivery.refused]))}" if context.progress else ""
+        return host + ", ".join(sorted(delivery.to)) + before
 
     async def run_together(self, contexts: Sequence[ActionContext]) -> Together:
         """Send one message for several, all to the same people. Raises as `run`."""
         every = [read(NotifyEmailParams, context.params) for context in contexts]
         items = [
-            Item(context, params, one_line(params.subject)) for context, params in zip(contexts, every, strict=True)
+            Item(context, params, heading(context, "subject")) for context, params in zip(contexts, every, strict=True)
         ]
         message = await listed(items, _DIGEST_CHARACTERS)
-        to = self._recipients(every[0], contexts[0].job.user)
         again = REPEAT if any(context.repeat for context in contexts[: message.taken]) else ""
         mark = " ".join(context.mark for context in contexts[: message.taken])
-        refused = await self._send(contexts[0], to, one_line(f"{again} {message.title}"), message.text, mark)
-        result = f"{_told(to, refused)}, {message.taken} notifications as one message"
-        return Together(message.taken, result, failed=bool(refused))
+        delivery = self._delivery(contexts[0], every[0])
+        delivery = await self._send(contexts[0], delivery, one_line(f"{again} {message.title}"), message.text, mark)
+        result = f"{delivery.told()}, {message.taken} notifications as one message"
+        return Together(message.taken, result, delivery.error())
 
-    async def _send(
-        self, context: ActionContext, to: Sequence[str], subject: str, text: str, mark: str
-    ) -> Mapping[str, str]:
-        """Send, and return who was refused, by which answer."""
+    async def _send(self, context: ActionContext, delivery: Delivery, subject: str, text: str, mark: str) -> Delivery:
+        if not delivery.to:
+            return delivery
         if self._settings.smtp is None:
-            await _mail(context, to, subject, text)
-            return {}
-        return await _smtp(self._settings.smtp, to, self._message(to, subject, text, mark))
+            await _mail(context, delivery.to, subject, text)
+            return delivery.after({})
+        message = self._message(delivery.everybody(), subject, text, mark)
+        return delivery.after(await _smtp(self._settings.smtp, delivery.to, message))
 
-    def _recipients(self, params: NotifyEmailParams, user: str) -> tuple[str, ...]:
-        return recipients(params, self._settings, self._channels) or read(NotifyEmailParams, {"to": user}).to
+    def _delivery(self, context: ActionContext, params: NotifyEmailParams) -> Delivery:
+        user = context.job.user
+        every = recipients(params, self._settings, self._channels) or read(NotifyEmailParams, {"to": user}).to
+        return Delivery.of(every, context.progress)
 
     def _message(self, to: Sequence[str], subject: str, text: str, mark: str) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._settings.sender
         message["To"] = ", ".join(to)
-        message["Subject"] = subject
+        message["Subject"] = subject.replace("=?", "=\u200b?")  # else it is read as RFC 2047 has it, also by `email`
         message["Date"] = formatdate()
         message["Message-ID"] = (
             f"<{digest(mark)}@reconciler.invalid>"  # the same for a repeat: readers see that it is one
@@ -183,7 +190,8 @@ async def _mail(context: ActionContext, to: Sequence[str], subject: str, text: s
         )
 
 
-async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) -> Mapping[str, str]:
+async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) -> Mapping[str, tuple[int, str]]:
+    """Send, and return who was refused, by which answer."""
     # Imported on the first message: most watchers send none.
     import aiosmtplib
 
@@ -203,9 +211,7 @@ async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) 
             timeout=server.timeout,
         )
     except aiosmtplib.SMTPRecipientsRefused as error:
-        told = _each({each.recipient: _answer(each.code, each.message) for each in error.recipients})
-        code = max(each.code for each in error.recipients)
-        raise _refusal(code, f"it took none of the recipients: {told}") from None
+        return {each.recipient: (each.code, each.message) for each in error.recipients}
     except aiosmtplib.SMTPAuthenticationError as error:  # without its words: some servers repeat what they were given
         raise _refusal(error.code, "it does not take this user and password") from None
     except aiosmtplib.SMTPResponseException as error:
@@ -214,7 +220,7 @@ async def _smtp(server: SmtpSettings, to: Sequence[str], message: EmailMessage) 
         raise TemporaryActionError(f"{server.host} was not reached: {type(error).__name__}") from None
     except UnicodeError:
         raise PermanentActionError(f"{server.host[:80]!r} can be no name of a server", remedy=_REMEDY) from None
-    return {address: _answer(code, said) for address, (code, said) in refused.items()}
+    return refused
 
 
 def _trust(server: SmtpSettings) -> ssl.SSLContext:
@@ -223,22 +229,6 @@ def _trust(server: SmtpSettings) -> ssl.SSLContext:
     except OSError as error:
         why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise PermanentActionError(f"ca_file {server.ca_file} cannot be used: {why}", remedy=_REMEDY) from None
-
-
-def _told(to: Sequence[str], refused: Mapping[str, str]) -> str:
-    """Return who got it and who did not."""
-    if not refused:
-        return f"sent to {', '.join(to)}"
-    got = ", ".join(address for address in to if address not in refused)
-    return f"sent to {got} and to nobody else, so it is not sent again; the mail server refused {_each(refused)}"
-
-
-def _each(refused: Mapping[str, str]) -> str:
-    return ", ".join(f"{address} ({answer})" for address, answer in refused.items())
-
-
-def _answer(code: int, said: str) -> str:
-    return f"{code} {one_line(said)}".strip()
 
 
 def _refusal(code: int, said: str) -> TemporaryActionError | PermanentActionError:

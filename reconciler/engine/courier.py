@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from reconciler.engine.parts import Parts
-from reconciler.engine.retrying import attempted
+from reconciler.engine.retrying import attempted, outcome_of
 from reconciler.errors import StateError
 from reconciler.logic.digest import Traffic, decide
 from reconciler.model import ActionId, Outcome, OutcomeKind, PendingAction, WatcherId
@@ -118,19 +118,14 @@ class Courier:
         came = await attempted(work, [letter.action for letter in letters], traits)
         now = self._parts.clock.now()
         if not isinstance(came, Together):
-            waits = [outcome.retry_after for outcome in came if outcome.retry_after is not None]
-            return {  # what is tried again is tried again as one
-                each.action.id: Reply(replace(o, retry_after=max(waits)) if o.retry_after is not None else o)
-                for each, o in zip(letters, came, strict=True)
-            }
+            return _replies(letters, came)
         self._traffic[key] = replace(self._traffic.get(key, Traffic()), together=now)
-        done = Outcome(OutcomeKind.FAILED if came.failed else OutcomeKind.SUCCEEDED, came.result)
+        taken, left = letters[: came.taken], letters[came.taken :]
+        done = Outcome(OutcomeKind.SUCCEEDED, came.result)
         later = now + self._parts.settings.digest.window
-        await self._put_off(letters[came.taken :], later, now)
-        return {
-            letter.action.id: Reply(done) if number < came.taken else Reply(wait_until=later)
-            for number, letter in enumerate(letters)
-        }
+        await self._put_off(left, later, now)
+        outcomes = [done if came.error is None else outcome_of(came.error, each.action, traits) for each in taken]
+        return {**_replies(taken, outcomes), **{each.action.id: Reply(wait_until=later) for each in left}}
 
     async def _begin(self, letters: Sequence[Letter]) -> None:
         """Record all as begun; for each watcher the message counts as one action."""
@@ -160,3 +155,12 @@ class Courier:
 
         if batch.actions:
             await self._parts.state.run(work)
+
+
+def _replies(letters: Sequence[Letter], outcomes: Sequence[Outcome]) -> dict[ActionId, Reply]:
+    """What is tried again is tried again as one."""
+    waits = [outcome.retry_after for outcome in outcomes if outcome.retry_after is not None]
+    return {
+        each.action.id: Reply(o if o.retry_after is None else replace(o, retry_after=max(waits)))
+        for each, o in zip(letters, outcomes, strict=True)
+    }

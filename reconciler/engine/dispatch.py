@@ -155,6 +155,7 @@ class Dispatcher:
             scheduler=self._host.scheduler,
             mark=f"{self._identity[:12]}.{action.id}",
             repeat=action.attempts > 1,
+            progress=action.progress,
             tail=self._task.tail,
         )
 

@@ -99,7 +99,7 @@ class Ledger:
             advance = Advance(before, after, metrics=metrics, events=(*events, *more))
             self._forget(action for action, _ in ended)
             again = [
-                replace(action, not_before=change.not_before)
+                replace(action, not_before=change.not_before, progress=change.progress or action.progress)
                 for (action, outcome), change in zip(ended, changes, strict=True)
                 if outcome.retry_after is not None
             ]
@@ -166,5 +166,6 @@ def _after(before: Watcher, effect: Watcher) -> Watcher:
 
 def _change(action: PendingAction, outcome: Outcome, now: float) -> ActionChange:
     if outcome.retry_after is not None:
-        return ActionChange(action.id, now, not_before=now + outcome.retry_after, attempts=action.attempts)
+        later = now + outcome.retry_after
+        return ActionChange(action.id, now, not_before=later, attempts=action.attempts, progress=outcome.progress)
     return ActionChange(action.id, now, outcome=outcome, attempts=action.attempts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from reconciler.errors import PermanentActionError, TemporaryActionError, UnavailableError
@@ -46,13 +47,14 @@ async def attempted(
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - a plugin's bug must not stop the other watchers
-        return tuple(_outcome(error, action, traits) for action in actions)
+        return tuple(outcome_of(error, action, traits) for action in actions)
 
 
-def _outcome(error: Exception, action: PendingAction, traits: ActionTraits) -> Outcome:
+def outcome_of(error: Exception, action: PendingAction, traits: ActionTraits) -> Outcome:
+    """Return what became of an attempt that ended with this error."""
     match error:
         case TemporaryActionError():
-            return failed(action, traits, error.message, error.delay)
+            return replace(failed(action, traits, error.message, error.delay), progress=error.progress)
         case UnavailableError():
             return unanswered(action, traits, error.message)
         case TimeoutError():

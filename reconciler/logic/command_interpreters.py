@@ -11,7 +11,7 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from itertools import chain
 
-from reconciler.logic.command_paths import shown
+from reconciler.logic.command_paths import refuse_device, shown
 from reconciler.logic.command_programs import (
     HARMLESS,
     is_closed,
@@ -141,7 +141,9 @@ def _other(name: str, words: Sequence[Subject], judge: JudgePath) -> Iterator[Ar
             )
         if not seen.trusted and is_writer(name):
             named = _NAMED.match(seen.text)
-            judge(seen.after(named.end()) if named else seen)
+            written = seen.after(named.end()) if named else seen
+            refuse_device(written)
+            judge(written)
             yield subject.to(Use.PATH)
         else:
             yield argument

@@ -31,6 +31,12 @@ def judge_path(seen: Seen, directories: Sequence[str], *, bounded: bool = True) 
         )
 
 
+def refuse_device(seen: Seen) -> None:
+    """Raise CommandRefusedError for what is no file, where one would take its place or be taken away."""
+    if seen.text in HARMLESS:
+        raise CommandRefusedError(f"{shown(seen)} is no file to be replaced or taken away")
+
+
 def normal(path: str) -> str:
     """Return an absolute path without `.`, `//` and a slash at its end."""
     return "/" + posixpath.normpath(path).lstrip("/")

@@ -29,7 +29,8 @@ _TOOLS_OF_PYTHON = names(
     " nose2 notebook nox numba numpy panel papermill pdm pexpect pip pipenv pipx plumbum poetry pre_commit prefect"
     " ptpython pudb py_spy pyinstrument pylint pyperf pytest pytorch_lightning pyximport ray rq scalene scrapy"
     " setuptools sh snakemake sphinx streamlit tensorboard torch torchrun tornado tox transformers twisted uv uvicorn"
-    " uwsgi virtualenv viztracer voila vprof waitress watchfiles xdist xonsh yappi"
+    " uwsgi virtualenv viztracer voila vprof waitress watchfiles xdist xonsh yappi bentoml chainlit dvc gradio guild"
+    " jupytext kedro marimo metaflow mlflow modal"
 )
 #: Modules that run, import or unpickle what they read or are given as arguments: every one of Python's own may.
 _RUNNING_MODULES = sys.stdlib_module_names | _TOOLS_OF_PYTHON | names("asynchat asyncore distutils imp lib2to3 smtpd")
@@ -53,7 +54,10 @@ _CLOSED = _TOOLS_OF_PYTHON | names(
     " Rscript julia octave matlab maple mathematica wolframscript gnuplot gp sage maxima guile sbcl racket ocaml swipl"
     " erl elixir iex scala groovy kotlin java jshell dotnet mono wine raku ghci runghc sqlite duckdb psql mysql"
     " make gmake cmake ninja bazel scons rake gradle mvn ant just task meson gcc cc clang nvcc g++ c++ clang++ rustc"
-    " tar zip git hg svn gpg openssl ffmpeg"
+    " tar zip git hg svn gpg openssl ffmpeg convert magick mogrify gs tex latex pdflatex xelatex lualatex latexmk"
+    " pandoc libreoffice soffice"
+    # what takes a recipient, a file or a line of its own for a command
+    " mail mailx Mail nail s-nail mutt neomutt sendmail ftp lftp fzf tcpdump tshark logrotate"
     # what brings in packages
     " conda mamba micromamba pip npm npx yarn pnpm bun bunx deno rye pixi cargo go gem bundle bundler composer cpan"
     " brew apt apt-get aptitude dpkg dnf yum rpm zypper apk pacman nix nix-shell guix spack eb snap flatpak rustup rez"
@@ -83,11 +87,17 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "jq": names("f from-file L"),
     "curl": names(
         "F form o output output-dir K config T upload-file D dump-header c cookie-jar trace trace-ascii stderr"
+        " w write-out etag-save libcurl hsts alt-svc engine"
     ),
     "wget": names(
         "O output-document o output-file a append-output P directory-prefix i input-file e config use-askpass"
+        " save-cookies warc-file rejected-log hsts-file"
     ),
     "nvidia-smi": names("f filename"),
+    "split": names("filter"),
+    "diff": names("diff-program"),  # diff3
+    "sdiff": names("diff-program"),
+    "tree": names("o"),
     "printf": names("v"),
     "test": names("v"),
     "wait": names("p"),
@@ -95,7 +105,8 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
 #: Programs whose arguments name files that are written, changed or deleted.
 _WRITERS = names(
     "tee dd truncate ln link rm rmdir unlink shred install chmod chown chgrp setfacl split csplit uniq gzip gunzip"
-    " bzip2 bunzip2 xz unxz zstd unzstd unzip mkfifo mktemp rename patch"
+    " bzip2 bunzip2 xz unxz zstd unzstd unzip mkfifo mktemp rename patch pigz unpigz lz4 unlz4 lzip cpio pax ar xxd"
+    " iconv sponge"
 )
 #: Programs that read a file where a word begins as they like (`@log`, `file:`).
 _FETCHERS = names("curl wget")

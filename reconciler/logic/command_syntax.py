@@ -63,7 +63,10 @@ def read_line(parts: Sequence[str | Captured]) -> Line:
     if root.has_error:
         raise CommandSyntaxError("this is no complete shell line")
     reader = _Reader(source, captured)
-    line = reader.line(reader.inside(root, 0, len(source)), 0)
+    try:
+        line = reader.line(reader.inside(root, 0, len(source)), 0)
+    except RecursionError:  # the grammar nests a chain of `&&` as deep as it is long
+        raise CommandSyntaxError(f"more than {MAX_COMMANDS} commands, or nested too deep") from None
     if sum(1 for _ in line.commands()) > MAX_COMMANDS:
         raise CommandSyntaxError(f"more than {MAX_COMMANDS} commands")
     return line

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reconciler.logic.command_paths import shown
+from reconciler.logic.command_paths import refuse_device, shown
 from reconciler.logic.command_words import Argument, CommandRefusedError, Seen, Source, Subject, Use
 
 #: Raises CommandRefusedError where the word may name a file outside.
@@ -31,7 +31,8 @@ class Operands(StrEnum):
 class Tool:
     """One program: short options without a value, with a text, with a path; long ones likewise, separated by blanks.
 
-    `optional`: short ones whose value, where they have one, is the rest of their word.
+    `optional`: short ones whose value, where they have one, is the rest of their word. `replaces`: from which operand
+    on it takes them away, or puts another file in their place.
     """
 
     flags: str = ""
@@ -42,6 +43,7 @@ class Tool:
     long_paths: str = ""
     operands: Operands = Operands.PATHS
     optional: str = ""
+    replaces: int | None = None
 
     def kind(self, name: str) -> Use | None:
         """Return what an option's value is (OPTION: it has none); raises CommandRefusedError for an unknown option."""
@@ -89,6 +91,7 @@ TOOLS: Mapping[str, Tool] = {
         " dereference preserve no-target-directory one-file-system attributes-only reflink",
         long_texts="backup preserve no-preserve sparse reflink update",
         long_paths="target-directory",
+        replaces=-1,
     ),
     "mv": Tool(
         flags="bfinTuv",
@@ -96,6 +99,7 @@ TOOLS: Mapping[str, Tool] = {
         long_flags="backup force interactive no-clobber update verbose no-target-directory",
         long_texts="backup update",
         long_paths="target-directory",
+        replaces=0,
     ),
     "touch": Tool(
         flags="achm", texts="dt", paths="r", long_flags="no-create", long_texts="date time", long_paths="reference"
@@ -133,6 +137,8 @@ def arrange_tool(tool: Tool, words: Sequence[Subject], judge: JudgePath) -> Iter
             yield from options.take(subject, rest)
         else:
             operands.append(subject)
+    for subject in operands[tool.replaces :] if tool.replaces is not None else ():
+        refuse_device(subject.seen)
     for index, subject in enumerate(operands):
         use = _use(tool, index, options.pattern_given)
         judge_operand(tool, subject.seen, use, judge)

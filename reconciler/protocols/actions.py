@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+from reconciler.errors import ActionError
 from reconciler.model import Hold, Job, MetricPoint, Trigger, Watcher
 from reconciler.protocols.schedulers import Scheduler
 from reconciler.protocols.transports import Transport
@@ -67,10 +68,10 @@ class ActionContext:
     """What an action with an outside effect gets.
 
     `params` are rendered (every `$name` replaced), `template` the params as written, `values` what there was to
-    replace with: an action
-    that must keep captured text apart from trusted text (run_command) renders for itself. `mark` is unique to this
-    action of this trigger, over
-    crashes and retries. `repeat`: an earlier attempt was interrupted, so this may be a repeat.
+    replace with: an action that must keep captured text apart from trusted text (run_command) renders for itself.
+    `mark` is unique to this action of this trigger, over crashes and retries. `repeat`: an earlier attempt was
+    interrupted, so this may be a repeat. `progress`: what the last TemporaryActionError of this action that told of any
+    said to be done already.
     """
 
     watcher: Watcher
@@ -83,6 +84,7 @@ class ActionContext:
     scheduler: Scheduler
     mark: str
     repeat: bool = False
+    progress: Mapping[str, Any] | None = None
     tail: Callable[[int], Awaitable[str]] | None = None  # the last N lines of the watched output
 
 
@@ -99,12 +101,12 @@ class OutsideAction(Protocol):
 class Together:
     """What one message came to: it stands for the first `taken` of those offered. `result` is text for people.
 
-    `failed`: it went out, and not to everybody, and must not go again: those taken have failed, the rest has its turn.
+    `error`: it went out, and not to everybody: what `run` would raise, for those taken; the rest has its turn.
     """
 
     taken: int
     result: str
-    failed: bool = False
+    error: ActionError | None = None
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.events import Event
 from reconciler.model import (
@@ -35,7 +36,7 @@ class Advance:
 class ActionChange:
     """A step in the ledger: begun (`outcome` None), or ended with an outcome, or put off until `not_before`.
 
-    `counted`: a start that the limit of actions a minute counts.
+    `counted`: a start that the limit of actions a minute counts. `progress`: None leaves what there is.
     """
 
     id: ActionId
@@ -45,6 +46,7 @@ class ActionChange:
     not_before: float | None = None
     attempts: int | None = None
     counted: bool = True
+    progress: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -67,9 +67,12 @@ async def _contents(repository: Path, blobs: Sequence[str]) -> list[bytes]:
         return []
     out = await git(repository, ("cat-file", "--batch"), "".join(f"{blob}\n" for blob in blobs).encode())
     contents, at = [], 0
-    for _ in blobs:
+    for blob in blobs:
         head = out.index(b"\n", at)
-        size = int(out[at:head].split()[2])
+        _, *about = out[at:head].split()
+        if len(about) != 2:  # `missing`, where the mirror was made anew meanwhile
+            raise UnavailableError(f"git cat-file: object {blob} is missing")
+        size = int(about[1])
         contents.append(out[head + 1 : head + 1 + size])
         at = head + size + 2
     return contents
@@ -89,6 +92,8 @@ def _entries(listed: bytes) -> list[_Entry]:
         meta, _, name = entry.partition("\t")
         mode, _, blob, size = meta.split()
         if (mode in _FILES or mode == _LINK) and accepted(name):
+            if not size.isdigit():
+                raise UnavailableError(f"git ls-tree: {name}, object {blob}, is {size.lower()}")
             found.append(_Entry(name, blob, int(size), mode == _LINK))
     return found
 
@@ -98,9 +103,31 @@ async def git(repository: Path, arguments: Sequence[str], given: bytes | None = 
 
     Raises UnavailableError with git's own words.
     """
+    status, out, complaint = await _run(repository, arguments, given)
+    if status != 0:
+        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or f'ended with {status}'}")
+    return out
+
+
+async def damage(repository: Path) -> str:
+    """Return what git finds wrong with a repository, "" where it is sound. Raises UnavailableError: it cannot tell."""
+    status, out, complaint = await _run(repository, ("fsck", "--no-progress", "--no-dangling"))
+    return (_complaint(complaint) or _complaint(out) or f"git fsck ended with {status}") if status != 0 else ""
+
+
+def _environment(repository: Path) -> Mapping[str, str]:
+    """Return the environment for git on a repository: it looks for none above it (git(1), GIT_CEILING_DIRECTORIES)."""
+    return {**git_environment(), "GIT_CEILING_DIRECTORIES": os.path.dirname(os.path.realpath(repository))}
+
+
+async def _run(
+    repository: Path, arguments: Sequence[str], given: bytes | None = None
+) -> tuple[int | None, bytes, bytes]:
+    """Run git on this very repository, never on one that it lies in; return its status, output and complaints."""
     where = [] if arguments[0] == "init" else ["-C", str(repository)]
+    environment = _environment(repository)
     starting = asyncio.ensure_future(asyncio.create_subprocess_exec(
-        "git", *where, *arguments, env=git_environment(), start_new_session=True,
+        "git", *where, *arguments, env=environment, start_new_session=True,
         stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     ))  # fmt: skip
@@ -120,9 +147,7 @@ async def git(repository: Path, arguments: Sequence[str], given: bytes | None = 
         raise UnavailableError(f"git {arguments[0]} gave no answer within {TIMEOUT:.0f} s") from error
     finally:
         await _end(process)
-    if process.returncode != 0:
-        raise UnavailableError(f"git {arguments[0]}: {_complaint(complaint) or f'ended with {process.returncode}'}")
-    return out
+    return process.returncode, out, complaint
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

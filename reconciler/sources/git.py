@@ -13,7 +13,6 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +24,8 @@ from reconciler.logic.addresses import public
 from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Duration, Section
-from reconciler.sources.commits import TIMEOUT, git, read_commit
+from reconciler.sources._mirror import Mirror
+from reconciler.sources.commits import git, read_commit
 
 #: A URL, or `host:path` as ssh has it: a colon before the first slash (git-clone(1), GIT URLS).
 _REMOTE = re.compile(r"^([a-z][a-z0-9+.-]*://|[^/:]+:)")
@@ -61,6 +61,8 @@ class GitSource:
         self._path = "/".join(step for step in settings.path.split("/") if step not in ("", "."))
         self._asked: float | None = None
         self._unfetched = ""
+        self._made_anew = ""
+        self._unreadable = False
         self._last: Snapshot | None = None
         self._folders: dict[str, tuple[str, Sequence[SourceFile]]] = {}  # by name: of which commit, and its files
         self._followed = False
@@ -74,28 +76,30 @@ class GitSource:
             await self._fetch_when_due()
         elif self._remote and self._asked is None and not await self._head():
             raise InMotionError(f"{self.name} is being fetched for the first time")
-        commit = await self._commit()
-        if self._last is None or self._last.revision != commit:
-            if self._settings.verify_signatures:
-                await self._verify(commit)
-            self._last = await read_commit(self._repository, commit, self._path, self.name)
-        if not self._unfetched:
-            return self._last
-        late = f"no newer commit than {commit[:12]} can be had: {self._unfetched}"
-        remedy = "what is known stays in force; see that the server answers"
-        problem = Problem(self.name, 0, 0, "not-fetched", late, remedy, severity="warning")
-        return replace(self._last, problems=(*self._last.problems, problem), stale=late)
+        snapshot = await self._read()
+        if self._settings.verify_signatures and snapshot is not self._last:
+            await self._verify(snapshot.revision)
+        self._last = snapshot
+        problems, late = list(snapshot.problems), ""
+        if self._made_anew:
+            remedy = "nothing is to be done; where it comes again, see to the disk"
+            problems.append(Problem(self.name, 0, 0, "mirror-made-anew", self._made_anew, remedy, severity="warning"))
+        if self._unfetched:
+            late = f"no newer commit than {snapshot.revision[:12]} can be had: {self._unfetched}"
+            remedy = "what is known stays in force; see that the server answers"
+            problems.append(Problem(self.name, 0, 0, "not-fetched", late, remedy, severity="warning"))
+        return replace(snapshot, problems=tuple(problems), stale=late)
 
     async def changed(self) -> None:
         """Fetch a URL at its interval; return when that brought another commit, or the server began or ceased to
         answer. A repository on disk is looked at by the pass: then never."""
         self._followed = True
         while self._remote:
-            before = (self._asked is None, self._unfetched, await self._head())
+            before = await self._standing()
             wait = 0.0 if self._asked is None else self._asked + self._settings.interval - time.monotonic()
             await asyncio.sleep(max(0.0, wait) if self._fetching is None else 0)
             await self._fetch_patiently()
-            if before != (self._asked is None, self._unfetched, await self._head()):
+            if before != await self._standing():
                 return
         await asyncio.Event().wait()
 
@@ -122,6 +126,30 @@ class GitSource:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
             self._fetching = None
+
+    async def _read(self) -> Snapshot:
+        """Return what the branch's commit holds. What cannot be read of a mirror, the next fetch sees to."""
+        try:
+            return await self._read_commit()
+        except UnavailableError:
+            if not self._remote:
+                raise
+            self._unreadable = True
+            if self._followed or self._unfetched:
+                raise
+        await self._fetch()
+        return await self._read_commit()
+
+    async def _read_commit(self) -> Snapshot:
+        commit = await self._commit()
+        if self._last is not None and self._last.revision == commit:
+            return self._last
+        try:
+            return await read_commit(self._repository, commit, self._path, self.name)
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"commit {commit[:12]} cannot be read: {self._unfetched or error.message}", remedy=error.remedy
+            ) from error
 
     async def _verify(self, commit: str) -> None:
         try:
@@ -150,6 +178,10 @@ class GitSource:
         except UnavailableError:
             return ""
 
+    async def _standing(self) -> tuple[object, ...]:
+        """Return what a pass would take note of."""
+        return (self._asked is None, self._unfetched, self._made_anew, await self._head())
+
     def _mirror(self) -> Path:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reconciler/git"
         name = hashlib.blake2b(self._settings.git.encode(), digest_size=10).hexdigest()
@@ -173,28 +205,15 @@ class GitSource:
 
     async def _fetch(self) -> None:
         """Bring the mirror of a URL up to date; what failed is remembered."""
-        branch = self._settings.branch
-        words = ("fetch", "--quiet", "--no-tags", "--depth=1", "--force", "--no-write-fetch-head", "--")
+        mirror, unreadable = Mirror(self._repository, self._settings.git), self._unreadable
+        self._unreadable = False
         try:
-            if not (self._repository / "HEAD").exists():
-                self._repository.mkdir(parents=True, exist_ok=True, mode=0o700)
-                await self._git("init", "--bare", "--quiet", str(self._repository))
-            self._drop_old_locks()
-            await self._git(*words, self._settings.git, f"refs/heads/{branch}:refs/heads/{branch}")
+            self._made_anew = await mirror.fetch(self._settings.branch, unreadable=unreadable)
             self._unfetched = ""
         except UnavailableError as error:
             self._unfetched = error.message
-        except OSError as error:
-            self._unfetched = f"{self._repository} cannot be written: {error.strerror}"
+            self._unreadable = self._unreadable or unreadable
         self._asked = time.monotonic()
-
-    def _drop_old_locks(self) -> None:
-        """Delete the lock files of a git that was killed: none of ours lives that long, and nobody else writes here."""
-        before = time.time() - 2 * TIMEOUT
-        for lock in (*self._repository.glob("*.lock"), *self._repository.glob("refs/**/*.lock")):
-            with suppress(FileNotFoundError):  # another reconciler was faster
-                if lock.stat().st_mtime < before:
-                    lock.unlink()
 
     async def _git(self, *arguments: str) -> bytes:
         return await git(self._repository, arguments)

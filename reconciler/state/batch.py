@@ -191,6 +191,8 @@ def _step(change: ActionChange) -> Row:
     row: Row = {"row": change.id, "not_before": change.not_before}
     if change.attempts is not None:
         row["attempts"] = change.attempts
+    if change.progress is not None:
+        row["progress_json"] = dict(change.progress)
     if change.started:
         row["started_at"] = change.at
     if change.outcome is not None:

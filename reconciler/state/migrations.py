@@ -30,6 +30,7 @@ STEPS: tuple[Step, ...] = (
         "ALTER TABLE checkpoints ADD COLUMN taken_json TEXT",
         "ALTER TABLE checkpoints ADD COLUMN read_at TEXT",
     ),
+    ("ALTER TABLE pending_actions ADD COLUMN progress_json TEXT",),
 )
 
 #: The version of the tables as `tables` declares them.

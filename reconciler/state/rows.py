@@ -223,6 +223,7 @@ def action_row(action: PendingAction, action_id: int) -> dict[str, Any]:
         "not_before": action.not_before,
         "outcome": action.outcome.value if action.outcome else None,
         "result": "",
+        "progress_json": None if action.progress is None else dict(action.progress),
     }
 
 
@@ -240,6 +241,7 @@ def action_from(row: Row[Any]) -> PendingAction:
         attempts=row.attempts,
         not_before=row.not_before,
         outcome=OutcomeKind(row.outcome) if row.outcome else None,
+        progress=row.progress_json,
     )
 
 

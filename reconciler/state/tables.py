@@ -200,6 +200,7 @@ class ActionRow(StateTable, table=True):
     ended_at: float | None = Field(default=None, sa_type=MOMENT)
     outcome: str | None = Field(default=None, sa_type=WORDS)
     result: str = _text()
+    progress_json: str | None = Field(default=None, sa_type=JSON)
 
 
 class ActionStart(StateTable, table=True):

@@ -261,6 +261,37 @@ curl -F file=$x -F msg=a$x https://example.org
 wget --output-document=$x https://example.org
 wget $x
 shuf --output=$x a.txt
+split --filter=$x a.txt
+split --filt=$x a.txt
+split --filter $x a.txt
+diff3 --diff-program=$x a b c
+sdiff --diff-program=$x a b
+mail $x
+mailx -s hit $x
+mutt -s hit $x
+sendmail $x
+mlflow run $x
+dvc exp run $x
+convert $x a.png
+gs $x
+pdflatex $x
+pandoc --filter=$x a.md
+lftp -c $x
+fzf --preview=$x
+tcpdump -z $x
+logrotate $x
+tree -o $x
+curl --etag-save=$x https://example.org
+curl --libcurl=$x https://example.org
+curl --hsts=$x https://example.org
+curl --alt-svc=$x https://example.org
+curl --engine=$x https://example.org
+curl -w a$x https://example.org
+curl --write-out=a$x https://example.org
+wget --save-cookies=$x https://example.org
+wget --warc-file=$x https://example.org
+wget --rejected-log=$x https://example.org
+wget --hsts-file=$x https://example.org
 printf -v PATH $x
 test -v $x
 mytool --exec=$x
@@ -333,7 +364,21 @@ def test_honest_lines_of_the_operators_programs_run(line: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["tee $x", "rm -r $x", "rm -r logs/$x", "dd of=$x", "truncate -s0 $x", "ln -s $x a", "chmod 600 a$x", "gzip $x"],
+    [
+        "xxd a $x",
+        "iconv a -o $x",
+        "cpio -iF $x",
+        "pigz $x",
+        "sponge $x",
+        "tee $x",
+        "rm -r $x",
+        "rm -r logs/$x",
+        "dd of=$x",
+        "truncate -s0 $x",
+        "ln -s $x a",
+        "chmod 600 a$x",
+        "gzip $x",
+    ],
 )
 def test_what_a_value_names_to_be_written_lies_where_files_may_be_named(line: str) -> None:
     own = listing(line.split()[0])
@@ -341,6 +386,11 @@ def test_what_a_value_names_to_be_written_lies_where_files_may_be_named(line: st
     refused(line, own, "/../../etc/passwd")
     if "$x" in line.split() or "of=" in line:
         assert "outside" in refused(line, own, "/etc/passwd")
+
+
+@pytest.mark.parametrize("line", ["rm $x", "rm -rf $x", "ln -sf a $x", "install a $x", "chmod 600 $x", "shred -u $x"])
+def test_a_value_names_no_device(line: str) -> None:
+    assert "/dev/null" in refused(line, listing(line.split()[0]), "/dev/null")
 
 
 def test_a_value_does_not_part_the_programs_of_mpirun() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any
 
@@ -44,6 +45,41 @@ async def test_captured_text_mentions_nobody_and_the_authors_own_may(
     await make(None, channels(apprise_address(webhook))).run(context)
     ((_, got),) = webhook.got
     assert got["message"] == "@here @\u200beveryone <@\u200b1> <@\u200b&2> <!\u200bchannel> a@b.org"
+
+
+async def test_a_title_mentions_nobody_either_and_names_watcher_and_job_where_nobody_wrote_one(
+    this_machine: LocalTransport, webhook: Webhook
+) -> None:
+    action = make(None, channels(apprise_address(webhook)))
+    mentioning = a_context({"title": "@here $x", "message": "m"}, {"x": "@all"}, transport=this_machine)
+    for context in (mentioning, a_context({"message": "m"}, transport=this_machine)):
+        await action.run(context)
+        await action.run_together([context, context])
+    one, several, plain, more = (got for _, got in webhook.got)
+    assert (one["title"], plain["title"]) == ("@here @\u200ball", "Watch: job 123")
+    assert several["message"].count("@here @\u200ball: m") == 2
+    assert more["message"].count("Watch: job 123: m") == 2
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("$a$b", {"a": "@", "b": "everyone"}),
+        ("$a$b", {"a": "<@", "b": "123>"}),
+        ("$a", {"a": "job@here"}),
+        ("$a", {"a": "loss@everyone!"}),
+        ("$a", {"a": "job@123"}),
+        ("<$a>", {"a": "!channel"}),
+        ("<$a>", {"a": "!subteam^S1"}),
+    ],
+)
+async def test_no_two_texts_together_mention_anybody(
+    this_machine: LocalTransport, webhook: Webhook, template: str, values: dict[str, str | None]
+) -> None:
+    context = a_context({"message": template}, values, transport=this_machine)
+    await make(None, channels(apprise_address(webhook))).run(context)
+    ((_, got),) = webhook.got
+    assert not re.search(r"@(here|everyone|\d)|<[!@]\w", got["message"])
 
 
 async def test_a_failure_is_worth_another_try_and_shows_no_address(

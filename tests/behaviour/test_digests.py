@@ -288,7 +288,7 @@ async def test_a_message_that_some_did_not_get_has_failed_and_what_had_no_room_h
     mailing: House, postbox: Postbox
 ) -> None:
     jobs = mailing.with_jobs(PatientClock())
-    postbox.refused = ("bob@example.org",)
+    postbox.refused = {"bob@example.org": "550 no such person"}
     long = {"to": ["ada@example.org", "bob@example.org"], "message": "number <$n> " + "x" * 900}
     mailing.write(**NUMBER, actions=[{**MAIL, "params": long}])
     jobs.add().write_text(numbers(1, 150))

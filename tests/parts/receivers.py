@@ -70,14 +70,15 @@ class Postbox:
     port: int = 0
     got: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
-    refused: tuple[str, ...] = ()
-    refusal: str = "550 no such person"
+    refused: dict[str, str] = field(default_factory=dict)  # a recipient, and the answer to it
+    asked: list[str] = field(default_factory=list)  # recipients
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        self.asked.append(address)
         if address in self.refused:
-            return self.refusal
+            return self.refused[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

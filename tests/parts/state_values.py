@@ -244,6 +244,7 @@ def actions_of(watcher_id: WatcherId) -> st.SearchStrategy[PendingAction]:
         status=st.sampled_from([ActionStatus.PENDING, ActionStatus.STARTED]),
         attempts=st.integers(0, 99),
         not_before=st.none() | times,
+        progress=st.none() | json_objects,
     )
 
 
