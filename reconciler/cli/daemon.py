@@ -34,7 +34,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@click.argument("directories", nargs=-1, type=click.Path(readable=False, path_type=Path), metavar="[DIR]...")
 @click.option("--once", is_flag=True, help="One pass of everything, then leave with an exit status.")
 @click.option("--wait", is_flag=True, help="With --once: stay until the jobs that it watches have ended.")
 @click.option("--dry-run", is_flag=True, help="With --once: only show the plan, as `reconcile plan` does.")
