@@ -44,7 +44,7 @@ def program() -> NoReturn:
 
 
 def _open_streams() -> None:
-    """Put /dev/null where a standard stream is closed: Python has None there, and the next file would get its number."""
+    """Put /dev/null where a standard stream is closed: Python has None there, and the next file gets its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open to the end, as any standard stream
