@@ -36,7 +36,10 @@ def program() -> NoReturn:
     """
     gc.disable()
     _open_streams()
-    status = main()
+    try:
+        status = main()
+    except KeyboardInterrupt:  # while imports are under way; later ones end in `run`
+        status = 130
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

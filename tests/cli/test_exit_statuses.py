@@ -247,6 +247,21 @@ def test_interrupt_ends_with_130_and_no_traceback(start: Callable[[Sequence[str]
     assert "Traceback" not in program.stderr.read()
 
 
+def test_an_interrupt_while_the_program_is_still_loaded_shows_no_traceback() -> None:
+    interrupted = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "reconciler.cli.exits":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from reconciler.cli import program
+program()
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_output_that_the_locale_cannot_show_does_not_end_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROBE.format(body="    print('loss \\u2193')")],
