@@ -107,6 +107,20 @@ def test_a_chart_runs_over_steps_where_all_points_have_one_else_over_seconds() -
     assert loss.rstrip("\n").splitlines()[-1].split() == ["1", "5"]
 
 
+def test_a_chart_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    out, piped = Terminal(), io.StringIO()
+    for stream in (out, piped):
+        draw([point("loss", -value / 34567, 0, value) for value in range(100)], stream)
+    assert max(map(len, out.getvalue().splitlines())) in range(30, 41)
+    assert max(map(len, piped.getvalue().splitlines())) > 60
+
+
 def test_csv_reads_back() -> None:
     stream = io.StringIO()
     write_csv(LOSS, stream)
