@@ -63,8 +63,8 @@ def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any)
         raise UsageError(f"{path} exists", remedy="give the watcher another --name, or delete that file")
     layer.write(path, text)
     click.echo(f"wrote {path}")
-    made = (loaded.specs[0], str(path))
-    if doubts := [*warnings(*made), *app.policy_warnings(settings, *made, "api:")]:
+    placed = (loaded.specs[0], str(path))
+    if doubts := [*warnings(*placed), *app.policy_warnings(settings, *placed, "api:")]:
         report(SpecError(doubts))
     note("a running reconciler takes it up by itself; otherwise `reconcile --once` does")
 
