@@ -29,7 +29,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PLAN | DIR...]")
+@click.argument("paths", nargs=-1, type=click.Path(readable=False, path_type=Path), metavar="[PLAN | DIR...]")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--new-state", is_flag=True, help="In CI: begin with an empty state though hosts are remote.")
 @click.pass_obj

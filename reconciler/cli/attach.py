@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from reconciler.cli.options import GlobalOptions
-from reconciler.cli.output import note
+from reconciler.cli.output import note, report
 from reconciler.cli.text import safe
 from reconciler.cli.yaml_files import as_yaml
 from reconciler.errors import SpecError, UsageError
@@ -36,8 +36,9 @@ Examples:
 @click.pass_obj
 def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any) -> None:
     """Put a watcher on JOB (an id, or id@host). Without an action it records each match as an event."""
-    from reconciler import app  # both save start-up time: it knows every class
+    from reconciler import app  # all save start-up time: it knows every class
     from reconciler.engine.dropins import Dropins
+    from reconciler.logic.lint import warnings
 
     spec = _spec(job, **words)
     text = as_yaml(spec)
@@ -62,11 +63,15 @@ def command(options: GlobalOptions, /, job: str, only_print: bool, **words: Any)
         raise UsageError(f"{path} exists", remedy="give the watcher another --name, or delete that file")
     layer.write(path, text)
     click.echo(f"wrote {path}")
+    placed = (loaded.specs[0], str(path))
+    if doubts := [*warnings(*placed), *app.policy_warnings(settings, *placed, "api:")]:
+        report(SpecError(doubts))
     note("a running reconciler takes it up by itself; otherwise `reconcile --once` does")
 
 
 def _spec(job: str, *, metrics: tuple[str, ...], channels: tuple[str, ...], **words: Any) -> dict[str, Any]:
     job_id, _, host = job.partition("@")
+    seen = f"${{0:-nothing was printed for {words['silence']}}}" if words["silence"] else "$0"
     actions: list[dict[str, Any]] = []
     for metric in metrics:
         name, equals, value = metric.partition("=")
@@ -74,17 +79,17 @@ def _spec(job: str, *, metrics: tuple[str, ...], channels: tuple[str, ...], **wo
             raise UsageError(f"--metric {metric!r} has no value", remedy="write for example --metric loss='$1'")
         actions.append({"type": "store_metric", "params": {"name": name, "value": value}})
     actions += [
-        {"type": "notify", "params": {"channel": c, "message": "${JOB_NAME} (${JOB_ID}): $0"}} for c in channels
+        {"type": "notify", "params": {"channel": c, "message": "${JOB_NAME} (${JOB_ID}): " + seen}} for c in channels
     ]
     if words["cancel"]:
-        actions.append({"type": "cancel_job", "params": {"reason": "$0"}})
+        actions.append({"type": "cancel_job", "params": {"reason": seen}})
     if not any((words["pattern"], words["preset"], words["silence"])):
         raise UsageError("what should be looked for?", remedy="give --pattern, --preset or --silence")
     spec: dict[str, Any] = {
         "name": words["name"] or f"attached to {job_id}" + (f" on {host}" if host else ""),
         "jobs": {"ids": [job_id], **({"hosts": [host]} if host else {})},
         **{key: words[key] for key in ("pattern", "preset", "silence") if words[key]},
-        "actions": actions or [{"type": "log_event", "params": {"message": "$0"}}],
+        "actions": actions or [{"type": "log_event", "params": {"message": seen}}],
     }
     if words["stream"] != "stdout":
         spec["output_type"] = words["stream"]

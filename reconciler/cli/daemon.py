@@ -20,6 +20,7 @@ from reconciler.errors import ExitCode, RefusedError, SpecError, UsageError, wor
 
 if TYPE_CHECKING:
     from reconciler.engine.once import Once
+    from reconciler.engine.staying import Staying
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@click.argument("directories", nargs=-1, type=click.Path(readable=False, path_type=Path), metavar="[DIR]...")
 @click.option("--once", is_flag=True, help="One pass of everything, then leave with an exit status.")
 @click.option("--wait", is_flag=True, help="With --once: stay until the jobs that it watches have ended.")
 @click.option("--dry-run", is_flag=True, help="With --once: only show the plan, as `reconcile plan` does.")
@@ -89,11 +90,11 @@ async def _once(options: GlobalOptions, directories: tuple[Path, ...], approve: 
     return worst([*report_.codes(), *cut_short(engine.once, told_to_stop)])
 
 
-def cut_short(once: Once, told: Told) -> list[ExitCode]:
+def cut_short(run: Once | Staying, told: Told, end: str = "the pass was over") -> list[ExitCode]:
     """Say that a pass was told to stop before its end; return what that adds to its exit status."""
-    if not once.cut_short:
+    if not run.cut_short:
         return []
-    note("stopped before the pass was over; the next one goes on from here")
+    note(f"stopped before {end}; the next pass goes on from here")
     if told.number == signal.SIGINT:
         raise click.Abort
     return [ExitCode.PARTIAL]
@@ -110,9 +111,7 @@ async def _staying(options: GlobalOptions, directories: tuple[Path, ...], approv
         staying = Staying(engine.parts, engine.controller, engine.once, engine.daemon)
         async with stopped_by(told_to_stop, staying.stop):
             report_ = await staying.run(tell_pass(), approve=approve)
-    if staying.cut_short:
-        note("stopped before the jobs have ended; the next pass goes on from here")
-    return worst([*report_.codes(), ExitCode.PARTIAL if staying.cut_short else ExitCode.OK])
+    return worst([*report_.codes(), *cut_short(staying, told_to_stop, "the jobs have ended")])
 
 
 class Told(asyncio.Event):

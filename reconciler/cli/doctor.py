@@ -41,7 +41,7 @@ Examples:
 @output_option()
 @click.pass_obj
 def command(options: GlobalOptions, hosts: tuple[str, ...], output: str) -> ExitCode:
-    """Check this machine and its hosts: reachable, scheduler, clock, permissions, limits. Changes nothing."""
+    """Check this machine and its hosts: state, permissions, limits, reachable, scheduler, clock. Changes nothing."""
     from reconciler import app  # saves start-up time: it knows every class
     from reconciler.engine.checkup import exit_code
 

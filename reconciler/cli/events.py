@@ -12,7 +12,7 @@ import click
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, output_option
 from reconciler.cli.reading import state_of
-from reconciler.events import Event, to_cloudevent
+from reconciler.events import Event, EventType, to_cloudevent
 from reconciler.protocols import EventFilter, StateReading
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ _FOLLOW = 0.3
 @click.option("--after", "after_seq", type=int, metavar="SEQ", help="All events after this seq, oldest first.")
 @click.option("--job", metavar="ID", help="Only of this job.")
 @click.option("--watcher", metavar="NAME", help="Only of this watcher.")
-@click.option("--type", "types", multiple=True, metavar="TYPE", help="Only of this type (repeatable).")
+@click.option(
+    "--type", "types", multiple=True, type=click.Choice([each.value for each in EventType]), metavar="TYPE",
+    help="Only of this type (repeatable).",
+)  # fmt: skip
 @output_option()
 @click.pass_obj
 def command(
@@ -65,7 +68,8 @@ def command(
         source = f"/reconciler/{state.identity()}"
         found = state.events(wanted)
         rows: Iterator[Any] = (row_of(event, source, output) for event in found)
-        emit(list(rows), COLUMNS, output, name="events", empty="nothing has happened yet")
+        empty = "no event fits" if state.last_seq() else "nothing has happened yet"
+        emit(list(rows), COLUMNS, output, name="events", empty=empty)
         last = found[-1].seq if found else wanted.after_seq
     if follow:
         _follow(options, wanted, last, output)

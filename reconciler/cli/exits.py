@@ -26,10 +26,10 @@ COMPLETION_VARIABLE = "_RECONCILE_COMPLETE"
 
 def run(words: Sequence[str]) -> int:
     """Run the command that `words` name and return the exit status; a command returns an ExitCode, or None for OK."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    start_logging()
     try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        start_logging()
         status = _invoke(list(words))
         sys.stdout.flush()  # here, so that a closed pipe is seen while somebody can answer for it
     except BaseExceptionGroup as group:
@@ -76,7 +76,7 @@ def _worst(statuses: Sequence[int]) -> int:
 
 def _internal(error: BaseException) -> ReconcilerError:
     if isinstance(error, OSError):
-        return ReconcilerError(str(error))
+        return ReconcilerError(": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error))
     return ReconcilerError(
         f"this should not have happened: {type(error).__name__}: {error}",
         remedy="run it again with --debug, and report what it shows together with `reconcile --version`",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
@@ -38,6 +39,8 @@ _SUMMARY_COLUMNS = (
     Column("high", form=Form.NUMBER),
     Column("at", "LAST AT", Form.TIME),
 )
+#: Characters beside a chart, at most: a number such as `-1.234e-05`, and the axis.
+_LABEL = 12
 _EPILOG = """\
 \b
 Examples:
@@ -118,6 +121,8 @@ def summary(points: Sequence[MetricPoint]) -> Iterator[Mapping[str, Any]]:
 
 def draw(points: Sequence[MetricPoint], stream: TextIO, *, width: int = 60, height: int = 10) -> None:
     """Draw each metric: over its steps where every point has one, else over the seconds since its first point."""
+    if stream.isatty():
+        width = max(10, min(width, shutil.get_terminal_size().columns - _LABEL))
     for name, those in by_metric(points).items():
         stepped = all(point.step is not None for point in those)
         places = [(point.step or 0.0) if stepped else point.at - those[0].at for point in those]

@@ -32,7 +32,7 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@click.argument("directories", nargs=-1, type=click.Path(readable=False, path_type=Path), metavar="[DIR]...")
 @click.option("--offline", is_flag=True, help="Reach no host: plan with the jobs that the state knows.")
 @click.option("--from", "before", metavar="REV", help="Compare commits instead: what changes since this one.")
 @click.option("--to", "after", metavar="REV", help="With --from: up to this commit (default: the files as they are).")

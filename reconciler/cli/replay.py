@@ -15,6 +15,7 @@ import orjson
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import FORMAT_VERSION, Column, Form, emit, harmless, note, output_option, safe
+from reconciler.cli.yaml_files import content_of
 from reconciler.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _specs(watchers: Path, only: Sequence[str], *, every: bool = False) -> list[
     kinds, _ = app.make_actions(app.default_settings())
     problems, found = [], []
     for path in paths:
-        loaded = app.parse(path.read_bytes(), str(path), lean=True)
+        loaded = app.parse(content_of(path), str(path), lean=True)
         problems += [problem for problem in loaded.problems if problem.severity == "error"]
         found += [located.spec for located in loaded.specs if not only or located.spec.name in only]
     if problems:

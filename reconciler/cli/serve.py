@@ -33,7 +33,7 @@ Programs need a key: `reconcile apikey create NAME`.
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("directories", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR]...")
+@click.argument("directories", nargs=-1, type=click.Path(readable=False, path_type=Path), metavar="[DIR]...")
 @click.option("--bind", metavar="ADDRESS", help="Listen on this address (default: `api.bind`, 127.0.0.1).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port; 0: any (default: `api.port`, 8443).")
 @click.option(

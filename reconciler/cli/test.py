@@ -12,6 +12,7 @@ import click
 
 from reconciler.cli.output import Column, Form, emit, output_option
 from reconciler.cli.text import safe
+from reconciler.cli.yaml_files import content_of
 from reconciler.errors import ExitCode, Problem, SpecError, UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _run_file(path: Path) -> Iterator[Result]:
     from reconciler.spec.testfile import WatcherTests
     from reconciler.spec.yaml import parse
 
-    parsed = parse(path.read_bytes())
+    parsed = parse(content_of(path))
     problems = [Problem(str(path), f.line, f.column, f.code, f.message, f.remedy, f.value) for f in parsed.flaws]
     if problems or not parsed.documents:
         raise SpecError(
@@ -119,7 +120,7 @@ def _specs(path: Path) -> dict[str, WatcherSpec]:
 
     if not path.is_file():
         raise UsageError(f"there is no {path} to test", remedy="name it with `watchers:` in the test file")
-    loaded = app.parse(path.read_bytes(), str(path), lean=True)
+    loaded = app.parse(content_of(path), str(path), lean=True)
     if not loaded.good:
         raise SpecError(loaded.problems)
     return {located.spec.name: located.spec for located in loaded.specs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,8 @@ import click
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import note, output_option
-from reconciler.errors import ExitCode, Problem, UsageError
+from reconciler.cli.yaml_files import content_of
+from reconciler.errors import ExitCode, Problem, SpecError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.settings import Settings
@@ -92,8 +93,11 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _holds_text(path: Path) -> bool:
-    """Tell whether it is a file, or a link that leads nowhere, which a pass complains of too."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
+    """Tell whether it is a file, or what a pass complains of too: a link that leads nowhere, what may not be seen."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def _check(path: Path, settings: Settings) -> Checked:
@@ -102,13 +106,9 @@ def _check(path: Path, settings: Settings) -> Checked:
 
     shown = "<stdin>" if str(path) == "-" else str(path)
     try:
-        content = sys.stdin.buffer.read() if shown == "<stdin>" else path.read_bytes()
-    except OSError as error:
-        why = error.strerror or str(error)
-        problem = Problem(
-            shown, 0, 0, "unreadable", f"the file cannot be read: {why}", "make it readable for this account"
-        )
-        return Checked(shown, (), (), (problem,))
+        content = content_of(path)
+    except SpecError as error:
+        return Checked(shown, (), (), error.problems)
     lines = tuple(content[: 1024 * 1024].decode("utf-8-sig", "replace").split("\n"))
     if path.name.endswith((".test.yaml", ".test.yml")):
         return Checked(shown, lines, (), tuple(_test_problems(content, shown)))

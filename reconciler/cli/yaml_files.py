@@ -1,4 +1,4 @@
-"""Watchers as YAML that people read and that loads again: `export`, `import` and `attach` go through here."""
+"""Files of watchers that commands read; watchers as YAML that people read, for `export`, `import` and `attach`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,22 @@ import click
 
 from reconciler.cli.output import note
 from reconciler.cli.text import HOSTILE, safe
-from reconciler.errors import UsageError
+from reconciler.errors import Problem, SpecError, UsageError
+
+
+def content_of(path: Path) -> bytes:
+    """Return what a file named by a person holds, as far as the loader reads, which says that it is too large.
+
+    Raises SpecError. `-` is standard input.
+    """
+    from reconciler.sources.files import MAX_FILE_BYTES  # saves start-up time: `export` reads no file
+
+    try:
+        with click.open_file(str(path), "rb") as file:
+            return bytes(file.read(MAX_FILE_BYTES))
+    except OSError as error:
+        why = f"the file cannot be read: {error.strerror or error}"
+        raise SpecError([Problem(str(path), 0, 0, "unreadable", why, "make it readable for this account")]) from error
 
 
 def as_yaml(spec: Mapping[str, Any], comments: Sequence[str] = ()) -> str:

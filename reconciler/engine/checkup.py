@@ -12,6 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,7 @@ from reconciler.errors import (
     ExitCode,
     HostUnreachableError,
     ReconcilerError,
+    StateError,
     UnavailableError,
     worst,
 )
@@ -29,6 +31,7 @@ from reconciler.logic.pacing import Pace
 from reconciler.protocols import Sight, Want
 from reconciler.schedulers.detect import detect
 from reconciler.settings import EngineSettings
+from reconciler.state import open_readonly
 from reconciler.state.mounts import on_network
 
 #: Seconds between two clocks from which the age of a file against its job's start may be judged wrongly.
@@ -91,6 +94,8 @@ def check_machine(
     if events.parent != state.parent:
         yield _directory(events.parent, "events directory")
     yield from (_private(file) for file in (state, events) if file.exists())
+    if state.exists() and state.stat().st_size:
+        yield _readable(state)
     yield _file_system(state)
     yield _limit("open files", resource.getrlimit(resource.RLIMIT_NOFILE)[0] if open_files is None else open_files)
     yield from _inotify(inotify)
@@ -125,6 +130,14 @@ def _private(file: Path) -> Finding:
             HERE, "file mode", Verdict.WARN, f"{file} has mode {mode:o}: others can read it", f"`chmod 600 {file}`"
         )
     return Finding(HERE, "file mode", Verdict.OK, f"{file} is its owner's alone")
+
+
+def _readable(state: Path) -> Finding:
+    try:
+        with closing(open_readonly(state)) as reading:
+            return Finding(HERE, "state", Verdict.OK, f"{state} can be read: {len(reading.watchers())} watchers")
+    except StateError as error:
+        return Finding(HERE, "state", Verdict.FAIL, error.message, error.remedy)
 
 
 def _file_system(state: Path) -> Finding:

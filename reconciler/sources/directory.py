@@ -99,14 +99,21 @@ class DirectorySource:
             self._inotify = None
 
     def _look(self) -> _Look:
+        """Raises UnavailableError whatever cannot be read: here, or beside it where git keeps its index."""
+        try:
+            return self._see()
+        except OSError as error:
+            raise UnavailableError(f"{error.filename or self.path}: {error.strerror or error}") from error
+
+    def _see(self) -> _Look:
         self._tree.refuse_motion()
         try:
             before = os.stat(self.path)
             names = sorted(os.listdir(self.path))
-        except OSError as error:
+        except OSError:
             if self._removed():
                 return _Look((), (), (), 0.0, self._deleted(set()), frozenset())
-            raise UnavailableError(f"{self.path}: {error.strerror or error}") from error
+            raise
         pile = _Pile(self.path, before.st_mtime)
         for name in names:
             if accepted(name):

@@ -45,7 +45,7 @@ def _decode(content: bytes) -> str | Flaw:
             0,
             0,
             "file-too-large",
-            f"the file has {len(content):,} bytes, {MAX_BYTES:,} are read at most",
+            f"the file has more than {MAX_BYTES:,} bytes",
             "split the file",
             "",
         )

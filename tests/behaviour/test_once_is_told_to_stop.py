@@ -92,7 +92,7 @@ async def test_what_does_not_end_in_time_is_killed_and_told_by_the_next_pass(
     assert await asyncio.to_thread(process.wait, 15) == status
     assert time.monotonic() - begun < 10
     assert process.stderr
-    assert "the next one goes on from here" in process.stderr.read()
+    assert "the next pass goes on from here" in process.stderr.read()
     assert sleepers(seconds) == []
     await acting.once()
     assert len(acting.events("action.interrupted")) == 1

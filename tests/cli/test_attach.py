@@ -59,8 +59,25 @@ def test_actions_come_in_a_safe_order(house: House) -> None:
 
 
 def test_without_an_action_it_records(house: House) -> None:
-    assert house.run("attach", "7", "--silence", "30m").returncode == 0
+    assert house.run("attach", "7", "--pattern", "x").returncode == 0
     assert written(house)["actions"] == [{"type": "log_event", "params": {"message": "$0"}}]
+
+
+def test_a_silence_has_no_match_and_is_told_in_words(house: House) -> None:
+    assert house.run("attach", "7", "--silence", "30m", "--notify", "me", "--cancel").returncode == 0
+    words = "${0:-nothing was printed for 30m}"
+    tell, cancel = written(house)["actions"]
+    assert tell["params"]["message"] == "${JOB_NAME} (${JOB_ID}): " + words
+    assert cancel["params"]["reason"] == words
+
+
+def test_what_would_not_work_is_told_at_once_as_validate_tells_it(house: House) -> None:
+    words = ("--pattern", "x", "--notify", "mee", "--metric", "loss=$2")
+    got = house.run("attach", "7", *words)
+    assert got.returncode == 0
+    assert "warning[not-allowed] there is no apprise channel 'mee'" in got.stderr
+    assert "$2" in got.stderr
+    assert written(house)["actions"][1]["type"] == "notify"
 
 
 def test_print_writes_nothing_and_what_it_prints_loads(house: House) -> None:

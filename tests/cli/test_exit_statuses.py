@@ -203,6 +203,39 @@ def test_a_reader_that_left_before_the_last_flush_is_no_error(
         assert program.stderr.read() == ""
 
 
+@pytest.mark.parametrize("words", [("--version",), ("schema",), ("validate", "nowhere")], ids=" ".join)
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_streams_that_a_supervisor_closed_are_no_error(closed: tuple[int, ...], words: tuple[str, ...]) -> None:
+    """The shell's `<&-` and `>&-`."""
+    redirected = " ".join(f"{number}{'<' if number == 0 else '>'}&-" for number in closed)
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-m", "reconciler", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == (64 if words[0] == "validate" else 0)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["--version", "schema"])
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_output_that_cannot_be_written_is_an_error(unbuffered: str, words: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+def test_an_error_of_the_system_names_its_file(
+    status_of: Callable[[Ending], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(raising(PermissionError(13, "Permission denied", "w/a.yaml"))) == ExitCode.ERROR
+    assert capsys.readouterr().err == "error: w/a.yaml: Permission denied\n"
+
+
 def test_interrupt_ends_with_130_and_no_traceback(start: Callable[[Sequence[str]], subprocess.Popen[str]]) -> None:
     body = "    import threading\n    print('ready', flush=True)\n    threading.Event().wait()"
     program = start(["-c", PROBE.format(body=body)])
@@ -212,6 +245,21 @@ def test_interrupt_ends_with_130_and_no_traceback(start: Callable[[Sequence[str]
     program.send_signal(signal.SIGINT)
     assert program.wait(timeout=20) == 130
     assert "Traceback" not in program.stderr.read()
+
+
+def test_an_interrupt_while_the_program_is_still_loaded_shows_no_traceback() -> None:
+    interrupted = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "reconciler.cli.exits":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from reconciler.cli import program
+program()
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def test_output_that_the_locale_cannot_show_does_not_end_the_command() -> None:

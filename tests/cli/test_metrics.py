@@ -107,6 +107,21 @@ def test_a_chart_runs_over_steps_where_all_points_have_one_else_over_seconds() -
     assert loss.rstrip("\n").splitlines()[-1].split() == ["1", "5"]
 
 
+def test_a_chart_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    out, piped = Terminal(), io.StringIO()
+    for stream in (out, piped):
+        draw([point("loss", -value / 34567, 0, value) for value in range(100)], stream)
+    drawn, whole = ([len(line) for line in each.getvalue().splitlines()[1:]] for each in (out, piped))
+    assert 30 < max(drawn) <= 40
+    assert max(whole) > 60
+
+
 def test_csv_reads_back() -> None:
     stream = io.StringIO()
     write_csv(LOSS, stream)

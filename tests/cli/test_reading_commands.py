@@ -287,6 +287,18 @@ def test_events_follow_a_state_that_is_not_there_yet(house: House) -> None:
         soon(lambda: "watcher.completed" in said.read_text())
 
 
+async def test_filters_that_let_nothing_through_do_not_say_that_nothing_happened(house: House, jobs: Jobs) -> None:
+    assert house.run("events", "--job", "7").stdout == "nothing has happened yet\n"
+    house.write("a", **NUMBER)
+    jobs.add("1").write_text("n=1\n")
+    await house.once()
+    for words in (("--job", "7"), ("--watcher", "b"), ("--type", "reconciler.api.refused.v1"), ("--after", "999")):
+        got = house.run("events", *words)
+        assert (got.returncode, got.stdout) == (0, "no event fits\n")
+    mistyped = house.run("events", "--type", "triggered")
+    assert (mistyped.returncode, "reconciler.watcher.triggered.v1" in mistyped.stderr) == (64, True)
+
+
 async def test_events_are_narrowed_and_counted(house: House, jobs: Jobs) -> None:
     house.write("a", **NUMBER)
     house.write("b", **NUMBER)

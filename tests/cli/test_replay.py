@@ -42,6 +42,18 @@ def watchers(tmp_path: Path) -> Path:
     return path
 
 
+def test_watchers_that_cannot_be_read_are_problems_with_their_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "w"
+    folder.mkdir()
+    (folder / "gone.yaml").symlink_to("nowhere")
+    assert main(["replay", "--watchers", str(folder), "-"]) == 4
+    assert f"{folder}/gone.yaml: error[unreadable] the file cannot be read: No such file" in capsys.readouterr().err
+    assert main(["replay", "--watchers", "/dev/zero", "-"]) == 4
+    assert "/dev/zero: error[file-too-large]" in capsys.readouterr().err
+
+
 def replayed(capfdbinary: pytest.CaptureFixture[bytes], *words: str) -> list[dict[str, Any]]:
     """Return the objects that a replay prints."""
     assert main(["replay", *words, "-o", "jsonl"]) == 0

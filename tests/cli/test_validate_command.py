@@ -207,6 +207,32 @@ def test_a_file_that_cannot_be_read_is_a_problem_of_its_own(folder: Path, capsys
     assert "error[unreadable]" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_file_without_an_end_is_read_as_far_as_the_loader_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("/dev/zero") == 4
+    assert "/dev/zero: error[file-too-large] the file has more than 1,048,576 bytes" in capsys.readouterr().out
+
+
+def test_a_file_that_may_not_be_looked_at_holds_up_no_other(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one in a directory without its x bit answers."""
+    look = Path.stat
+
+    def refuse(path: Path, **words: bool) -> os.stat_result:
+        if path == Path("w/a.yaml"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **words)
+
+    (folder / "a.yaml").unlink()
+    (folder / "a.yaml").symlink_to("nowhere")
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert run("w") == 4
+    shown = capsys.readouterr().out
+    assert "w/a.yaml: error[unreadable]" in shown
+    assert "w/b.yml:3:19: error[wrong-type]" in shown
+
+
 @pytest.mark.parametrize("target", ["nowhere", "dangling.yaml"])
 def test_a_link_that_leads_nowhere_is_a_problem_here_as_in_a_pass(
     folder: Path, capsys: pytest.CaptureFixture[str], target: str

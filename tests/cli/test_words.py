@@ -105,6 +105,17 @@ def test_a_directory_that_gave_watchers_and_is_gone_is_no_mistyped_command(
     assert [(name, words) for name, _, words in runs] == [("daemon", ("mine",))]
 
 
+@pytest.mark.parametrize("name", ["daemon", "plan", "apply", "serve"])
+def test_a_directory_that_may_not_be_read_is_no_wrong_usage_a_pass_tells_of_it_and_the_others_go_on(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    command = commands.reconcile.get_command(click.Context(commands.reconcile), name)
+    assert command is not None
+    context = command.make_context(name, [str(tmp_path)])
+    assert (tmp_path,) in context.params.values()
+
+
 def test_a_word_like_nothing_points_to_the_help(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zzzzzz"]) == 64
     assert "see `reconcile --help`" in capsys.readouterr().err

@@ -12,10 +12,13 @@ from parts.house import Jobs
 from parts.sshd import HOST, Sshd
 
 from reconciler.engine.checkup import Finding, Verdict, check_hosts, check_machine, exit_code
+from reconciler.engine.clock import SystemClock
 from reconciler.engine.parts import Host
 from reconciler.errors import ExitCode, SchedulerUnavailableError
 from reconciler.model import LOCALHOST, HostName
 from reconciler.protocols import Transport
+from reconciler.settings import StateSettings
+from reconciler.state import open_state
 from reconciler.transports.local import LocalTransport
 
 
@@ -40,6 +43,24 @@ def test_a_machine_that_is_fit_has_nothing_to_do(tmp_path: Path) -> None:
     assert not [finding.remedy for finding in found.values() if finding.remedy]
     assert found["channels"].detail == "ops"
     assert exit_code(list(found.values())) is ExitCode.OK
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"x" * 8000], ids=["text", "damaged"])
+def test_a_state_that_cannot_be_read_fails_with_what_reading_commands_say(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "state.db").write_bytes(content)
+    finding = machine(tmp_path)["state"]
+    assert (finding.verdict, exit_code([finding])) == (Verdict.FAIL, ExitCode.ERROR)
+    assert str(tmp_path / "state" / "state.db") in finding.detail
+    assert finding.remedy
+
+
+def test_a_state_that_can_be_read_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    assert "state" not in machine(tmp_path)
+    open_state(tmp_path / "state" / "state.db", StateSettings(), clock=SystemClock()).close()
+    finding = machine(tmp_path)["state"]
+    assert (finding.verdict, finding.detail) == (Verdict.OK, f"{tmp_path}/state/state.db can be read: 0 watchers")
 
 
 def test_a_directory_that_is_not_there_yet_is_judged_by_the_one_above_it(tmp_path: Path) -> None:

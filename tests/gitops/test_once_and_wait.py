@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 
+import pytest
 from parts.house import House
 from parts.waiting import eventually
 
@@ -59,14 +60,17 @@ async def test_a_failed_action_shows_in_the_exit_status(house: House) -> None:
     assert process.returncode == 7
 
 
-async def test_told_to_stop_it_leaves_at_once_and_says_that_it_is_not_done(house: House) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 7), (signal.SIGINT, 130)])
+async def test_told_to_stop_it_leaves_at_once_and_says_that_it_is_not_done(
+    house: House, number: int, status: int
+) -> None:
     house = quick(house)
     house.write("w")
     await house.submit("sleep 60", wait=False)
     process = await begin(house)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     await eventually(lambda: process.poll() is not None, 10)
-    assert process.returncode == 7
+    assert process.returncode == status
     assert "before the jobs have ended" in process.communicate()[1]
     assert house.row().state is WatcherState.ACTIVE
     await house.cancel_all()

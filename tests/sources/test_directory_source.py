@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -88,6 +89,25 @@ async def test_an_unreadable_file_is_an_error_and_not_gone(place: Path) -> None:
 async def test_a_directory_that_is_not_there_is_unavailable(place: Path) -> None:
     with pytest.raises(UnavailableError, match="No such file"):
         await DirectorySource(place / "gone").snapshot()
+
+
+@pytest.mark.parametrize("why", [errno.EACCES, errno.ESTALE, errno.EIO])
+@pytest.mark.parametrize("look", ["is_dir", "exists"], ids=["for .git", "for index.lock"])
+async def test_a_directory_in_which_git_cannot_be_looked_for_is_unavailable(
+    look: str, why: int, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a directory without its x bit, and a file system that has gone stale, answer."""
+
+    def refuse(path: Path) -> bool:
+        raise OSError(why, os.strerror(why), str(path))
+
+    (place / ".git").mkdir()
+    reader = DirectorySource(place)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, look, refuse)
+        with pytest.raises(UnavailableError, match=os.strerror(why)):
+            await reader.snapshot()
+    assert names(await reader.snapshot()) == []
 
 
 # --- layers ----------------------------------------------------------------------------------------------------------

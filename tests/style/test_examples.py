@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from ruamel.yaml import YAML
 
 from reconciler import app
 from reconciler.cli.commands import Commands, present, reconcile
@@ -125,3 +126,23 @@ def test_every_settings_file_in_the_pages_is_valid(tmp_path: Path) -> None:
         file = tmp_path / "config.yaml"
         file.write_text(block)
         app.load_settings(file)
+
+
+@pytest.mark.parametrize(
+    ("path", "checked"),
+    [
+        ("watchers.d/oom.yaml", True),
+        ("hpc/watchers.d/vision/oom.yml", True),
+        ("watchers.yaml", True),
+        ("watchers.d/oom.test.yaml", False),
+        (".github/workflows/watchers.yml", False),  # as the README calls the recipe of CI
+        ("watchers.d/.oom.yaml", False),
+        ("reconciler.yaml", False),
+    ],
+)
+def test_the_hook_of_pre_commit_checks_watchers_and_nothing_else(path: str, checked: bool) -> None:
+    """Pre-commit searches the expressions in paths from the root of the repository."""
+    (hook,) = YAML(typ="safe").load(ROOT / ".pre-commit-hooks.yaml")
+    taken = re.search(hook["files"], path) and not re.search(hook["exclude"], path)
+    assert bool(taken) is checked
+    parse([*shlex.split(hook["entry"])[1:], str(ROOT / "watchers.d" / "traceback.yaml")])
