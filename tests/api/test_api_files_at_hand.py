@@ -268,3 +268,18 @@ async def test_a_file_that_is_not_the_one_that_was_read_is_not_replaced(job: Ser
     assert path.read_text().startswith("# by hand\n")
     for match in (f'"other", {(await job.http.get(place)).headers["etag"]}', "*"):
         assert (await job.http.put(place, json=mine, headers={"If-Match": match})).status_code == 200
+
+
+async def test_a_file_that_is_not_the_one_that_was_read_is_not_deleted(job: Served) -> None:
+    made = await job.create("w")
+    place = f"/api/watchers/{made['id']}"
+    tag = (await job.http.get(place)).headers["etag"]
+    path = Path(made["file"])
+    path.write_text(f"# by hand\n{path.read_text()}")
+    late = await job.http.delete(place, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "changed-meanwhile")
+    assert job.house.row("w").phase == "active"
+    now = (await job.http.get(place)).headers["etag"]
+    assert (await job.http.delete(place, headers={"If-Match": f'"other", {now}'})).status_code == 200
+    again = await job.create("w")
+    assert (await job.http.delete(f"/api/watchers/{again['id']}", headers={"If-Match": "*"})).status_code == 200
