@@ -34,6 +34,8 @@ Number = Annotated[int, BeforeValidator(_in_digits)]
 #: What SQLite can hold.
 IdNumber = Annotated[Number, Field(ge=1, le=2**63 - 1)]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+#: The same for jobs, whose ids have no order: microseconds since the epoch, and the job.
+JobCursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}:\S{1,400}$")]
 
 
 class Answer(BaseModel):

@@ -13,7 +13,7 @@ from parts.waiting import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.errors import SchedulerUnavailableError
-from reconciler.model import JobId
+from reconciler.model import LOCALHOST, JobId, JobKey
 
 METRIC = {"type": "store_metric", "params": {"name": "loss", "value": "$1"}}
 BAD_METRIC = {"type": "store_metric", "params": {"name": "bad", "value": "x"}}
@@ -124,6 +124,43 @@ async def test_an_output_is_read_by_range_and_from_its_end(busy: Served) -> None
     assert (tail["text"], tail["offset"]) == ("loss: 1.5\n", 16)
     beyond = await busy.get("/api/jobs/1/output", offset=1000)
     assert (beyond["text"], beyond["size"]) == ("", 26)
+
+
+async def test_pages_of_jobs_lose_and_double_none_while_jobs_come_go_and_are_requeued(served: Served) -> None:
+    for number in range(1, 8):
+        served.jobs.add(str(number), submitted=1000.25 if number in (3, 4, 5) else 1000.0 + number)
+    served.jobs.add("none", submitted=None)
+    await served.look()
+    pages, cursor = list[list[str]](), ""
+    while cursor is not None:
+        found = await served.get("/api/jobs", limit=2, **({"cursor": cursor} if cursor else {}))
+        pages.append([job["job_id"] for job in found["jobs"]])
+        cursor = found["next_cursor"]
+        if len(pages) == 1:
+            served.jobs.add("8", submitted=1008.0)
+            served.engine.controller.discovery.known.pop(JobKey(LOCALHOST, JobId("7")))
+            served.jobs.listed.pop(JobId("7"))
+            served.jobs.change("1", submitted=2000.0, restarts=1)
+            await served.look()
+    assert pages == [["7", "6"], ["2", "1"], ["3", "4"], ["5", "none"]]
+    assert [job["job_id"] for job in (await served.get("/api/jobs", limit=2))["jobs"]] == ["8", "6"]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "100", "x:1@localhost", ":1@localhost", "1:", "-1:1@a", "9" * 30 + ":1@a", "1:a b"]
+)
+async def test_cursors_of_other_lists_and_made_up_ones_are_refused(served: Served, cursor: str) -> None:
+    answer = await served.http.get("/api/jobs", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
+async def test_a_cursor_of_jobs_is_none_of_watchers_and_events(served: Served) -> None:
+    served.jobs.add("1")
+    served.jobs.add("2")
+    await served.look()
+    cursor = (await served.get("/api/jobs", limit=1))["next_cursor"]
+    for path in ("/api/watchers", "/api/watchers/events"):
+        assert (await served.http.get(path, params={"cursor": cursor})).status_code == 422
 
 
 async def test_an_output_that_is_not_there_says_so(busy: Served) -> None:
