@@ -41,9 +41,8 @@ def routes(desk: Desk) -> APIRouter:
             and (user is None or known.now.user == user)
             and (not search or search.lower() in f"{known.now.id} {known.now.name}".lower())
         ]
-        rest = sorted(
-            fitting if cursor is None else (job for job in fitting if _place(job) > _behind(cursor)), key=_place
-        )
+        after = _behind(cursor) if cursor else None
+        rest = sorted((job for job in fitting if after is None or _place(job) > after), key=_place)
         page = rest[:limit]
         counts = _watching(desk)
         return JobList(
