@@ -18,7 +18,7 @@ from reconciler.api.editing import without
 from reconciler.api.refusals import ConflictError, RequestRefusedError
 from reconciler.api.shapes import BulkResult, Deleted
 from reconciler.api.shaping import spec_of
-from reconciler.api.standing import Standing, check_match, standing
+from reconciler.api.standing import Standing, check_match, standing, tag_of
 from reconciler.api.writing import changed_now, check_scope, exchange
 from reconciler.errors import ReconcilerError
 from reconciler.events import EventType
@@ -160,7 +160,7 @@ async def _take_out(desk: Desk, path: Path, specs: Sequence[_Leaving], asked: _A
 
 
 def _check_asked(spec: _Leaving, text: str, asked: _Asked) -> None:
-    check_match(spec.file or "the watcher", text, asked.match)
+    check_match(spec.file or "the watcher", tag_of(text, spec.stored), asked.match)
     if not {*spec.ids} <= {*asked.meant}:
         check_scope(spec.watcher.name, asked.scope, len(spec.ids))
 

@@ -49,7 +49,10 @@ Id = Annotated[IdNumber, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
 ]
-Match = Annotated[str, Header(max_length=1000, description="`tag` of the file that is meant; 412 where it is another")]
+Match = Annotated[
+    str,
+    Header(max_length=1000, description="`tag` of the watcher that is meant; 412 where it or its file is another now"),
+]
 
 
 def caller_from(request: Request) -> Caller:
@@ -106,7 +109,7 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
         async with desk.trying:
             text = await text_of(desk, watcher, stored)
         jobs = len(await desk.of_spec(watcher.name))
-        response.headers["ETag"] = tag = tag_of(text)
+        response.headers["ETag"] = tag = tag_of(text, stored)
         return WatcherDetail(
             **watcher_fields(watcher, stored, desk.daemon.next_look),
             spec=spec_of(stored),

@@ -112,7 +112,7 @@ class WatcherDetail(WatcherShape):
 
     spec: dict[str, Any] = Field(description="the spec in force, as canonical JSON has it")
     yaml: str = Field(description="the text of its file, where that can be read; else its spec as YAML")
-    tag: str = Field(description="of `yaml`, and the header ETag; If-Match of a PUT or DELETE takes it")
+    tag: str = Field(description="of `yaml` and `spec`, and the header ETag; If-Match of a PUT or DELETE takes it")
     jobs: int = Field(description="how many watchers its spec has now")
 
 

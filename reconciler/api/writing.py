@@ -17,7 +17,7 @@ from reconciler.api.desk import Desk
 from reconciler.api.refusals import ConflictError, flawed
 from reconciler.api.shapes import NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import watcher_shape
-from reconciler.api.standing import Standing, altered, check_match, file_changed, standing
+from reconciler.api.standing import Standing, altered, check_match, file_changed, standing, tag_of
 from reconciler.engine.controller import PassReport
 from reconciler.errors import Problem
 from reconciler.model import Watcher
@@ -49,7 +49,7 @@ async def edit(
             raise ConflictError("no-spec", "no spec is in force under the watcher's name")
         path = Path(stored.origin.file)
         found = await standing(desk, watcher, stored)
-        check_match(stored.origin.file, found.text, match)
+        check_match(stored.origin.file, tag_of(found.text, stored), match)
         new = await asyncio.to_thread(changed, watcher, found.text, body)
         await asyncio.to_thread(check_owner, desk, stored.origin, found.text, new)
         await _check_reach(desk, watcher.name, scope, [watcher.id])
