@@ -60,10 +60,10 @@ class _Asked:
 
     scope: str
     meant: Collection[int]
-    match: str = ""
+    match: str | None = None
 
 
-async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str, match: str = "") -> Deleted:
+async def delete(desk: Desk, caller: Caller, watcher_id: int, scope: str, match: str | None = None) -> Deleted:
     """Take a watcher's spec out of its file, and see that its watchers have stopped. `match`: an If-Match.
 
     Raises RequestRefusedError.

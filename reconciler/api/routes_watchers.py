@@ -50,7 +50,7 @@ Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
 ]
 Match = Annotated[
-    str,
+    str | None,
     Header(max_length=1000, description="`tag` of the watcher that is meant; 412 where it or its file is another now"),
 ]
 
@@ -127,14 +127,14 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
 
     @router.put("/watchers/{watcher_id}")
     async def edit_watcher(
-        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher", if_match: Match = ""
+        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher", if_match: Match = None
     ) -> WatcherWritten:
         """Edit the file of a watcher; comments in it stay. What another layer owns is answered with what to commit."""
         return await writing.edit(desk, caller_from(request), watcher_id, body, scope, if_match)
 
     @router.delete("/watchers/{watcher_id}")
     async def delete_watcher(
-        request: Request, watcher_id: Id, scope: Reach = "watcher", if_match: Match = ""
+        request: Request, watcher_id: Id, scope: Reach = "watcher", if_match: Match = None
     ) -> Deleted:
         """Delete the file of a watcher; it stops at once."""
         return await deleting.delete(desk, caller_from(request), watcher_id, scope, if_match)

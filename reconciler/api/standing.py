@@ -58,9 +58,9 @@ def tag_of(text: str, stored: StoredSpec | None) -> str:
     return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
 
 
-def check_match(file: str, tag: str, wanted: str) -> None:
-    """Raise RequestRefusedError (412) where `wanted`, an If-Match, has not this tag; none fits any."""
-    if wanted and wanted.strip() != "*" and tag not in [each.strip() for each in wanted.split(",")]:
+def check_match(file: str, tag: str, wanted: str | None) -> None:
+    """Raise RequestRefusedError (412) where `wanted`, an If-Match, has not this tag; without one any fits."""
+    if wanted is not None and wanted.strip() != "*" and tag not in [each.strip() for each in wanted.split(",")]:
         raise RequestRefusedError(
             412, "changed-meanwhile", f"{file} was changed since it was read", remedy="read it again, and change that"
         )

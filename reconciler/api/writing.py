@@ -39,7 +39,7 @@ async def create(desk: Desk, caller: Caller, body: NewWatcher) -> WatcherWritten
 
 
 async def edit(
-    desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, scope: str, match: str = ""
+    desk: Desk, caller: Caller, watcher_id: int, body: WatcherEdit, scope: str, match: str | None = None
 ) -> WatcherWritten:
     """Edit the file of a watcher's spec, keeping its comments. `match`: an If-Match. Raises RequestRefusedError."""
     desk.started()

@@ -273,6 +273,13 @@ async def test_a_file_that_is_not_the_one_that_was_read_is_not_replaced(job: Ser
         assert (await job.http.put(place, json=mine, headers={"If-Match": match})).status_code == 200
 
 
+async def test_an_empty_if_match_means_no_file_and_not_any(job: Served) -> None:
+    made = await job.create("w")
+    for method, body in (("PUT", {"interval_seconds": 5}), ("DELETE", None)):
+        answer = await job.http.request(method, f"/api/watchers/{made['id']}", json=body, headers={"If-Match": ""})
+        assert (answer.status_code, answer.json()["code"]) == (412, "changed-meanwhile")
+
+
 async def test_what_was_read_while_another_edit_was_on_its_way_is_not_what_the_next_one_means(
     job: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
