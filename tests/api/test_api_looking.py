@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +14,10 @@ from parts.served import Served, serving
 from parts.waiting import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.errors import SchedulerUnavailableError
+from reconciler.errors import SchedulerUnavailableError, StateError
 from reconciler.model import LOCALHOST, JobId, JobKey
+from reconciler.protocols import Batch, Committed
+from reconciler.state.write import StateWriter
 
 METRIC = {"type": "store_metric", "params": {"name": "loss", "value": "$1"}}
 BAD_METRIC = {"type": "store_metric", "params": {"name": "bad", "value": "x"}}
@@ -315,6 +319,33 @@ async def test_metrics_are_what_prometheus_reads(busy: Served) -> None:
     assert not [key for key in samples if "/nothing" in str(key)]
     assert all(name.startswith(("reconciler_", "process_")) for name in families)
     assert samples["reconciler_pending_actions",] == 0
+
+
+async def test_what_prometheus_counts_does_not_go_back_where_retention_takes_events(house: House) -> None:
+    house.scheduler = Jobs(house.outputs)
+    out = house.scheduler.add("1")
+    house.write()
+    out.write_text("hit\n" * 3)
+    counted = 'reconciler_action_outcomes_total{outcome="succeeded",type="log_event"} '
+    async with serving(house) as served:
+        await eventually(lambda: len(house.done()) == 3)
+        assert f"{counted}3.0" in (await served.http.get("/metrics")).text
+    with closing(sqlite3.connect(house.home / "state.db")) as raw:
+        raw.execute("DELETE FROM watcher_events WHERE id < (SELECT max(id) FROM watcher_events)")
+        raw.commit()
+    async with serving(house) as served:
+        assert f"{counted}3.0" in (await served.http.get("/metrics")).text
+        assert (await served.get("/api/watchers/stats"))["total_events"] < 3
+
+
+async def test_metrics_are_told_where_nothing_can_be_written(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: StateWriter, batch: Batch) -> Committed:
+        raise StateError("database or disk is full")
+
+    monkeypatch.setattr(StateWriter, "commit", full)
+    answer = await busy.http.get("/metrics")
+    assert answer.status_code == 200
+    assert 'reconciler_action_outcomes_total{outcome="succeeded",type="store_metric"} 3.0' in answer.text
 
 
 async def test_the_documentation_is_whole_without_any_other_server(busy: Served) -> None:
