@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError, ValidationException, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from reconciler import __version__
@@ -39,6 +40,7 @@ from reconciler.errors import ReconcilerError
 
 log = logging.getLogger(__name__)
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _ABOUT = """\
 Watchers on batch jobs: what they watch for, what they did, and how they stand.
 
@@ -128,22 +130,33 @@ async def _told(_: Request, error: Exception) -> Response:
     return _answer(status, refusal)
 
 
-async def _invalid(_: Request | WebSocket, error: Exception) -> Response:
+async def _invalid(asked: Request | WebSocket, error: Exception) -> Response:
     assert isinstance(error, ValidationException)  # noqa: S101 - it is registered for these alone
     flaws = [Flaw(where=".".join(map(str, each["loc"])), message=each["msg"]) for each in error.errors()]
-    return _answer(422, Refusal(code="invalid-request", detail="a value is not allowed", problems=flaws[:50]))
+    unread = flaws[0].where == "body" and "json" not in asked.headers.get("content-type", "").lower()
+    remedy = "send JSON, and say so: `Content-Type: application/json`" if unread else ""
+    refusal = Refusal(code="invalid-request", detail="a value is not allowed", remedy=remedy, problems=flaws[:50])
+    return _answer(422, refusal)
 
 
 async def _invalid_socket(socket: WebSocket, error: Exception) -> None:
     await socket.send_denial_response(await _invalid(socket, error))
 
 
-async def _plain(_: Request, error: Exception) -> Response:
+async def _plain(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these alone
     codes = {404: "not-found", 405: "wrong-method", 400: "bad-request"}
     answer = _answer(error.status_code, Refusal(code=codes.get(error.status_code, "refused"), detail=str(error.detail)))
     answer.headers.update(error.headers or {})
+    if error.status_code == 405:
+        answer.headers["Allow"] = ", ".join(method for method in _METHODS if _takes(request, method))
     return answer
+
+
+def _takes(request: Request, method: str) -> bool:
+    """Tell whether a path takes a method. The framework asks its first route alone; each method has one of its own."""
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 async def _broken(_: Request, error: Exception) -> Response:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reconciler.api.desk import Desk
 from reconciler.api.feed import Feed
+from reconciler.engine.counting import counted
 from reconciler.engine.measures import Snapshot, gauge
 
 #: Seconds; a list page of ten thousand watchers should be under 0.05.
@@ -75,8 +76,7 @@ class _WebSockets(Collector):
 async def exposition(desk: Desk, registry: CollectorRegistry) -> bytes:
     """Return everything in Prometheus' text format. Raises StateError."""
     once = CollectorRegistry()
-    counted = await desk.tally.read(desk.reading, desk.parts.clock.now())
-    once.register(Snapshot(desk.parts, desk.controller, counted))
+    once.register(Snapshot(desk.parts, desk.controller, await counted(desk.parts)))
     once.register(_WebSockets(desk.feed))
     return generate_latest(registry) + generate_latest(once)
 

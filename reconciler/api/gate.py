@@ -111,6 +111,8 @@ class Gate:
         headers = Headers(scope=scope)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADERS:
             raise RequestRefusedError(431, "large-headers", f"the headers have more than {MOST_HEADERS} bytes")
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may believe the other one
+            raise RequestRefusedError(400, "bad-request", "the length of the body is told in two ways")
         method = scope.get("method", "GET")
         path = scope["path"]
         self._check_host(scope, headers)

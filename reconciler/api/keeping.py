@@ -70,6 +70,7 @@ async def take_away(desk: Desk, caller: Caller, template_id: str) -> None:
         if found.layer != "api":
             raise ConflictError("not-ours", f"{found.path} is not the API's to delete", remedy="delete it where it is")
         await asyncio.to_thread(shelf(desk).delete, found.path)
+        await asyncio.to_thread(shelf(desk).thin_out)
     await desk.audit.written(caller, "deleted the template", template_id, file=str(found.path))
 
 

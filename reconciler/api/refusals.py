@@ -81,7 +81,7 @@ DOCUMENTED: Mapping[int, str] = {
     405: "no such method here",
     408: "the request did not come whole in time",
     409: "it does not go together with how things are",
-    412: "the file is another one than If-Match says",
+    412: "the watcher or its file is another than If-Match says",
     413: "the body is too large",
     421: "the Host header names somebody else",
     422: "a value is not allowed",

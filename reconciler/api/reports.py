@@ -115,7 +115,7 @@ class JobList(Answer):
     jobs: list[JobShape]
     count: int
     total: int
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="for the next page; null: this is the last")
     unreachable: dict[str, str] = Field(description="hosts that did not answer when they were last asked, and why")
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import NotThereError, documented
 from reconciler.api.reports import JobList, JobShape, OutputShape
-from reconciler.api.shapes import Cursor, HostText, JobIdText, ListText, Number
+from reconciler.api.shapes import HostText, JobCursor, JobIdText, ListText, Number
 from reconciler.api.shaping import clean, job_shape
 from reconciler.model import JobKey, JobState
 from reconciler.protocols import Glimpse, KnownJob, Sight, Want
@@ -30,9 +30,9 @@ def routes(desk: Desk) -> APIRouter:
         user: Annotated[ListText | None, Query()] = None,
         search: Annotated[ListText, Query(description="in ids and names")] = "",
         limit: Annotated[Number, Query(ge=1, le=1000)] = 100,
-        cursor: Annotated[Cursor | None, Query()] = None,
+        cursor: Annotated[JobCursor | None, Query(description="`next_cursor` of the page before")] = None,
     ) -> JobList:
-        """List the jobs that are known, the newest first."""
+        """List the jobs that are known, the newest first; one that was requeued keeps its place."""
         fitting = [
             known
             for known in desk.controller.discovery.known.values()
@@ -41,15 +41,15 @@ def routes(desk: Desk) -> APIRouter:
             and (user is None or known.now.user == user)
             and (not search or search.lower() in f"{known.now.id} {known.now.name}".lower())
         ]
-        fitting.sort(key=lambda known: (-(known.now.submitted or 0.0), str(known.now.key)))
-        start = int(cursor) if cursor else 0
-        page = fitting[start : start + limit]
+        after = _behind(cursor) if cursor else None
+        rest = sorted((job for job in fitting if after is None or _place(job) > after), key=_place)
+        page = rest[:limit]
         counts = _watching(desk)
         return JobList(
             jobs=[job_shape(known, counts[known.now.key]) for known in page],
             count=len(page),
             total=len(fitting),
-            next_cursor=str(start + limit) if start + limit < len(fitting) else None,
+            next_cursor=_cursor(page[-1]) if len(rest) > limit else None,
             unreachable={host: clean(why) for host, why in desk.controller.unreachable().items()},
         )
 
@@ -79,6 +79,21 @@ def routes(desk: Desk) -> APIRouter:
         return _output(known, stream, path, _within(glimpse, 0 if tail else offset), tail)
 
     return router
+
+
+def _place(known: KnownJob) -> tuple[int, str]:
+    """Return what the list is sorted by; a job's never changes, so that pages lose and double none."""
+    return -round((known.first.submitted or 0.0) * 1e6), str(known.now.key)
+
+
+def _cursor(known: KnownJob) -> str:
+    at, job = _place(known)
+    return f"{-at}:{job}"
+
+
+def _behind(cursor: str) -> tuple[int, str]:
+    at, _, job = cursor.partition(":")
+    return -int(at), job
 
 
 def _watching(desk: Desk) -> Counter[JobKey]:

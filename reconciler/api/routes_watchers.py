@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
-from reconciler.api import asking, writing
+from reconciler.api import asking, deleting, writing
 from reconciler.api.callers import Caller
 from reconciler.api.composing import text_of
 from reconciler.api.desk import Desk
-from reconciler.api.refusals import NotThereError, RequestRefusedError, documented
+from reconciler.api.refusals import RequestRefusedError, documented
 from reconciler.api.shapes import (
     BulkBody,
     BulkDone,
@@ -49,7 +49,10 @@ Id = Annotated[IdNumber, Path(description="the watcher's number")]
 Reach = Annotated[
     Literal["watcher", "spec"], Query(description="spec: all watchers of its spec are meant, on every job")
 ]
-Match = Annotated[str, Header(max_length=1000, description="`tag` of the file that is meant; 412 where it is another")]
+Match = Annotated[
+    str | None,
+    Header(max_length=1000, description="`tag` of the watcher that is meant; 412 where it or its file is another now"),
+]
 
 
 def caller_from(request: Request) -> Caller:
@@ -106,7 +109,7 @@ def _add_looking(router: APIRouter, desk: Desk) -> None:
         async with desk.trying:
             text = await text_of(desk, watcher, stored)
         jobs = len(await desk.of_spec(watcher.name))
-        response.headers["ETag"] = tag = tag_of(text)
+        response.headers["ETag"] = tag = tag_of(text, stored)
         return WatcherDetail(
             **watcher_fields(watcher, stored, desk.daemon.next_look),
             spec=spec_of(stored),
@@ -124,15 +127,17 @@ def _add_writing(router: APIRouter, desk: Desk) -> None:
 
     @router.put("/watchers/{watcher_id}")
     async def edit_watcher(
-        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher", if_match: Match = ""
+        request: Request, watcher_id: Id, body: WatcherEdit, scope: Reach = "watcher", if_match: Match = None
     ) -> WatcherWritten:
         """Edit the file of a watcher; comments in it stay. What another layer owns is answered with what to commit."""
         return await writing.edit(desk, caller_from(request), watcher_id, body, scope, if_match)
 
     @router.delete("/watchers/{watcher_id}")
-    async def delete_watcher(request: Request, watcher_id: Id, scope: Reach = "watcher") -> Deleted:
+    async def delete_watcher(
+        request: Request, watcher_id: Id, scope: Reach = "watcher", if_match: Match = None
+    ) -> Deleted:
         """Delete the file of a watcher; it stops at once."""
-        return await writing.delete(desk, caller_from(request), watcher_id, scope)
+        return await deleting.delete(desk, caller_from(request), watcher_id, scope, if_match)
 
 
 def _add_asking(router: APIRouter, desk: Desk) -> None:
@@ -142,7 +147,7 @@ def _add_asking(router: APIRouter, desk: Desk) -> None:
         caller = caller_from(request)
         found, missing = await _all(desk, body.ids)
         if body.action is BulkVerb.DELETE:
-            results = [await _deleted(desk, caller, watcher.id, body.ids) for watcher in found]
+            results = await deleting.delete_each(desk, caller, [watcher.id for watcher in found])
         else:
             verb = "suspend" if body.action is BulkVerb.PAUSE else body.action.value
             results = await asking.each(desk, caller, verb, found, _body(body))
@@ -193,14 +198,3 @@ def _body(asked: BulkBody) -> dict[str, Any]:
     if asked.action is BulkVerb.PAUSE:
         return {"reason": asked.reason, "until": epoch(asked.until) if asked.until else None}
     return {"from": asked.start} if asked.action is BulkVerb.RESUME else {}
-
-
-async def _deleted(desk: Desk, caller: Caller, watcher_id: int, meant: list[int]) -> BulkResult:
-    """Delete one; a spec of several goes where all of them are meant."""
-    try:
-        done = await writing.delete(desk, caller, watcher_id, "watcher", meant)
-    except NotThereError:
-        return BulkResult(id=watcher_id, success=True, message="it went with another one")
-    except RequestRefusedError as error:
-        return BulkResult(id=watcher_id, success=False, message=error.message)
-    return BulkResult(id=watcher_id, success=done.success, message=done.message)

@@ -34,6 +34,8 @@ Number = Annotated[int, BeforeValidator(_in_digits)]
 #: What SQLite can hold.
 IdNumber = Annotated[Number, Field(ge=1, le=2**63 - 1)]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")]
+#: The same for jobs, whose ids have no order: microseconds since the epoch, and the job.
+JobCursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}:\S{1,400}$")]
 
 
 class Answer(BaseModel):
@@ -110,7 +112,7 @@ class WatcherDetail(WatcherShape):
 
     spec: dict[str, Any] = Field(description="the spec in force, as canonical JSON has it")
     yaml: str = Field(description="the text of its file, where that can be read; else its spec as YAML")
-    tag: str = Field(description="of `yaml`, and the header ETag; as If-Match of a PUT it says which file is meant")
+    tag: str = Field(description="of `yaml` and `spec`, and the header ETag; If-Match of a PUT or DELETE takes it")
     jobs: int = Field(description="how many watchers its spec has now")
 
 

@@ -51,14 +51,16 @@ async def standing(desk: Desk, watcher: Watcher, stored: StoredSpec) -> Standing
     return Standing(new_text({"name": watcher.name, **spec_of(stored)}), there=False)
 
 
-def tag_of(text: str) -> str:
-    """Return the entity tag (RFC 9110, 8.8.3) of a file's text."""
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+def tag_of(text: str, stored: StoredSpec | None) -> str:
+    """Return the entity tag (RFC 9110, 8.8.3) of a file's text and the spec in force: until the engine has taken a
+    new text up, what is shown of a watcher is older than its file."""
+    shown = f"{text}\0{stored.digest if stored else ''}"
+    return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
 
 
-def check_match(file: str, text: str, wanted: str) -> None:
-    """Raise RequestRefusedError (412) where `wanted`, an If-Match, has not the tag of this text; none fits any."""
-    if wanted and wanted.strip() != "*" and tag_of(text) not in [each.strip() for each in wanted.split(",")]:
+def check_match(file: str, tag: str, wanted: str | None) -> None:
+    """Raise RequestRefusedError (412) where `wanted`, an If-Match, has not this tag; without one any fits."""
+    if wanted is not None and wanted.strip() != "*" and tag not in [each.strip() for each in wanted.split(",")]:
         raise RequestRefusedError(
             412, "changed-meanwhile", f"{file} was changed since it was read", remedy="read it again, and change that"
         )

@@ -1,6 +1,6 @@
 """Counts of what happened, kept up to date: with millions of events, only those since the last question are counted.
 
-Asked by `GET /api/watchers/stats` and by every scrape of `/metrics`. What retention takes is forgotten once a day. Many
+Asked by `GET /api/watchers/stats`. What retention takes is forgotten once a day. Many
 events are counted in pieces, so that other questions come in between.
 """
 

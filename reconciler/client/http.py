@@ -24,8 +24,8 @@ from reconciler.errors import (
 )
 from reconciler.logic.addresses import public
 
-#: Rows that one request brings, and watchers that one deletes: each costs a pass, and the answer must come in time.
-PAGE, DELETED = 1000, 20
+#: Rows that one request brings, and watchers that one deletes: each is a file, and the answer must come in time.
+PAGE, DELETED = 1000, 200
 _BY_STATUS: Mapping[int, type[ReconcilerError]] = {
     400: UsageError, 401: RefusedError, 403: RefusedError, 404: UsageError, 409: RefusedError, 412: RefusedError,
     413: UsageError, 421: ConfigurationError, 422: ConfigurationError, 429: UnavailableError, 503: UnavailableError,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count
@@ -19,8 +20,8 @@ from reconciler.errors import StateError
 
 #: As `reconciler.sources.directory.DELETED` says.
 DELETED = ".deleted"
-#: Copies of deleted files that are kept.
-MOST_COPIES = 500
+#: Copies of deleted files that are kept, and for how long (seconds) more of them are: until the source saw them go.
+MOST_COPIES, SEEN = 500, 3600.0
 
 
 class Dropins:
@@ -116,14 +117,14 @@ class Dropins:
             return
         except OSError as error:
             raise StateError(f"{path} cannot be deleted: {error.strerror}", remedy="look at the folder") from error
-        self._thin_out(kept)
 
-    @staticmethod
-    def _thin_out(kept: Path) -> None:
-        """The source has long seen the oldest of very many copies."""
-        copies = sorted(kept.iterdir(), key=lambda copy: copy.stat().st_mtime_ns)
-        for copy in copies[:-MOST_COPIES]:
-            copy.unlink(missing_ok=True)
+    def thin_out(self) -> None:
+        """Let the oldest of very many copies go. By when they came here: files of any age are deleted."""
+        with suppress(FileNotFoundError):  # no folder; or a copy went whose file was written again
+            copies = sorted((copy.stat().st_ctime, copy) for copy in (self.directory / DELETED).iterdir())
+            for at, copy in copies[:-MOST_COPIES]:
+                if at < time.time() - SEEN:
+                    copy.unlink(missing_ok=True)
 
 
 def _numbered(path: Path) -> Iterator[Path]:

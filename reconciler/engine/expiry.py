@@ -27,6 +27,7 @@ async def expire(parts: Parts, controller: Controller) -> Sequence[Path]:
     for path in gone:
         await asyncio.to_thread(dropins.delete, path)
     if gone:
+        await asyncio.to_thread(dropins.thin_out)
         log.info("%d files of jobs that are over were deleted", len(gone))
     return gone
 

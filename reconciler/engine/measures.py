@@ -32,7 +32,7 @@ class Snapshot(Collector):
         yield gauges("reconciler_watchers", "Watchers by state.", "state", states)
         actions = CounterMetricFamily(
             "reconciler_action_outcomes",
-            "What became of actions, as far as events are kept.",
+            "What became of actions.",
             labels=("type", "outcome"),
         )
         for (type_, outcome), count in sorted(self._counted.actions.items()):

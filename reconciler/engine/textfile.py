@@ -9,23 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
-import orjson
-
 from reconciler.engine.controller import Controller
+from reconciler.engine.counting import counted
 from reconciler.engine.parts import Parts
 from reconciler.errors import ConfigurationError
-from reconciler.protocols import Batch, StateWriting, Statistics
 
 log = logging.getLogger(__name__)
-
-#: The fact that keeps the counts of actions, so that a pass counts only what came since: they never go back.
-COUNTED = "metrics.counted"
-#: Events counted in one piece: tenths of a second.
-PIECE = 100_000
 
 
 class TextFile:
@@ -51,10 +42,8 @@ class TextFile:
 
         from reconciler.engine.measures import Snapshot
 
-        while (counted := await self._parts.state.run(self._count))[1]:
-            continue  # in pieces, so that ticks come in between
         registry = CollectorRegistry()
-        registry.register(Snapshot(self._parts, self._controller, counted[0]))
+        registry.register(Snapshot(self._parts, self._controller, await counted(self._parts)))
         try:
             await asyncio.to_thread(write_to_textfile, str(self._path), registry)
         except OSError as error:
@@ -67,19 +56,6 @@ class TextFile:
         if message != self._failed:
             log.error("%s", message)
         self._failed = message
-
-    def _count(self, state: StateWriting) -> tuple[Statistics, bool]:
-        """Count what came since the last time, and keep the sum. True: there is more to count."""
-        kept = orjson.loads(state.fact(COUNTED) or b'{"seq": 0, "actions": []}')
-        actions: Counter[tuple[str, str]] = Counter({(type_, kind): count for type_, kind, count in kept["actions"]})
-        fresh = state.statistics(self._parts.clock.now(), after_seq=kept["seq"], most=0, span=PIECE)
-        actions.update(fresh.actions)
-        more = state.last_seq() > fresh.seq
-        if fresh.actions or more:
-            sums = [[*key, count] for key, count in sorted(actions.items())]
-            body = orjson.dumps({"seq": fresh.seq, "actions": sums}).decode()
-            state.commit(Batch(facts={COUNTED: body}))
-        return replace(fresh, actions=dict(actions)), more
 
 
 def _check_library() -> None:

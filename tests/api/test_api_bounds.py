@@ -138,6 +138,13 @@ async def test_headers_that_are_too_large_are_refused(tight: Served) -> None:
     assert (await raw(tight, huge)).startswith(b"HTTP/1.1 431")
 
 
+async def test_a_body_whose_length_is_told_in_two_ways_is_refused_and_ends_the_connection(tight: Served) -> None:
+    lines = head(tight, "GET", "/api/watchers", "Content-Length: 5", "Transfer-Encoding: chunked")
+    said = await raw(tight, lines.replace(b"Connection: close\r\n", b"") + b"0\r\n\r\n" + lines)
+    assert said.startswith(b"HTTP/1.1 400")
+    assert said.count(b"HTTP/1.1") == 1
+
+
 @pytest.mark.parametrize(
     "sent",
     [

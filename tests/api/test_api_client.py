@@ -298,5 +298,5 @@ async def test_very_many_are_deleted_in_parts_that_are_answered_in_time() -> Non
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         with Client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as client:
             for action in ("delete", "pause"):
-                await asyncio.to_thread(client.bulk, action, list(range(1, 46)))
-    assert asked == [20, 20, 5, 45]
+                await asyncio.to_thread(client.bulk, action, list(range(1, 451)))
+    assert asked == [200, 200, 50, 450]

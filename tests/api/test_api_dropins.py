@@ -148,13 +148,18 @@ def test_a_deleted_file_is_kept_as_a_copy_until_it_is_written_again(layer: Dropi
 
 def test_copies_do_not_pile_up(layer: Dropins, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dropins, "MOST_COPIES", 3)
+    layer.thin_out()
     for number in range(6):
         path = layer.path_for(f"w{number}", "1")
         layer.write(path, "x")
-        os.utime(path, (number, number))
+        os.utime(path, (-number, -number))  # that of the file says nothing of when it was deleted
         layer.delete(path)
-    kept = {file.name.split("-")[2] for file in (layer.directory / DELETED).iterdir()}
-    assert kept == {"w3", "w4", "w5"}
+    copies = layer.directory / DELETED
+    layer.thin_out()
+    assert len(list(copies.iterdir())) == 6
+    monkeypatch.setattr(dropins, "SEEN", -60.0)
+    layer.thin_out()
+    assert {file.name.split("-")[2] for file in copies.iterdir()} == {"w3", "w4", "w5"}
 
 
 def test_what_cannot_be_written_or_read_is_said_and_leaves_nothing(tmp_path: Path) -> None:

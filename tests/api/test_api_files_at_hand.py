@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -268,3 +271,56 @@ async def test_a_file_that_is_not_the_one_that_was_read_is_not_replaced(job: Ser
     assert path.read_text().startswith("# by hand\n")
     for match in (f'"other", {(await job.http.get(place)).headers["etag"]}', "*"):
         assert (await job.http.put(place, json=mine, headers={"If-Match": match})).status_code == 200
+
+
+async def test_an_empty_if_match_means_no_file_and_not_any(job: Served) -> None:
+    made = await job.create("w")
+    for method, body in (("PUT", {"interval_seconds": 5}), ("DELETE", None)):
+        answer = await job.http.request(method, f"/api/watchers/{made['id']}", json=body, headers={"If-Match": ""})
+        assert (answer.status_code, answer.json()["code"]) == (412, "changed-meanwhile")
+
+
+async def test_what_was_read_while_another_edit_was_on_its_way_is_not_what_the_next_one_means(
+    job: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await job.create("w")
+    place = f"/api/watchers/{made['id']}"
+    look, written, go_on = job.engine.daemon.look_again, asyncio.Event(), asyncio.Event()
+
+    async def late() -> object:
+        written.set()
+        await go_on.wait()
+        return await look()
+
+    monkeypatch.setattr(job.engine.daemon, "look_again", late)
+    monkeypatch.setattr(job.engine.controller, "pass_", partial(held, job.engine.controller.pass_, go_on))
+    first = asyncio.create_task(job.http.put(place, json={"labels": {"first": "x"}}))
+    await written.wait()
+    read = await job.http.get(place)  # the new file, and the spec that is still in force
+    go_on.set()
+    assert (await first).status_code == 200
+    mine = {"labels": {**read.json()["labels"], "second": "x"}}
+    second = await job.http.put(place, json=mine, headers={"If-Match": read.headers["etag"]})
+    assert (read.json()["labels"], second.status_code) == ({}, 412)
+    assert (await job.get(place))["labels"] == {"first": "x"}
+
+
+async def held(pass_: Callable[..., Awaitable[object]], until: asyncio.Event, **how: object) -> object:
+    """A pass that waits: the notice of the new file would make one, too."""
+    await until.wait()
+    return await pass_(**how)
+
+
+async def test_a_file_that_is_not_the_one_that_was_read_is_not_deleted(job: Served) -> None:
+    made = await job.create("w")
+    place = f"/api/watchers/{made['id']}"
+    tag = (await job.http.get(place)).headers["etag"]
+    path = Path(made["file"])
+    path.write_text(f"# by hand\n{path.read_text()}")
+    late = await job.http.delete(place, headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "changed-meanwhile")
+    assert job.house.row("w").phase == "active"
+    now = (await job.http.get(place)).headers["etag"]
+    assert (await job.http.delete(place, headers={"If-Match": f'"other", {now}'})).status_code == 200
+    again = await job.create("w")
+    assert (await job.http.delete(f"/api/watchers/{again['id']}", headers={"If-Match": "*"})).status_code == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +14,10 @@ from parts.served import Served, serving
 from parts.waiting import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.errors import SchedulerUnavailableError
-from reconciler.model import JobId
+from reconciler.errors import SchedulerUnavailableError, StateError
+from reconciler.model import LOCALHOST, JobId, JobKey
+from reconciler.protocols import Batch, Committed
+from reconciler.state.write import StateWriter
 
 METRIC = {"type": "store_metric", "params": {"name": "loss", "value": "$1"}}
 BAD_METRIC = {"type": "store_metric", "params": {"name": "bad", "value": "x"}}
@@ -124,6 +128,43 @@ async def test_an_output_is_read_by_range_and_from_its_end(busy: Served) -> None
     assert (tail["text"], tail["offset"]) == ("loss: 1.5\n", 16)
     beyond = await busy.get("/api/jobs/1/output", offset=1000)
     assert (beyond["text"], beyond["size"]) == ("", 26)
+
+
+async def test_pages_of_jobs_lose_and_double_none_while_jobs_come_go_and_are_requeued(served: Served) -> None:
+    for number in range(1, 8):
+        served.jobs.add(str(number), submitted=1000.25 if number in (3, 4, 5) else 1000.0 + number)
+    served.jobs.add("none", submitted=None)
+    await served.look()
+    pages, cursor = list[list[str]](), ""
+    while cursor is not None:
+        found = await served.get("/api/jobs", limit=2, **({"cursor": cursor} if cursor else {}))
+        pages.append([job["job_id"] for job in found["jobs"]])
+        cursor = found["next_cursor"]
+        if len(pages) == 1:
+            served.jobs.add("8", submitted=1008.0)
+            served.engine.controller.discovery.known.pop(JobKey(LOCALHOST, JobId("7")))
+            served.jobs.listed.pop(JobId("7"))
+            served.jobs.change("1", submitted=2000.0, restarts=1)
+            await served.look()
+    assert pages == [["7", "6"], ["2", "1"], ["3", "4"], ["5", "none"]]
+    assert [job["job_id"] for job in (await served.get("/api/jobs", limit=2))["jobs"]] == ["8", "6"]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "100", "x:1@localhost", ":1@localhost", "1:", "-1:1@a", "9" * 30 + ":1@a", "1:a b"]
+)
+async def test_cursors_of_other_lists_and_made_up_ones_are_refused(served: Served, cursor: str) -> None:
+    answer = await served.http.get("/api/jobs", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+
+
+async def test_a_cursor_of_jobs_is_none_of_watchers_and_events(served: Served) -> None:
+    served.jobs.add("1")
+    served.jobs.add("2")
+    await served.look()
+    cursor = (await served.get("/api/jobs", limit=1))["next_cursor"]
+    for path in ("/api/watchers", "/api/watchers/events"):
+        assert (await served.http.get(path, params={"cursor": cursor})).status_code == 422
 
 
 async def test_an_output_that_is_not_there_says_so(busy: Served) -> None:
@@ -278,6 +319,33 @@ async def test_metrics_are_what_prometheus_reads(busy: Served) -> None:
     assert not [key for key in samples if "/nothing" in str(key)]
     assert all(name.startswith(("reconciler_", "process_")) for name in families)
     assert samples["reconciler_pending_actions",] == 0
+
+
+async def test_what_prometheus_counts_does_not_go_back_where_retention_takes_events(house: House) -> None:
+    house.scheduler = Jobs(house.outputs)
+    out = house.scheduler.add("1")
+    house.write()
+    out.write_text("hit\n" * 3)
+    counted = 'reconciler_action_outcomes_total{outcome="succeeded",type="log_event"} '
+    async with serving(house) as served:
+        await eventually(lambda: len(house.done()) == 3)
+        assert f"{counted}3.0" in (await served.http.get("/metrics")).text
+    with closing(sqlite3.connect(house.home / "state.db")) as raw:
+        raw.execute("DELETE FROM watcher_events WHERE id < (SELECT max(id) FROM watcher_events)")
+        raw.commit()
+    async with serving(house) as served:
+        assert f"{counted}3.0" in (await served.http.get("/metrics")).text
+        assert (await served.get("/api/watchers/stats"))["total_events"] < 3
+
+
+async def test_metrics_are_told_where_nothing_can_be_written(busy: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: StateWriter, batch: Batch) -> Committed:
+        raise StateError("database or disk is full")
+
+    monkeypatch.setattr(StateWriter, "commit", full)
+    answer = await busy.http.get("/metrics")
+    assert answer.status_code == 200
+    assert 'reconciler_action_outcomes_total{outcome="succeeded",type="store_metric"} 3.0' in answer.text
 
 
 async def test_the_documentation_is_whole_without_any_other_server(busy: Served) -> None:

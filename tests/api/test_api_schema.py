@@ -67,6 +67,27 @@ async def test_every_operation_says_what_any_request_can_be_answered(open_house:
             assert (await admin.patch(path.replace("{watcher_id}", "1"))).status_code == 405, path
 
 
+async def test_a_wrong_method_is_answered_with_all_that_are_right(open_house: Served) -> None:
+    schema = await open_house.get("/openapi.json")
+    async with open_house.client(open_house.keys["admin"]) as admin:
+        for path, item in schema["paths"].items():
+            answer = await admin.patch(path.replace("{watcher_id}", "1"))
+            allowed = {method.strip().lower() for method in answer.headers["allow"].split(",")}
+            assert allowed >= item.keys(), path
+        assert set((await admin.patch("/api/watchers/1")).headers["allow"].split(", ")) == {"GET", "PUT", "DELETE"}
+
+
+@pytest.mark.parametrize("sent", ["application/x-www-form-urlencoded", "text/plain", ""])
+async def test_json_that_is_not_called_so_is_refused_with_what_to_call_it(open_house: Served, sent: str) -> None:
+    body = '{"yaml": "name: x"}'
+    for method, path in (("POST", "/api/watchers"), ("PUT", "/api/watchers/1"), ("POST", "/api/validate")):
+        answer = await open_house.http.request(method, path, content=body, headers={"Content-Type": sent})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
+        assert "Content-Type: application/json" in answer.json()["remedy"]
+    answer = await open_house.http.post("/api/watchers", json=[])
+    assert "remedy" not in answer.json()
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ["/api/watchers/", "/api/session/", "/api/jobs/1/", "/readyz/"])
 async def test_an_address_with_a_slash_too_many_is_none(open_house: Served, method: str, path: str) -> None:

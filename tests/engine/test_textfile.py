@@ -18,7 +18,7 @@ from parts.waiting import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler import app
-from reconciler.engine import textfile
+from reconciler.engine import counting
 from reconciler.errors import ConfigurationError, ExitCode, SpecError
 from reconciler.model import JobState
 
@@ -96,7 +96,7 @@ async def test_a_long_history_is_counted_in_pieces(house: House, monkeypatch: py
         raw.execute("DELETE FROM facts WHERE name = 'metrics.counted'")
         raw.commit()
     path(house).parent.mkdir()
-    monkeypatch.setattr(textfile, "PIECE", 2)
+    monkeypatch.setattr(counting, "PIECE", 2)
     await house.once()
     assert value(house, "reconciler_action_outcomes_total", type="log_event", outcome="succeeded") == 3
     assert value(house, "reconciler_events_total") == len(house.events())
