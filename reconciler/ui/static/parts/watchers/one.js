@@ -57,7 +57,8 @@ export async function showWatcher(root, ctx, id) {
 function follow(card, ctx, id) {
   const off = store.subscribe(() => {
     const now = store.get(id);
-    if (now) card.update(now);
+    if (now?.brief) store.touch([id]); // less than what is shown
+    else if (now) card.update(now);
   });
   const ticking = window.setInterval(() => card.tick(), 1000);
   const reading = window.setInterval(() => document.hidden || (store.get(id) && store.touch([id])), REREAD);
