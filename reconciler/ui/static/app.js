@@ -126,7 +126,7 @@ function context(path, signal) {
     path: path.filter(Boolean),
     query,
     signal,
-    navigate,
+    navigate: (url, options) => void (signal.aborted || navigate(url, options)), // who has left stays where they went
     session: /** @type {import("./types").Session} */ (session),
     title: (text) => void (document.title = `${text} · reconcile`),
     setQuery: (words) => {
@@ -197,8 +197,9 @@ window.addEventListener("unhandledrejection", (event) => isAbort(event.reason) &
 signedOut.addEventListener("signedout", () => {
   session = null;
   live.stop();
-  const from = location.pathname === "/sign-in" ? "" : location.pathname + location.search;
-  navigate(`/sign-in${from && from !== "/" ? `?from=${encodeURIComponent(from)}` : ""}`, { replace: true });
+  if (location.pathname === "/sign-in") return; // another answer says so, too
+  const from = location.pathname + location.search;
+  navigate(`/sign-in${from !== "/" ? `?from=${encodeURIComponent(from)}` : ""}`, { replace: true });
 });
 history.scrollRestoration = "manual";
 void show(false);
