@@ -148,3 +148,36 @@ async def test_a_watchers_page_keeps_what_it_knows_when_the_list_comes(served: S
         file.write("hit\n")
     await expect(card(page, "w")).to_contain_text(f"2{TIMES}")
     await expect(since).to_have_text(re.compile(r"\d"), timeout=1)
+
+
+async def test_an_output_whose_place_becomes_known_is_shown(served: Served, window: Window) -> None:
+    page = window.page
+    path = served.house.outputs / "late.out"
+    path.write_text("here it is\n")
+    served.jobs.add("1", stdout=None, stderr=None)
+    await served.look()
+    await window.go("/jobs/localhost/1")
+    await expect(page.get_by_role("heading", name="Where it prints is not known")).to_be_visible()
+    served.jobs.change("1", stdout=str(path), stderr=str(path))
+    await served.look()
+    await expect(page.get_by_text("here it is")).to_be_visible()
+
+
+async def test_the_address_is_written_when_it_changes_alone(served: Served, window: Window) -> None:
+    page = window.page
+    out = served.jobs.add("1")
+    out.write_text("hit\n")
+    await served.look()
+    await served.create("w", "1")
+    await page.goto(served.url)
+    await expect(card(page, "w")).to_contain_text(f"1{TIMES}")
+    await page.evaluate(
+        "() => { window.__written = 0; const before = history.replaceState.bind(history);"
+        " history.replaceState = (...given) => { window.__written += 1; before(...given); }; }"
+    )
+    with out.open("a") as file:
+        file.write("hit\n")
+    await expect(card(page, "w")).to_contain_text(f"2{TIMES}")
+    assert await page.evaluate("() => window.__written") == 0
+    await page.get_by_role("searchbox", name="Search watchers").fill("w")
+    await page.wait_for_url("**/?q=w")
