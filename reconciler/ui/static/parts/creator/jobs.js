@@ -35,11 +35,15 @@ export function jobsSection(desk) {
   const button = (/** @type {"jobs" | "selector"} */ target, /** @type {string} */ label) =>
     h("button", { type: "button", "aria-pressed": desk.form.target === target, onClick: () => choose(target) }, label);
   const segments = h("div", { class: "segments", role: "group", "aria-label": "Which jobs" });
+  let drawn = "";
+  const keys = () => desk.form.jobs.map(keyOf).join("\n");
   const draw = () => {
+    drawn = keys();
     replace(segments, button("jobs", "Chosen jobs"), button("selector", "All jobs that fit"));
     replace(body, desk.form.target === "jobs" ? chosen(desk, draw) : selector(desk));
   };
   draw();
+  desk.onChange(() => desk.form.target === "jobs" && drawn !== keys() && draw()); // some have their watcher already
   return h("section", { class: "panel stack", "aria-labelledby": "creator-jobs" },
     h("h2", { id: "creator-jobs" }, "Which jobs"), desk.editing ? null : h("div", null, segments), body);
 }
