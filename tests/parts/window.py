@@ -5,15 +5,27 @@ axe-core comes with its package and is run through the debugger's door, so the p
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
+from re import Pattern
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request, Response, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    Route,
+    async_playwright,
+    expect,
+)
 
 from parts.presence import program
 from parts.served import Served
@@ -56,6 +68,37 @@ _TOO_WIDE = """
 @cache
 def _axe() -> str:
     return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+class Held:
+    """Answers that wait: the server has given them, and the page gets them once they are let go."""
+
+    def __init__(self, most: int) -> None:
+        self.given, self._free, self._left = asyncio.Event(), asyncio.Event(), most
+        self._giving: list[asyncio.Future[None]] = []
+
+    async def __call__(self, route: Route) -> None:
+        """Hold one answer; those after the last that is to be held are not."""
+        if not self._left:
+            await route.continue_()
+            return
+        self._left -= 1
+        answer = await route.fetch()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._giving.append(done)
+        self.given.set()
+        await self._free.wait()
+        await route.fulfill(response=answer)
+        done.set_result(None)
+
+    async def here(self) -> None:
+        """Wait until there is one."""
+        await asyncio.wait_for(self.given.wait(), PATIENCE / 1000)
+
+    async def let_go(self) -> None:
+        """Let the page have them."""
+        self._free.set()
+        await asyncio.gather(*self._giving)
 
 
 class Window:
@@ -106,6 +149,16 @@ class Window:
         await expect(found).to_be_visible(timeout=PATIENCE)
         return found
 
+    async def hold(self, address: str | Pattern[str], most: int = 1) -> Held:
+        """Keep the next answers from this address from the page until they are let go."""
+        held = Held(most)
+        await self.page.route(address, held)
+        return held
+
+    async def settled(self) -> None:
+        """Let the page do what an answer that it got gives it to do: it draws twice."""
+        await self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     # --- what must hold ---
 
     async def violations(self) -> list[str]:
@@ -129,7 +182,7 @@ class Window:
         """At 360 px nothing stands out to the side; the window is as before afterwards."""
         before: Any = self.page.viewport_size
         await self.page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        await self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        await self.settled()
         width = await self.page.evaluate("() => document.scrollingElement.scrollWidth")
         assert width <= PHONE["width"], await self.page.evaluate(_TOO_WIDE)
         await self.page.set_viewport_size(before)

@@ -35,6 +35,12 @@ let leaving = new AbortController();
  * @type {Map<string, number>}
  */
 const scrolled = new Map();
+let here = entry();
+
+/** Which entry of the history this is. */
+function entry() {
+  return String(history.state?.at ?? 0);
+}
 
 /**
  * Go to another address of these pages.
@@ -42,10 +48,16 @@ const scrolled = new Map();
  * @param {{replace?: boolean}} [options]
  */
 function navigate(url, options = {}) {
-  scrolled.set(String(history.state?.at ?? 0), window.scrollY);
   const state = { at: Date.now() };
   if (options.replace) history.replaceState(state, "", url);
   else history.pushState(state, "", url);
+  left();
+}
+
+/** The address is another now: keep how far the page of the one before was scrolled. */
+function left() {
+  scrolled.set(here, window.scrollY);
+  here = entry();
   void show(true);
 }
 
@@ -126,7 +138,7 @@ function context(path, signal) {
     path: path.filter(Boolean),
     query,
     signal,
-    navigate,
+    navigate: (url, options) => void (signal.aborted || navigate(url, options)), // who has left stays where they went
     session: /** @type {import("./types").Session} */ (session),
     title: (text) => void (document.title = `${text} · reconcile`),
     setQuery: (words) => {
@@ -136,7 +148,8 @@ function context(path, signal) {
         else query.delete(name);
       }
       const text = query.toString();
-      history.replaceState(history.state, "", location.pathname + (text && `?${text}`));
+      const search = text && `?${text}`;
+      if (search !== location.search) history.replaceState(history.state, "", location.pathname + search); // browsers take few a second
     },
   };
 }
@@ -153,8 +166,8 @@ function failed(root, error) {
 
 /** @param {HTMLElement} root */
 function arrive(root) {
-  focusHeading(root);
-  window.scrollTo({ top: scrolled.get(String(history.state?.at ?? 0)) ?? 0 });
+  if (!root.contains(document.activeElement)) focusHeading(root); // else somebody is at work in it already
+  window.scrollTo({ top: scrolled.get(here) ?? 0 });
 }
 
 /** @param {HTMLElement} within */
@@ -192,13 +205,14 @@ function clicked(event) {
 }
 
 document.addEventListener("click", clicked);
-window.addEventListener("popstate", () => void show(true));
+window.addEventListener("popstate", left);
 window.addEventListener("unhandledrejection", (event) => isAbort(event.reason) && event.preventDefault());
 signedOut.addEventListener("signedout", () => {
   session = null;
   live.stop();
-  const from = location.pathname === "/sign-in" ? "" : location.pathname + location.search;
-  navigate(`/sign-in${from && from !== "/" ? `?from=${encodeURIComponent(from)}` : ""}`, { replace: true });
+  if (location.pathname === "/sign-in") return; // another answer says so, too
+  const from = location.pathname + location.search;
+  navigate(`/sign-in${from !== "/" ? `?from=${encodeURIComponent(from)}` : ""}`, { replace: true });
 });
 history.scrollRestoration = "manual";
 void show(false);

@@ -27,10 +27,13 @@ export function openDialog({ title, body, actions = [], wide = false, onClose })
   const before = document.activeElement;
   const id = `dialog-${++made}`;
   const close = () => element.close();
+  /** @type {EventTarget | null} where the pointer was pressed: what is selected may end beside the dialog */
+  let pressed = null;
   const cross = h("button", { type: "button", class: "button ghost icon-only", "aria-label": "Close", onClick: close }, icon("close"));
   const element = h(
     "dialog",
-    { class: wide ? "dialog wide" : "dialog", "aria-labelledby": id, onClick: (/** @type {MouseEvent} */ event) => event.target === element && close() },
+    { class: wide ? "dialog wide" : "dialog", "aria-labelledby": id, onPointerdown: (/** @type {PointerEvent} */ event) => void (pressed = event.target),
+      onClick: (/** @type {MouseEvent} */ event) => event.target === element && pressed === element && close() },
     h("div", { class: "dialog-frame" },
       h("header", { class: "dialog-head" }, h("h2", { id }, title), cross),
       h("div", { class: "dialog-body" }, body),

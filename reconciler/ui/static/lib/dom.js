@@ -52,6 +52,72 @@ export function replace(parent, ...children) {
 }
 
 /**
+ * What an element was when `renew` put it in place, whatever became of it since.
+ * @type {WeakMap<Element, Element>}
+ */
+const made = new WeakMap();
+/** Tags of elements that only hold others: what is renewed is what they hold. */
+const HOLDERS = new Set(["DIV", "DL", "LI", "OL", "SECTION", "UL"]);
+
+/**
+ * The same for what is drawn again and again: of elements that are there already as they are wanted those that are there
+ * stay, with their focus and what was opened in them.
+ * @param {Element} parent
+ * @param {...(Element | null | (Element | null)[])} children
+ */
+export function renew(parent, ...children) {
+  const before = [...parent.children];
+  const alike = new Map(before.map((each) => [made.get(each)?.textContent, each]));
+  const wanted = /** @type {Element[]} */ (children.flat().filter((each) => each !== null)).map((child) => {
+    const there = alike.get(child.textContent);
+    if (child.parentNode === parent || !there || !made.get(there)?.isEqualNode(child)) return child;
+    alike.delete(child.textContent);
+    return there;
+  });
+  const staying = new Set(wanted);
+  const left = new Set(before.filter((each) => !staying.has(each)));
+  const placed = wanted.map((child) => {
+    if (child.parentNode === parent) return child;
+    const copy = /** @type {Element} */ (child.cloneNode(true));
+    const there = [...left].find((each) => holdsAlike(each, child));
+    if (!there) {
+      keep(child, copy);
+      return child;
+    }
+    left.delete(there);
+    renew(there, ...child.children);
+    made.set(there, copy);
+    return there;
+  });
+  const remaining = new Set(placed);
+  for (const each of [...parent.childNodes]) if (!remaining.has(/** @type {any} */ (each))) each.remove();
+  let next = parent.firstElementChild;
+  for (const each of placed) {
+    if (each === next) next = next.nextElementSibling;
+    else parent.insertBefore(each, next);
+  }
+}
+
+/**
+ * Whether two elements hold nothing but elements, and are the same but for these.
+ * @param {Element} one
+ * @param {Element} other
+ */
+function holdsAlike(one, other) {
+  const texts = (/** @type {Element} */ each) => [...each.childNodes].some((child) => child.nodeType === Node.TEXT_NODE);
+  return HOLDERS.has(one.tagName) && one.cloneNode(false).isEqualNode(other.cloneNode(false)) && !texts(one) && !texts(other);
+}
+
+/**
+ * @param {Element} element
+ * @param {Element} copy
+ */
+function keep(element, copy) {
+  made.set(element, copy);
+  if (HOLDERS.has(element.tagName)) [...element.children].forEach((each, at) => keep(each, copy.children[at]));
+}
+
+/**
  * Set a text if it changed; keeps selections and screen readers undisturbed where it did not.
  * @param {Element} element
  * @param {string | number} text

@@ -69,10 +69,7 @@ class Live {
     const since = this.#seq ? `?since=${this.#seq}` : "";
     const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws/watchers${since}`);
     this.#socket = socket;
-    socket.onopen = () => {
-      this.#failures = 0;
-      this.#say("connected");
-    };
+    socket.onopen = () => this.#say("connected");
     socket.onmessage = (message) => this.#take(String(message.data));
     socket.onclose = () => this.#closed(socket);
     this.#listen(socket);
@@ -81,6 +78,7 @@ class Live {
   /** @param {string} text */
   #take(text) {
     const message = JSON.parse(text);
+    this.#failures = 0; // a server may take a connection only to end it
     if (this.#socket) this.#listen(this.#socket);
     if (typeof message.seq === "number") this.#seq = message.seq; // less than before where the server has another state now
     if (message.type !== "heartbeat") this.#tell(message.type, message);
@@ -103,7 +101,7 @@ class Live {
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (this.#failures - 1));
     this.#timer = window.setTimeout(() => this.#open(), wait * (0.75 + Math.random() / 2));
     // A refused handshake says nothing of why; this tells whoever listens when the session is over.
-    if (this.#failures === 2) await get("/api/session").catch(() => undefined);
+    if (this.#failures > 1) await get("/api/session").catch(() => undefined);
   }
 
   /** @param {Live["status"]} status */

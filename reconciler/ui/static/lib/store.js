@@ -1,15 +1,17 @@
 // @ts-check
 // All watchers, kept by id: paged in once from the list, then kept true by what the WebSocket tells.
-import { get, isAbort } from "./api.js";
+import { ApiError, get, isAbort } from "./api.js";
 import { live } from "./live.js";
 
 /** @typedef {import("../types").Watcher} Watcher */
+/** @typedef {Map<number, Partial<Watcher> | null>} News */
 
 /** Most ids in one request. */
 const MOST_IDS = 200;
-/** Ms until watchers that something happened to are read again, and between two such readings. */
+/** Ms until watchers that something happened to are read again, between two such readings, and after one that failed. */
 const SOON = 150;
 const BETWEEN = 1000;
+const AFTER_FAILURE = 3000;
 
 class Watchers {
   /** @type {Map<number, Watcher>} */
@@ -22,8 +24,14 @@ class Watchers {
   #dirty = new Set();
   #frame = 0;
   #timer = 0;
-  #readAt = 0;
+  /** When the next reading may be. */
+  #next = 0;
   #run = 0;
+  /**
+   * For each request that is on its way: what was told of watchers since it was sent, which its answer may not know; null: it is gone.
+   * @type {Set<News>}
+   */
+  #ways = new Set();
   #started = false;
   /** The event up to which the list tells what happened, and the one from which on we are told. */
   #seq = 0;
@@ -48,6 +56,7 @@ class Watchers {
       this.#heard = message.seq;
       if (this.loaded) this.#catchUp();
     });
+    live.on("status", ({ status }) => status === "connected" && this.error !== null && void this.reload());
     live.start();
     void this.reload();
   }
@@ -79,10 +88,11 @@ class Watchers {
     const known = new Set(this.#byId.keys());
     this.error = null;
     try {
-      const outline = await get("/api/watchers/outline");
+      const [outline, news] = await this.#ask(() => get("/api/watchers/outline"));
       if (run !== this.#run) return;
       const before = this.#byId;
-      this.#byId = new Map(outlined(outline, before).map((watcher) => [watcher.id, watcher]));
+      this.#byId = new Map();
+      for (const watcher of outlined(outline, before)) if (news.get(watcher.id) !== null) this.#byId.set(watcher.id, withNews(watcher, news));
       for (const [id, watcher] of before) if (!known.has(id) && !this.#byId.has(id)) this.#byId.set(id, watcher); // it came meanwhile
       this.#sorted = null;
       this.total = outline.total;
@@ -110,7 +120,7 @@ class Watchers {
   touch(ids) {
     for (const id of ids) this.#dirty.add(id);
     if (this.#timer || this.#dirty.size === 0) return;
-    const wait = Math.max(SOON, this.#readAt + BETWEEN - Date.now());
+    const wait = Math.max(SOON, this.#next - Date.now());
     this.#timer = window.setTimeout(() => void this.#read(), wait);
   }
 
@@ -119,8 +129,34 @@ class Watchers {
    * @param {Watcher} watcher
    */
   take(watcher) {
+    this.#hear(watcher.id, watcher);
     this.#put(watcher);
     this.#tell();
+  }
+
+  /**
+   * Send a request, and keep what is told until its answer is here.
+   * @template T
+   * @param {() => Promise<T>} request
+   * @returns {Promise<[T, News]>}
+   */
+  async #ask(request) {
+    /** @type {News} */
+    const news = new Map();
+    this.#ways.add(news);
+    try {
+      return [await request(), news];
+    } finally {
+      this.#ways.delete(news);
+    }
+  }
+
+  /**
+   * @param {number} id
+   * @param {Partial<Watcher> | null} told
+   */
+  #hear(id, told) {
+    for (const news of this.#ways) news.set(id, told && { ...news.get(id), ...told });
   }
 
   /** @param {import("../types").WatcherEvent} event */
@@ -130,7 +166,10 @@ class Watchers {
     if (known && event.type.startsWith("reconciler.watcher.triggered")) {
       const trigger_count = event.data["trigger_count"] ?? known.trigger_count;
       const variables = { ...known.variables, ...event.captured_vars };
-      this.take({ ...known, trigger_count, variables, last_trigger: event.timestamp, last_check: event.timestamp });
+      const told = { trigger_count, variables, last_trigger: event.timestamp, last_check: event.timestamp };
+      this.#hear(known.id, told);
+      this.#put({ ...known, ...told });
+      this.#tell();
     } else if (!known || !event.type.startsWith("reconciler.action.succeeded") || known.last_error) {
       this.touch([event.watcher_id]);
     }
@@ -138,16 +177,17 @@ class Watchers {
 
   async #read() {
     const ids = [...this.#dirty].slice(0, MOST_IDS);
-    this.#readAt = Date.now();
+    this.#next = Date.now() + BETWEEN;
     for (const id of ids) this.#dirty.delete(id);
     try {
-      const page = await get("/api/watchers", { id: ids, limit: ids.length });
+      const [page, news] = await this.#ask(() => get("/api/watchers", { id: ids, limit: ids.length }));
       const found = new Set(page.watchers.map((/** @type {Watcher} */ each) => each.id));
-      for (const watcher of page.watchers) this.#put(watcher);
+      for (const watcher of page.watchers) if (news.get(watcher.id) !== null) this.#put(withNews(watcher, news));
       for (const id of ids) if (!found.has(id)) this.#byId.delete(id), (this.#sorted = null);
       this.#tell();
-    } catch {
-      // the next event, refresh or reconnection reads them again
+    } catch (error) {
+      this.#next = Date.now() + AFTER_FAILURE;
+      if (!(error instanceof ApiError && error.status === 401)) for (const id of ids) this.#dirty.add(id);
     }
     this.#timer = 0;
     this.touch([]);
@@ -160,6 +200,7 @@ class Watchers {
   #changed(id, state) {
     const known = this.#byId.get(id);
     if (!known) return this.touch([id]);
+    this.#hear(id, { state });
     if (known.state === state) return;
     this.#put({ ...known, state });
     this.#tell();
@@ -168,6 +209,7 @@ class Watchers {
   /** @param {number} id */
   #remove(id) {
     this.#dirty.delete(id);
+    this.#hear(id, null);
     if (!this.#byId.delete(id)) return;
     this.#sorted = null;
     this.#tell();
@@ -187,6 +229,16 @@ class Watchers {
       for (const subscriber of [...this.#subscribers]) subscriber();
     });
   }
+}
+
+/**
+ * @param {Watcher} watcher
+ * @param {News} news
+ * @returns {Watcher}
+ */
+function withNews(watcher, news) {
+  const told = news.get(watcher.id);
+  return told ? { ...watcher, ...told, variables: { ...watcher.variables, ...told.variables } } : watcher;
 }
 
 /**

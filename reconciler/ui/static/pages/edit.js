@@ -25,8 +25,9 @@ export async function show(root, ctx) {
     watcher.spec.name = watcher.name;
     const kept = keep.restore();
     const form = kept ?? formOf(watcher.spec);
+    form.base ??= { spec: watcher.spec, tag: watcher.tag };
     form.jobs = [slim({ job_id: watcher.job_id, hostname: watcher.hostname, name: watcher.job_name, state: "" })];
-    const creator = new Creator({ form, words, ctx, editing: watcher, keep });
+    const creator = new Creator({ form, words, ctx, editing: { ...watcher, ...form.base }, keep });
     replace(notice, kept ? restored(keep, ctx) : null, owner(watcher), several(watcher));
     replace(place, creator.element);
   } catch (error) {

@@ -29,7 +29,9 @@ export async function show(root, ctx) {
       setText(told, down ? `${number(down)} of ${plural(found.count, "host")} ${down === 1 ? "does" : "do"} not answer` : `${plural(found.count, "host")}, all answer`);
       draw(body, found);
     } catch (error) {
-      if (!isAbort(error)) replace(body, errorState(error, () => void load()));
+      if (isAbort(error)) return;
+      setText(told, "");
+      replace(body, errorState(error, () => void load()));
     }
   };
   again(ctx.signal, load, { every: EVERY, concerns: (event) => /\.host\./.test(event?.type ?? "") });

@@ -1,7 +1,7 @@
 // @ts-check
 // One job: how it stands, who watches it, what it prints.
 import { get, isAbort } from "../lib/api.js";
-import { foreign, h, icon, replace } from "../lib/dom.js";
+import { foreign, h, icon, renew, replace } from "../lib/dom.js";
 import { ago, cut, duration, moment, number } from "../lib/format.js";
 import { emptyState, loading } from "../lib/states.js";
 import { again } from "../parts/again.js";
@@ -33,13 +33,23 @@ export async function showJob(root, ctx, host, id) {
   drawHead(head, job);
   /** @type {OutputView | null} */
   let view = null;
-  const output = outputs(job, ctx, () => hasEnded(job) && job.finished, (shown) => void (view = shown));
+  let leaving = new AbortController();
+  ctx.signal.addEventListener("abort", () => leaving.abort());
+  const outputNow = () => outputs(job, ctx, () => hasEnded(job) && job.finished, (shown) => void (view = shown), leaving.signal);
+  let output = outputNow();
   replace(root, h("div", { class: "page-head" }, h("h1", null, `Job ${id}`, h("span", { class: "muted" }, "@", foreign(host))), links(job, ctx.session.scope !== "read")), head, watched, output);
   const reload = async () => {
     const before = job;
     try {
       job = await get(url, { hostname: host }, ctx.signal);
       drawHead(head, job);
+      if (job.stdout !== before.stdout || job.stderr !== before.stderr) {
+        leaving.abort();
+        leaving = new AbortController();
+        const now = outputNow();
+        output.replaceWith(now);
+        output = now;
+      }
       await drawWatchers(watched, job, ctx.signal);
     } catch (error) {
       if (isAbort(error)) return; // anything else is told by the output, which looks more often
@@ -80,9 +90,11 @@ function drawHead(head, job) {
     ["Restarts", job.restarts ? String(job.restarts) : null],
     ["Directory", job.workdir ? foreign(visible(job.workdir), "mono path") : null],
   ];
-  replace(head,
+  const list = head.querySelector("dl") ?? h("dl", { class: "facts job-facts" });
+  renew(list, facts.filter(([, value]) => value !== null).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+  renew(head,
     h("p", { class: "row", role: "status" }, jobState(job), job.ended ? h("span", { class: "muted", title: moment(job.ended) }, `ended ${ago(job.ended)}`) : null),
-    h("dl", { class: "facts job-facts" }, facts.filter(([, value]) => value !== null).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)))));
+    list);
 }
 
 /**
@@ -97,7 +109,7 @@ async function drawWatchers(place, job, signal) {
   const named = those.slice(0, NAMED).map((each) => h("a", { class: "chip watcher-chip", href: `/watchers/${each.id}` },
     foreign(visible(cut(each.name, 60)[0])), h("span", { class: "muted" }, each.state)));
   const rest = those.length > NAMED ? h("span", { class: "muted small" }, `and ${number(those.length - NAMED)} more`) : null;
-  replace(place, h("h2", { class: "small muted" }, those.length ? "Watched by" : "Nobody watches this job."), ...named, rest);
+  renew(place, h("h2", { class: "small muted" }, those.length ? "Watched by" : "Nobody watches this job."), ...named, rest);
 }
 
 /**
@@ -106,8 +118,9 @@ async function drawWatchers(place, job, signal) {
  * @param {import("../types").Context} ctx
  * @param {() => boolean} ended
  * @param {(view: OutputView) => void} shown
+ * @param {AbortSignal} signal
  */
-function outputs(job, ctx, ended, shown) {
+function outputs(job, ctx, ended, shown, signal) {
   const same = job.stdout !== null && job.stdout === job.stderr;
   /** @type {{stream: Stream, label: string}[]} */
   const streams = [];
@@ -121,7 +134,7 @@ function outputs(job, ctx, ended, shown) {
   const choose = (/** @type {Stream} */ stream, /** @type {boolean} */ fresh) => {
     leaving?.abort();
     const now = (leaving = new AbortController());
-    ctx.signal.addEventListener("abort", () => now.abort(), { once: true });
+    signal.addEventListener("abort", () => now.abort(), { once: true });
     if (fresh) ctx.setQuery({ stream, line: null, offset: null });
     for (const tab of tabs) {
       const mine = tab.dataset["stream"] === stream;

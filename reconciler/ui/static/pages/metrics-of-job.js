@@ -1,7 +1,6 @@
 // @ts-check
 // The metrics of one job: which to draw, together or one below the other, over steps or time; CSV; a table.
 import { get, isAbort } from "../lib/api.js";
-import { toast } from "../lib/dialog.js";
 import { foreign, h, icon, replace } from "../lib/dom.js";
 import { ago, cut, jobUrl, moment, number, plural } from "../lib/format.js";
 import { emptyState, errorText, loading } from "../lib/states.js";
@@ -61,6 +60,7 @@ class MetricsPage {
     this.of = of;
     this.ctx = ctx;
     this.list = h("ul", { class: "metric-list", "aria-label": "Metrics" });
+    this.notice = h("div", { role: "status" });
     this.plots = h("div", { class: "stack plots" });
     this.together = this.#toggle("Together", "All in one chart", "together");
     this.axes = h("div", { class: "segments", role: "group", "aria-label": "Horizontal axis" }, AXES.map(([axis, name, title]) =>
@@ -70,7 +70,7 @@ class MetricsPage {
     this.rows = h("details", { class: "panel metric-table" }, h("summary", null, "Values as a table"));
     this.rows.addEventListener("toggle", () => this.#table());
     this.bar = h("div", { class: "row wrap" }, this.axes, this.together, this.log, this.all, h("button", { type: "button", class: "button right", onClick: () => this.#download() }, icon("download"), "CSV"));
-    this.body = h("div", { class: "metrics-body" }, h("aside", { class: "panel metric-choice" }, h("h2", { class: "small" }, "Metrics"), this.list), h("div", { class: "stack" }, this.bar, this.plots, this.rows));
+    this.body = h("div", { class: "metrics-body" }, h("aside", { class: "panel metric-choice" }, h("h2", { class: "small" }, "Metrics"), this.list), h("div", { class: "stack" }, this.notice, this.bar, this.plots, this.rows));
     this.element = h("div", null, loading("The metrics are being read…"));
     ctx.signal.addEventListener("abort", () => this.#charts.forEach((each) => each.stop()));
   }
@@ -86,9 +86,11 @@ class MetricsPage {
     } catch (error) {
       if (isAbort(error)) return;
       if (this.#found.length === 0) throw error;
-      return toast(errorText(error), "bad");
+      return replace(this.notice, h("p", { class: "notice bad" }, icon("warning"), h("span", null, `${errorText(error)}; it is tried again.`)));
     }
-    if (!signal.aborted) this.#draw();
+    if (signal.aborted) return;
+    replace(this.notice);
+    this.#draw();
   }
 
   /** What is to be drawn: what the address names, else the first few. */

@@ -26,6 +26,7 @@ export async function show(root, ctx) {
   ctx.title("Metrics");
   /** @type {MeasuredJob[]} */
   let jobs = [];
+  let shown = "";
   const list = h("div", null, loading("The metrics are being read…"));
   const typed = debounce((/** @type {string} */ text) => {
     ctx.setQuery({ q: text.trim() });
@@ -36,11 +37,15 @@ export async function show(root, ctx) {
   const load = async () => {
     try {
       const found = await get("/api/metrics", undefined, ctx.signal);
-      if (JSON.stringify(found.jobs) === JSON.stringify(jobs) && jobs.length) return;
+      const text = JSON.stringify(found.jobs);
+      if (text === shown) return;
+      shown = text;
       jobs = found.jobs;
       draw(list, jobs, ctx.query.get("q") ?? "", ctx.session.scope !== "read");
     } catch (error) {
-      if (!isAbort(error)) replace(list, errorState(error, () => void load()));
+      if (isAbort(error)) return;
+      shown = "";
+      replace(list, errorState(error, () => void load()));
     }
   };
   again(ctx.signal, load, { every: EVERY, concerns: (event) => event?.action_type === "store_metric" });

@@ -2,7 +2,7 @@
 // The plan: what a pass would change and why, what was changed by hand, which files are bad, what was applied last.
 import { get, isAbort, post } from "../lib/api.js";
 import { toast } from "../lib/dialog.js";
-import { foreign, h, icon, replace, setText } from "../lib/dom.js";
+import { foreign, h, icon, renew, replace, setText } from "../lib/dom.js";
 import { ago, cut, moment, number, plural } from "../lib/format.js";
 import { emptyState, errorState, errorText, loading } from "../lib/states.js";
 import { again } from "../parts/again.js";
@@ -30,7 +30,7 @@ export async function show(root, ctx) {
       const text = JSON.stringify(plan);
       if (text === shown || ctx.signal.aborted) return;
       shown = text;
-      replace(body, ...sections(plan, ctx, call));
+      renew(body, ...sections(plan, ctx, call));
     } catch (error) {
       if (isAbort(error)) return;
       shown = "";
@@ -112,9 +112,9 @@ function driftTable(drift, ctx, reload) {
       toast(`${each.watcher} goes on`, "good");
     } catch (error) {
       toast(errorText(error), "bad");
-      button.disabled = false;
     }
     await reload();
+    button.disabled = false;
   };
   const row = (/** @type {import("../views").Drift} */ each) => h("tr", null,
     h("td", null, h("a", { href: `/watchers/${each.watcher_id}` }, foreign(visible(cut(each.watcher, 80)[0]))), " on ", jobLink(each)),

@@ -108,22 +108,25 @@ function card(template, library) {
     bad ? h("p", { class: "fault small", dir: "auto" }, `It cannot be used: ${bad.message}${bad.remedy ? ` (${bad.remedy})` : ""}`) : null,
     h("div", { class: "row wrap template-foot" },
       bad || !writes ? null : h("a", { class: "button primary small", href: `/new?template=${encodeURIComponent(template.id)}`, "aria-label": `Use ${template.name}` }, "Use"),
-      h("button", { type: "button", class: "button small", "aria-label": `Show ${template.name}`, onClick: () => void look(template) }, "Show"),
+      h("button", { type: "button", class: "button small", "aria-label": `Show ${template.name}`, onClick: () => void look(template, library.ctx.signal) }, "Show"),
       template.writable && writes ? h("button", { type: "button", class: "button small icon-only", "aria-label": `Delete ${template.name}`, onClick: () => void drop(template, library) }, icon("trash")) : null,
       h("span", { class: "muted small right" }, LAYERS[template.layer])));
 }
 
-/** @param {Template} template */
-async function look(template) {
+/**
+ * @param {Template} template
+ * @param {AbortSignal} signal
+ */
+async function look(template, signal) {
   try {
-    const found = await get(`/api/templates/${encodeURIComponent(template.id)}`);
+    const found = await get(`/api/templates/${encodeURIComponent(template.id)}`, undefined, signal);
     openDialog({
       title: cut(template.name, 80)[0], wide: true,
       body: [h("p", { class: "muted small" }, foreign(template.file)), h("pre", { class: "code-block", tabindex: "0" }, found.yaml)],
       actions: [{ label: "Close" }, { label: "Copy YAML", kind: "primary", run: () => copyText(found.yaml) }],
     });
   } catch (error) {
-    toast(errorText(error), "bad");
+    if (!isAbort(error)) toast(errorText(error), "bad");
   }
 }
 

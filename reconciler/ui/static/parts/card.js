@@ -174,7 +174,7 @@ export class Card {
 
   #buttons() {
     const { state } = this.watcher;
-    if (!this.around.writes) return;
+    if (!this.around.writes) return replace(this.buttons);
     const still = state === "paused" || state === "disabled" || state === "triggered";
     const key = `${still} ${state === "completed" || state === "static" || state === "stopped"} ${this.watcher.name}`;
     if (this.buttons.dataset["of"] === key) return;
@@ -198,7 +198,9 @@ export class Card {
    */
   #button(verb, picture, run, off = false) {
     const name = `${verb} ${cut(this.watcher.name, 100)[0]}`;
-    return h("button", { type: "button", class: "button ghost small icon-only", "aria-label": name, title: verb, disabled: off, onClick: run }, icon(picture));
+    // Of a double click the first half counts: another button may stand there by the second.
+    const once = (/** @type {MouseEvent} */ event) => event.detail < 2 && void run();
+    return h("button", { type: "button", class: "button ghost small icon-only", "aria-label": name, title: verb, disabled: off, onClick: once }, icon(picture));
   }
 
   /**

@@ -9,6 +9,8 @@ import { exact, extent, label, ticks, timeLabel, timeTicks } from "./scale.js";
 
 /** Points that are drawn as dots, too. */
 const DOTTED = 60;
+/** What is larger is drawn there: a range of such numbers must be a number itself. */
+const MOST = Number.MAX_VALUE / 4;
 
 /**
  * The vertical scale that shows all of the points between two x.
@@ -19,12 +21,13 @@ const DOTTED = 60;
  */
 export function vertical(points, [low, high], { top, bottom, log }) {
   const seen = points.filter((each) => each.x >= low && each.x <= high);
-  const value = (/** @type {Point} */ { y }) => (y === null || (log && y <= 0) ? null : log ? Math.log10(y) : y);
+  const held = (/** @type {number} */ y) => Math.min(MOST, Math.max(-MOST, y));
+  const value = (/** @type {Point} */ { y }) => (y === null || (log && y <= 0) ? null : log ? Math.log10(y) : held(y));
   const [least, most] = extent(seen.map(value)) ?? extent(points.map(value)) ?? [0, 1];
   const room = least === most ? Math.abs(least) * 0.1 || 0.5 : (most - least) * 0.06;
   /** @type {Range} */
   const range = [least - room, most + room];
-  const toPx = (/** @type {number} */ y) => bottom - (((log ? Math.log10(y) : y) - range[0]) / (range[1] - range[0])) * (bottom - top);
+  const toPx = (/** @type {number} */ y) => bottom - (((log ? Math.log10(y) : held(y)) - range[0]) / (range[1] - range[0])) * (bottom - top);
   return { range, toPx, log };
 }
 
@@ -38,7 +41,7 @@ export function axes({ left, right, bottom }, across, up) {
   const places = Math.max(2, Math.floor((right - left) / (across.time ? 110 : 70)));
   const xs = across.time ? timeTicks(across.range, places) : ticks(across.range, places);
   const named = (/** @type {number} */ x) => (across.time ? timeLabel(x, apart(xs)) : label(x, apart(xs)));
-  const steps = ticks(up.range, 5);
+  const steps = ticks(up.range, 5).filter((each) => !up.log || (10 ** each > 0 && Number.isFinite(10 ** each)));
   const ys = up.log ? steps.map((each) => 10 ** each) : steps;
   return svg("g", { class: "chart-axes" },
     ys.map((y) => svg("g", null,

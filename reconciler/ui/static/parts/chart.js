@@ -87,7 +87,8 @@ export class Chart {
   get #all() {
     const ends = this.#series.flatMap(({ points }) => (points.length ? [points[0].x, points[points.length - 1].x] : []));
     const [low, high] = extent(ends) ?? [0, 1];
-    return low === high ? [low - 0.5, high + 0.5] : [low, high];
+    const short = Math.max(1, Math.abs(low) * 1e-12) - (high - low); // nearer to each other they are not told apart
+    return low === high || short > 1 ? [low - short / 2, high + short / 2] : [low, high];
   }
 
   /** @returns {Range} */

@@ -210,6 +210,7 @@ export class Lines {
     const run = ++this.#run;
     const answer = await this.#ask(place);
     if (run !== this.#run) return;
+    this.#run += 1; // what was asked for meanwhile belongs to what was here before
     if (this.#file !== answer.file) this.#known = null;
     this.#take(answer);
     this.rows = answer.lines.map(row);

@@ -126,10 +126,12 @@ export class Bar {
     if (!finder || !this.results.open) return;
     this.#drawn = finder.found.length;
     const sought = marker(finder.query);
+    const focused = [...this.list.querySelectorAll("button")].findIndex((each) => each === document.activeElement);
     replace(this.list, finder.found.slice(0, LISTED).map((each, at) => h("li", null,
       h("button", { type: "button", class: "found-line", "aria-current": at === finder.at ? "true" : null, onClick: () => this.wishes.choose(at) },
         h("span", { class: "line-number" }, number(each.line)), h("bdi", { class: "mono cut" }, ...marked(each.text.slice(0, 300), sought))))));
     if (finder.found.length > LISTED) this.list.append(h("li", { class: "muted small" }, `… and ${number(finder.found.length - LISTED)} more`));
+    if (focused >= 0) this.list.querySelectorAll("button")[focused]?.focus();
   }
 
   #jump() {

@@ -1,11 +1,11 @@
 // @ts-check
 // One output of a job: only the lines in view are in the document, more are read at either end, its end is followed.
 import { isAbort } from "../lib/api.js";
-import { toast } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
 import { errorState, errorText } from "../lib/states.js";
 import { Bar } from "./output-bar.js";
 import { Finder } from "./finder.js";
+import { Journey } from "./journey.js";
 import { LineList, ROW } from "./line-list.js";
 import { Lines } from "./lines.js";
 import { keys, Notice, nothing, place } from "./output-place.js";
@@ -37,6 +37,7 @@ export class OutputView {
   #reading = false;
   /** Something was asked for while another reading went on. */
   #missed = false;
+  #journey;
   /** When a person last did something that may scroll. */
   #moved = 0;
 
@@ -54,11 +55,12 @@ export class OutputView {
     this.#pace = new Pace(() => this.#poll(), { ended, of, signal });
     this.#finder = new Finder(this.#lines, () => this.#bar.found(this.#finder));
     this.#list = new LineList(this.#lines, `Output, ${of.label}`, { chosen: (row) => this.#mark(row), whole: (row) => showWhole(this.#lines, row) });
+    this.#journey = new Journey({ lines: this.#lines, list: this.#list, notice: this.#notice, follow: (on) => this.#follow(on), mark: (row) => this.#mark(row) }, signal);
     const query = { text: ctx.query.get("q") ?? "", regex: ctx.query.get("regex") === "1", ignoreCase: ctx.query.get("case") !== "1" };
     this.#bar = new Bar({
-      follow: (on) => void (on ? this.#end() : this.#follow(false)),
+      follow: (on) => (on ? this.#journey.go((way) => way.end(true)) : this.#follow(false)),
       wrap: () => this.#wrap(),
-      line: (line) => void this.#goToLine(line),
+      line: (line) => this.#journey.go((way) => way.line(line)),
       search: (wanted) => this.#search(wanted),
       step: (direction) => this.#step(direction),
       choose: (at) => this.#choose(at),
@@ -67,11 +69,11 @@ export class OutputView {
     const { frame } = this.#list;
     frame.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     keys(frame, {
-      Home: () => void this.#start(),
-      End: () => void this.#end(!this.ended()),
+      Home: () => this.#journey.go((way) => way.start()),
+      End: () => this.#journey.go((way) => way.end(!this.ended())),
       n: () => this.#step(1),
       N: () => this.#step(-1),
-      f: () => void this.#end(),
+      f: () => this.#journey.go((way) => way.end(true)),
       w: () => this.#wrap(),
       "/": () => this.#bar.text.focus(),
     });
@@ -83,16 +85,23 @@ export class OutputView {
 
   /** Show it, where the address says, else its end. */
   async start() {
-    const { offset, line } = place(this.ctx.query);
-    try {
-      if (offset !== null) await this.#goTo(offset, true);
-      else if (line !== null) await this.#goToLine(line);
-      if (this.#lines.rows.length === 0) await this.#end(!this.ended());
-    } catch (error) {
-      if (!isAbort(error)) this.#notice.show(errorState(error, () => void this.start()));
-    }
+    await this.#begin();
     if (this.query) this.#search(this.query);
     this.#pace.soon(1000);
+  }
+
+  /** Where that fails, it is tried again. */
+  async #begin() {
+    const { offset, line } = place(this.ctx.query);
+    await this.#journey.go(async (way) => {
+      if (offset !== null) await way.offset(offset);
+      else if (line !== null) await way.line(line);
+      if (this.#lines.rows.length === 0) await way.end(!this.ended());
+    }, (error) => {
+      this.#notice.show(errorState(error, () => void this.#begin()));
+      this.#pace.later();
+    });
+    if (this.#journey.arrived) this.#told();
   }
 
   /** Look for more now: the job did something, or ended. */
@@ -102,6 +111,10 @@ export class OutputView {
 
   async #poll() {
     const lines = this.#lines;
+    if (!this.#journey.arrived) {
+      if (!this.#journey.going) await this.#begin();
+      return { came: 0, behind: false };
+    }
     const wanted = this.#following || (lines.atEnd && !lines.full); // what somebody reads must not go for what comes
     const came = wanted || lines.rows.length === 0 ? await this.#more() : 0;
     await this.#reach();
@@ -120,6 +133,7 @@ export class OutputView {
     return this.#read(async () => {
       const { came, went, renewed } = await this.#lines.after();
       if (this.signal.aborted) return 0;
+      if (renewed) this.#finder.start(this.#finder.query); // what was found before is no more
       if (this.#following && this.#lines.behind > FAR) return this.#leap();
       if (renewed) this.#notice.say("The output was written anew; this is the new one.");
       if (came || renewed) this.#list.show(renewed ? null : -went);
@@ -170,7 +184,7 @@ export class OutputView {
     if (this.signal.aborted) return 0;
     this.#list.show(null);
     this.#list.bottom();
-    void this.#number();
+    void this.#journey.number();
     return this.#lines.rows.length;
   }
 
@@ -187,63 +201,6 @@ export class OutputView {
     const known = row.number !== null;
     this.ctx.setQuery({ stream: this.#lines.of.stream, line: known ? String(row.number) : null, offset: known ? null : String(row.offset) });
     this.#list.show(0);
-  }
-
-  // --- going places ---
-
-  /** @param {boolean} [follow] */
-  async #end(follow = true) {
-    if (!this.#lines.atEnd || this.#lines.rows.length === 0) {
-      await this.#lines.tail();
-      this.#list.show(null);
-      void this.#number();
-    }
-    this.#follow(follow);
-    this.#list.bottom();
-  }
-
-  /** Find out the numbers of the lines, and show them. */
-  async #number() {
-    const known = await this.#lines.count().catch(() => false);
-    if (known && !this.signal.aborted) this.#list.show(0);
-  }
-
-  async #start() {
-    this.#follow(false);
-    if (!this.#lines.atStart) {
-      await this.#lines.head();
-      this.#list.show(null);
-    }
-    this.#list.frame.scrollTop = 0;
-  }
-
-  /** @param {number} line */
-  async #goToLine(line) {
-    try {
-      const offset = await this.#lines.offsetOf(line);
-      if (offset === null) return this.#notice.say(`There is no line ${line} (yet).`);
-      await this.#goTo(offset, true);
-    } catch (error) {
-      if (!isAbort(error)) toast(errorText(error), "bad");
-    }
-  }
-
-  /**
-   * @param {number} offset
-   * @param {boolean} link the address shall say so
-   */
-  async #goTo(offset, link) {
-    this.#follow(false);
-    const before = this.#lines.rows;
-    const at = await this.#lines.around(offset);
-    if (this.signal.aborted) return;
-    if (at < 0) return this.#notice.say("That place is not there (any more): the output was cut or written anew.");
-    const row = this.#lines.rows[at];
-    this.#list.current = row.offset;
-    this.#list.show(before === this.#lines.rows ? 0 : null);
-    this.#list.scrollTo(at);
-    if (row.number === null) await this.#lines.count().catch(() => false);
-    if (link && !this.signal.aborted) this.#mark(row);
   }
 
   // --- search ---
@@ -268,11 +225,7 @@ export class OutputView {
     if (!found) return;
     this.#finder.at = at;
     this.#bar.found(this.#finder);
-    void this.#goTo(found.offset, false).then(() => {
-      this.#lines.know(found.offset, found.line);
-      const row = this.#lines.rows[this.#lines.index(found.offset)];
-      if (row && !this.signal.aborted) this.#mark(row);
-    }, (error) => isAbort(error) || toast(errorText(error), "bad"));
+    this.#journey.go((way) => way.offset(found.offset, found.line));
   }
 
   // --- following, scrolling, keys ---

@@ -58,10 +58,15 @@ export function timeTicks([low, high], count) {
   const least = (high - low) / Math.max(1, count);
   if (least < SECOND / 2) return ticks([low, high], count);
   const step = STEPS.find((each) => each >= least) ?? STEPS[STEPS.length - 1];
-  const zone = new Date(low).getTimezoneOffset() * MINUTE;
+  const behind = (/** @type {number} */ at) => new Date(at).getTimezoneOffset() * MINUTE;
+  const first = behind(low);
   /** @type {number[]} */
   const found = [];
-  for (let at = Math.ceil((low - zone) / step) * step + zone; at <= high && found.length < 50; at += step) found.push(at);
+  for (let clock = Math.ceil((low - first) / step) * step; found.length < 50; clock += step) {
+    const at = clock + (step > HOUR ? behind(clock + first) : first); // summer time begins and ends at whole hours
+    if (at > high) break;
+    found.push(at);
+  }
   return found;
 }
 

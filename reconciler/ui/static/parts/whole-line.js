@@ -1,6 +1,6 @@
 // @ts-check
 // A dialog with a line that is too long for its row, read in pieces.
-import { get } from "../lib/api.js";
+import { get, isAbort } from "../lib/api.js";
 import { openDialog, toast } from "../lib/dialog.js";
 import { h, setText } from "../lib/dom.js";
 import { bytes } from "../lib/format.js";
@@ -27,6 +27,7 @@ export function showWhole(lines, row) {
       text.append(visible(stripped(answer.text.replace(/[\r\n]+$/, ""))));
       at = answer.next_offset > at ? answer.next_offset : end;
     } catch (error) {
+      if (isAbort(error)) return;
       toast(errorText(error), "bad");
     }
     more.disabled = false;

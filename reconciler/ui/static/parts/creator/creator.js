@@ -37,8 +37,11 @@ export class Creator {
     /** @type {Set<string>} */
     this.touched = new Set();
     this.tried = false;
+    this.saving = false;
     /** @type {import("./types").Draft | null} */
     this.draft = null;
+    /** Why there is no draft. */
+    this.unmade = "";
     this.asking = new AbortController();
     this.ask = debounce(() => void this.preview(), 250);
     /** @type {Desk} */
@@ -137,8 +140,8 @@ export class Creator {
     } catch (error) {
       if (isAbort(error)) return;
       this.draft = null;
-      if (error instanceof ApiError && error.problems.length) this.file?.hint(error.problems.map((problem) => problem.message).join("; "));
-      else this.file?.hint(errorText(error));
+      this.unmade = error instanceof ApiError && error.problems.length ? error.problems.map((problem) => problem.message).join("; ") : errorText(error);
+      this.file?.hint(this.unmade);
     }
   }
 
@@ -152,6 +155,13 @@ export class Creator {
   }
 
   async submit() {
+    if (this.saving) return;
+    this.saving = true;
+    await this.save();
+    this.saving = false;
+  }
+
+  async save() {
     const { desk } = this;
     this.tried = true;
     this.say("");
@@ -190,6 +200,9 @@ export class Creator {
   async switchMode() {
     const { form } = this.desk;
     if (form.text === null) {
+      this.ask.cancel();
+      await this.preview(); // what was typed last
+      if (!this.draft && hasJobs(form)) return this.say(this.unmade);
       form.text = this.draft?.yaml || this.desk.editing?.yaml || "";
     } else {
       await this.preview();
@@ -227,7 +240,7 @@ export class Creator {
     if (!this.draft) return toast("There is no watcher yet that could be kept", "bad");
     this.tell(this.draft.errors);
     if (!this.draft.spec.name) return this.refuse();
-    await keepTemplate({ yaml: this.draft.yaml }, this.draft.spec.name);
+    await keepTemplate({ yaml: this.draft.yaml }, this.draft.spec.name, desk.ctx.signal);
   }
 }
 

@@ -35,11 +35,15 @@ export function jobsSection(desk) {
   const button = (/** @type {"jobs" | "selector"} */ target, /** @type {string} */ label) =>
     h("button", { type: "button", "aria-pressed": desk.form.target === target, onClick: () => choose(target) }, label);
   const segments = h("div", { class: "segments", role: "group", "aria-label": "Which jobs" });
+  let drawn = "";
+  const keys = () => desk.form.jobs.map(keyOf).join("\n");
   const draw = () => {
+    drawn = keys();
     replace(segments, button("jobs", "Chosen jobs"), button("selector", "All jobs that fit"));
     replace(body, desk.form.target === "jobs" ? chosen(desk, draw) : selector(desk));
   };
   draw();
+  desk.onChange(() => desk.form.target === "jobs" && drawn !== keys() && draw()); // some have their watcher already
   return h("section", { class: "panel stack", "aria-labelledby": "creator-jobs" },
     h("h2", { id: "creator-jobs" }, "Which jobs"), desk.editing ? null : h("div", null, segments), body);
 }
@@ -95,7 +99,12 @@ function selector(desk) {
   });
   const count = h("p", { class: "selector-count", role: "status" }, "Counting jobs…");
   const names = h("p", { class: "muted small selector-names" });
-  const later = debounce(() => void tell(desk, count, names), 250);
+  let asking = new AbortController();
+  const later = debounce(() => {
+    asking.abort();
+    asking = new AbortController();
+    void tell(desk, count, names, asking.signal);
+  }, 250);
   later();
   later.now();
   desk.onChange(() => count.isConnected && later());
@@ -107,11 +116,12 @@ function selector(desk) {
  * @param {Desk} desk
  * @param {HTMLElement} count
  * @param {HTMLElement} names
+ * @param {AbortSignal} signal
  */
-async function tell(desk, count, names) {
+async function tell(desk, count, names, signal) {
   try {
     /** @type {import("./types").SelectorTested} */
-    const found = await post("/api/selectors/test", { jobs: desk.form.spec.jobs ?? {} }, desk.ctx.signal);
+    const found = await post("/api/selectors/test", { jobs: desk.form.spec.jobs ?? {} }, signal);
     const everything = !Object.keys(desk.form.spec.jobs ?? {}).length;
     const risky = desk.form.spec.actions.some((/** @type {any} */ action) => DANGEROUS.has(action.type)) && found.count > desk.words.max_new_bindings;
     const ended = found.ended ? `, and ${plural(found.ended, "job")} that ended` : "";

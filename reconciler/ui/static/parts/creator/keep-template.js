@@ -10,10 +10,11 @@ import { field, text } from "./fields.js";
  * Ask for name, category and tags, and save. `source`: `yaml`, or `watcher_id`.
  * @param {{yaml: string} | {watcher_id: number}} source
  * @param {string} name
- * @param {() => void} [done]
+ * @param {AbortSignal} signal of the page
  */
-export async function keepTemplate(source, name, done) {
-  const known = await get("/api/templates").catch(() => ({ categories: [], tags: [] }));
+export async function keepTemplate(source, name, signal) {
+  const known = await get("/api/templates", undefined, signal).catch(() => ({ categories: [], tags: [] }));
+  if (signal.aborted) return;
   const words = { name, category: "", tags: "" };
   const fault = h("p", { class: "fault", role: "alert" });
   const send = async (/** @type {() => void} */ close, replacing = false) => {
@@ -22,7 +23,6 @@ export async function keepTemplate(source, name, done) {
       await post("/api/templates", { ...source, name: words.name, category: words.category.trim(), tags, replace: replacing });
       close();
       toast(`The template ${words.name} is saved`, "good");
-      done?.();
     } catch (error) {
       if (error instanceof ApiError && error.code === "template-taken") {
         const text = `There is a template called ${words.name} already.`;

@@ -1,6 +1,6 @@
 // @ts-check
 // The output of a chosen job, or a text of one's own, with what the pattern finds in it.
-import { get, isAbort, post } from "../../lib/api.js";
+import { ApiError, get, isAbort, post } from "../../lib/api.js";
 import { debounce } from "../../lib/debounce.js";
 import { h, icon, replace, setText } from "../../lib/dom.js";
 import { jobKey, number, plural } from "../../lib/format.js";
@@ -12,7 +12,8 @@ import { marked } from "./marks.js";
 /** @typedef {import("./types").Desk} Desk */
 
 const LINES = 300;
-const MOST_CHARACTERS = 300_000;
+/** Each may take six bytes of a request, of which the API takes a megabyte. */
+const MOST_CHARACTERS = 150_000;
 const OWN = "";
 /** Ms between two readings of an output that may grow. */
 const AGAIN = 4000;
@@ -55,10 +56,14 @@ class Sample {
     this.known = "?";
     this.asked = "";
     this.missing = "";
+    /** It is being read; what takes longer than the time between two readings is waited for. */
+    this.busy = false;
+    /** The server could not be asked. */
+    this.untried = false;
     this.jobsChanged();
     const timer = window.setInterval(() => {
       if (!this.element.isConnected) clearInterval(timer);
-      else if (!document.hidden) void this.read(true);
+      else if (!document.hidden && !this.busy) void this.read(true);
     }, AGAIN);
     desk.ctx.signal.addEventListener("abort", () => clearInterval(timer));
   }
@@ -90,9 +95,9 @@ class Sample {
    */
   async read(again = false) {
     const job = this.desk.form.jobs.find((each) => keyOf(each) === this.source);
-    if (again && !job) return;
+    if (again && !job) return void (this.untried && (await this.tryNow()));
     this.reading.abort();
-    this.reading = new AbortController();
+    const reading = (this.reading = new AbortController());
     const before = this.lines.join("\n") + this.missing;
     for (const element of [this.streams, this.again]) element.hidden = !job;
     this.text.hidden = Boolean(job);
@@ -100,17 +105,20 @@ class Sample {
       this.lines = split(this.own);
       return void (await this.tryNow());
     }
+    this.busy = true;
     try {
       const query = { hostname: job.hostname, stream: this.stream, limit: LINES };
-      const found = await get(`/api/jobs/${encodeURIComponent(job.job_id)}/output/lines`, query, this.reading.signal);
+      const found = await get(`/api/jobs/${encodeURIComponent(job.job_id)}/output/lines`, query, reading.signal);
       this.lines = bounded(found.lines.map((/** @type {{text: string}} */ line) => line.text));
       this.missing = found.sight === "read" ? "" : found.sight === "missing" ? "There is no such file yet." : found.reason;
     } catch (error) {
       if (isAbort(error) || again) return;
       this.lines = [];
       this.missing = errorText(error);
+    } finally {
+      if (reading === this.reading) this.busy = false;
     }
-    if (!again || before !== this.lines.join("\n") + this.missing) await this.tryNow();
+    if (!again || this.untried || before !== this.lines.join("\n") + this.missing) await this.tryNow();
   }
 
   /** Let the server's matcher look at it. */
@@ -118,14 +126,18 @@ class Sample {
     this.trying.abort();
     this.trying = new AbortController();
     const asked = question(this.desk);
+    this.untried = false;
     if (!asked) return this.show(null);
     try {
       const body = { ...asked, text: this.lines.join("\n"), limit: 1000 };
       const tried = await post("/api/patterns/test", body, this.trying.signal);
+      this.untried = false;
       this.desk.setTried(tried);
       this.show(tried);
     } catch (error) {
       if (isAbort(error)) return;
+      this.untried = !(error instanceof ApiError && error.status === 422);
+      if (this.untried) return setText(this.count, `${errorText(error)}; it is tried again.`);
       this.desk.setTried(null);
       this.show(null);
     }

@@ -112,6 +112,8 @@ export interface Form {
   named: boolean;
   /** Not null: the whole file as text, in place of everything else. */
   text: string | null;
+  /** Of a watcher that is edited: what it was when that began, and the tag of its file. */
+  base?: { spec: Record<string, any>; tag: string };
 }
 
 /** What the parts of the creator share. */

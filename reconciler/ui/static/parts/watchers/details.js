@@ -2,7 +2,7 @@
 // Everything about one watcher, below its card and on its own page.
 import { get, isAbort } from "../../lib/api.js";
 import { toast } from "../../lib/dialog.js";
-import { foreign, h, icon, replace } from "../../lib/dom.js";
+import { foreign, h, icon, renew, replace } from "../../lib/dom.js";
 import { ago, clock, duration, jobUrl, moment, number } from "../../lib/format.js";
 import { errorText } from "../../lib/states.js";
 import { remove } from "./acting.js";
@@ -14,15 +14,14 @@ import { heldBy, originText } from "./words.js";
 /** @typedef {{writes: boolean, signal: AbortSignal, fired: boolean, gone?: () => void}} Surroundings */
 
 /**
- * Draw it; what it did last is asked for where it `fired`, else that stays as it is.
+ * Draw it; what it did last is asked for anew where it `fired`.
  * @param {HTMLElement} root
  * @param {Watcher} watcher
  * @param {Surroundings} around
  */
 export function details(root, watcher, around) {
-  const before = around.fired ? null : root.querySelector(".w-last");
-  const last = before ?? h("section", { class: "w-last" });
-  replace(root,
+  const last = /** @type {HTMLElement} */ (root.querySelector(".w-last") ?? h("section", { class: "w-last" }));
+  renew(root,
     watcher.description ? h("p", null, longText(watcher.description)) : null,
     watcher.last_error ? h("p", { class: "notice bad" }, icon("warning"), h("span", null, h("strong", null, "Last error: "), longText(watcher.last_error))) : null,
     facts(watcher),
@@ -30,7 +29,7 @@ export function details(root, watcher, around) {
     last,
     variables(watcher),
     foot(watcher, around));
-  if (!before) void lastTrigger(/** @type {HTMLElement} */ (last), watcher, around.signal);
+  if (around.fired) void lastTrigger(last, watcher, around.signal);
 }
 
 /** @param {Watcher} watcher */
@@ -94,7 +93,7 @@ export function values(found) {
  */
 async function lastTrigger(root, watcher, signal) {
   if (!watcher.last_trigger) return replace(root, h("h4", null, "Last trigger"), h("p", { class: "muted" }, "It has not fired yet."));
-  replace(root, h("h4", null, "Last trigger"), h("p", { class: "muted" }, ago(watcher.last_trigger)));
+  if (!root.hasChildNodes()) replace(root, h("h4", null, "Last trigger"), h("p", { class: "muted" }, ago(watcher.last_trigger)));
   try {
     const found = await get("/api/watchers/events", { watcher_id: watcher.id, all: true, limit: 50 }, signal);
     /** @type {WatcherEvent[]} */

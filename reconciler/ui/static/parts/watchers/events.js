@@ -48,6 +48,8 @@ class Events {
   #cursor = null;
   #timer = 0;
   #run = 0;
+  /** A page is on its way; what comes meanwhile waits for it. */
+  #asking = false;
   #loaded = false;
   /** @type {unknown} */
   #error = null;
@@ -68,7 +70,8 @@ class Events {
     this.#build(root, tools);
     this.list = virtualList(this.frame, { count: () => this.#events.length, render: (i, before) => before ?? eventRow(this.#events[i], tools !== null), key: (i) => this.#events[i].id, estimate: 62, role: "list" });
     const take = (/** @type {{event: WatcherEvent}} */ message) => this.#happened(message.event);
-    this.offs = [live.on("event", take), live.on("watcher_event", take), live.on("refetch", () => void this.load()), live.on("initial", () => this.#loaded && void this.load())];
+    const back = (/** @type {{status: string}} */ { status }) => status === "connected" && this.#error !== null && void this.load();
+    this.offs = [live.on("event", take), live.on("watcher_event", take), live.on("status", back), live.on("refetch", () => void this.load()), live.on("initial", () => this.#loaded && void this.load())];
     live.start();
     this.scrolled = () => this.#waiting.length > 0 && !this.#reading() && this.#letIn();
     window.addEventListener("scroll", this.scrolled, { passive: true });
@@ -84,13 +87,14 @@ class Events {
   /** Ask for the newest page; with `older`, for the one after what is here. */
   async load(older = false) {
     const run = ++this.#run;
-    this.older.disabled = true;
+    this.older.disabled = this.#asking = true;
     try {
       const page = await get("/api/watchers/events", this.#query(older), this.ctx.signal);
       if (run !== this.#run) return;
       const known = new Set((older ? this.#events : []).map((event) => event.id));
       this.#events = [...(older ? this.#events : []), ...page.events.filter((/** @type {WatcherEvent} */ each) => !known.has(each.id))];
-      if (!older) this.#waiting = [];
+      const newest = this.#events[0]?.id ?? 0;
+      this.#waiting = this.#waiting.filter((event) => event.id > newest && this.#fits(event)); // they came while it was read
       this.#cursor = page.next_cursor;
       this.#error = null;
       this.#loaded = true;
@@ -98,7 +102,8 @@ class Events {
       if (isAbort(error) || run !== this.#run) return;
       this.#error = error;
     }
-    this.older.disabled = false;
+    this.older.disabled = this.#asking = false;
+    if (this.#waiting.length) this.#soon();
     this.#draw();
   }
 
@@ -111,9 +116,14 @@ class Events {
 
   /** @param {WatcherEvent} event */
   #happened(event) {
-    if (!this.#loaded || !this.#fits(event) || this.#events[0]?.id >= event.id) return;
+    if (!this.#fits(event) || this.#events[0]?.id >= event.id) return;
     this.#waiting.unshift(event);
-    if (!this.#timer) this.#timer = window.setTimeout(() => this.#arrived(), CALM);
+    this.#waiting.length = Math.min(this.#waiting.length, MOST);
+    if (this.#loaded) this.#soon();
+  }
+
+  #soon() {
+    this.#timer ||= window.setTimeout(() => this.#arrived(), CALM);
   }
 
   #arrived() {
@@ -123,6 +133,7 @@ class Events {
   }
 
   #letIn() {
+    if (this.#asking) return;
     const newest = this.#events[0]?.id ?? 0;
     this.#events = [...this.#waiting.filter((event) => event.id > newest), ...this.#events];
     this.#waiting = [];

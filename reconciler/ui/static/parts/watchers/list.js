@@ -109,6 +109,7 @@ class List {
     this.#forget();
     this.#said(known.length - here.length);
     store.touch(this.#inView((watcher) => Boolean(watcher.brief)));
+    this.selection.keep((id) => store.get(id) !== undefined);
     this.selection.draw();
     this.overview.draw();
   }

@@ -1,9 +1,10 @@
 // @ts-check
 // One watcher on a page of its own, with its newest events.
-import { ApiError, get } from "../../lib/api.js";
+import { ApiError, get, isAbort } from "../../lib/api.js";
+import { toast } from "../../lib/dialog.js";
 import { h, icon, replace } from "../../lib/dom.js";
 import { cut } from "../../lib/format.js";
-import { emptyState, errorState, loading } from "../../lib/states.js";
+import { emptyState, errorState, errorText, loading } from "../../lib/states.js";
 import { watchers as store } from "../../lib/store.js";
 import { Card } from "../card.js";
 import { keepTemplate } from "../creator/keep-template.js";
@@ -40,7 +41,7 @@ export async function showWatcher(root, ctx, id) {
   replace(root,
     h("p", null, h("a", { href: "/" }, "← All watchers")),
     h("div", { class: "page-head" }, h("h1", { dir: "auto" }, cut(watcher.name, 200)[0]), ctx.session.scope === "read" || watcher.state === "stopped" ? null
-      : h("button", { type: "button", class: "button small right", onClick: () => void keepTemplate({ watcher_id: id }, watcher.name) }, icon("template"), "Save as template")),
+      : h("button", { type: "button", class: "button small right", onClick: () => void keepTemplate({ watcher_id: id }, watcher.name, ctx.signal) }, icon("template"), "Save as template")),
     h("div", { class: "w-one" }, card.element),
     file(watcher),
     h("h2", null, "Events"), events);
@@ -55,9 +56,13 @@ export async function showWatcher(root, ctx, id) {
  * @param {number} id
  */
 function follow(card, ctx, id) {
+  let listed = store.get(id) !== undefined;
   const off = store.subscribe(() => {
     const now = store.get(id);
-    if (now) card.update(now);
+    if (now?.brief) store.touch([id]); // less than what is shown
+    else if (now) card.update(now);
+    else if (listed) void stopped(card, ctx, id);
+    listed = now !== undefined;
   });
   const ticking = window.setInterval(() => card.tick(), 1000);
   const reading = window.setInterval(() => document.hidden || (store.get(id) && store.touch([id])), REREAD);
@@ -67,6 +72,22 @@ function follow(card, ctx, id) {
     clearInterval(reading);
     card.toggle(false);
   });
+}
+
+/**
+ * It left the list: show what is left of it.
+ * @param {Card} card
+ * @param {import("../../types").Context} ctx
+ * @param {number} id
+ */
+async function stopped(card, ctx, id) {
+  try {
+    const watcher = await get(`/api/watchers/${id}`, { stopped: true }, ctx.signal);
+    card.around.writes = watcher.state !== "stopped";
+    card.update(watcher);
+  } catch (error) {
+    if (!isAbort(error)) toast(errorText(error), "bad");
+  }
 }
 
 /** @param {import("../../types").WatcherDetail} watcher */

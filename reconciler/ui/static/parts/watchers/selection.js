@@ -61,13 +61,21 @@ export class Selection {
     this.changed();
   }
 
+  /**
+   * Only what is there can be selected.
+   * @param {(id: number) => boolean} there
+   */
+  keep(there) {
+    for (const id of this.#ids) if (!there(id)) this.#ids.delete(id);
+  }
+
   draw() {
     const shown = this.shown();
     this.element.hidden = this.#ids.size === 0;
     if (this.#ids.size === 0) return;
     setText(this.text, `${plural(this.#ids.size, "watcher")} selected`);
     setText(this.all, `Select all ${shown.length} shown`);
-    this.all.hidden = this.#ids.size >= shown.length;
+    this.all.hidden = shown.every((watcher) => this.#ids.has(watcher.id));
   }
 
   #all() {
