@@ -95,11 +95,15 @@ class Housekeeping:
             await self._parts.state.run(work)
 
     async def check_health(self) -> None:
-        """Restart the work on a job that has shown no sign of life for `stall_after`."""
+        """Restart the work on a job that has shown no sign of life for `stall_after`, but for what is being written."""
         now = self._parts.clock.monotonic()
         for key, worker in list(self._workers.items()):
             since = worker.busy_since
-            if since is not None and now - since > self._parts.settings.engine.stall_after:
+            if since is None or now - since <= self._parts.settings.engine.stall_after:
+                continue
+            if worker.task.committing:
+                log.error("job %s: not written for %.0f s; waited for, since it may be written yet", key, now - since)
+            else:
                 log.error("job %s: no sign of life for %.0f s; restarted", key, now - since)
                 worker.restart()
 

@@ -52,7 +52,8 @@ class JobTask:
 
     __slots__ = (
         "_cohorts", "_host", "_kept", "_known", "_network", "_one_file", "_parts", "_placed", "_quiet_since", "asked",
-        "checked", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with", "watchers",
+        "checked", "committing", "compiled", "fresh", "job", "lock", "pending", "problem", "quiet", "shared_with",
+        "watchers",
     )  # fmt: skip
 
     def __init__(self, parts: Parts, host: Host, job: Job) -> None:
@@ -63,8 +64,8 @@ class JobTask:
         self.pending: dict[WatcherId, list[PendingAction]] = {}
         self.lock = asyncio.Lock()
         self.checked: float | None = None
-        self.quiet = 0
-        self.problem = ""
+        self.quiet, self.problem = 0, ""
+        self.committing = False  # broken off meanwhile, nobody would know whether it was written
         self.fresh = True  # its job or its set of watchers changed since the reader was told
         self._known: dict[StreamName, KnownStream] = {}
         self._quiet_since: float | None = None
@@ -290,8 +291,7 @@ class JobTask:
             places = {s: replace(place, at=now) for (i, s), place in self._placed.items() if i == watcher_id}
             places |= {s: r.positions[watcher_id] for s, r in results.items() if watcher_id in r.positions}
             moved = {s: p for s, p in places.items() if s in broken or tick.after.checkpoints.get(s) != p}
-            advance = tick.advance(moved)
-            if advance is not None:
+            if (advance := tick.advance(moved)) is not None:
                 advances.append(advance)
         notes = [self._note(type_, data, now) for r in results.values() for type_, data in r.notes]
         if advances or notes:
@@ -301,10 +301,12 @@ class JobTask:
     async def write(self, advances: Iterable[Advance], events: tuple[Event, ...] = (), **more: Any) -> None:
         """Commit changes of this task's watchers and take the new values over; the caller holds `lock`."""
         batch = Batch(advances=tuple(advances), events=events, **more)
-        committed = await self._parts.commits.commit(batch)
-        for advance in batch.advances:
-            if advance.after.id in self.watchers:
-                self.watchers[advance.after.id] = advance.after
+        self.committing = True
+        try:
+            committed = await self._parts.commits.commit(batch)
+        finally:
+            self.committing = False
+        self.watchers |= {each.after.id: each.after for each in batch.advances if each.after.id in self.watchers}
         self._kept = None
         for action in committed.pending:
             self.pending.setdefault(action.watcher_id, []).append(action)
@@ -362,8 +364,7 @@ class JobTask:
         self._cohorts.clear()
 
     def _after_look(self, glimpses: Mapping[StreamName, Glimpse], results: Mapping[StreamName, StreamResult]) -> None:
-        failed = [g.reason for g in glimpses.values() if g.sight is Sight.FAILED]
-        self.problem = failed[0] if failed else ""
+        self.problem = next((g.reason for g in glimpses.values() if g.sight is Sight.FAILED), "")
         self._kept = None
         for stream, result in results.items():
             self._known.setdefault(stream, KnownStream()).learn(glimpses[stream], result, self.job.state.ended)
@@ -395,6 +396,5 @@ class JobTask:
         async with self.lock:
             tick = self._start(self.watchers[watcher_id], self._parts.clock.now())
             answer = edit(tick)
-            advance = tick.advance()
-            await self.write([advance] if advance else [], **more)
+            await self.write(filter(None, [tick.advance()]), **more)
             return answer, self.watchers[watcher_id]

@@ -82,6 +82,11 @@ async def values(settings: Settings, watchers: Path, job: str, name: str = "loss
         return [point.value for point in points]
 
 
+async def completed(engine: Engine, job: str) -> bool:
+    """Tell whether the watcher of a job is completed: those of jobs that the cluster remembers from before may be."""
+    return any(w.state == "completed" and w.job.id == job for w in await all_watchers(engine))
+
+
 async def test_a_job_that_runs_out_of_memory_is_cancelled_by_its_watcher(
     slurm: SlurmCluster, watchers: Path, tmp_path: Path
 ) -> None:
@@ -90,11 +95,7 @@ async def test_a_job_that_runs_out_of_memory_is_cancelled_by_its_watcher(
         doomed = slurm.submit("echo step 1; echo RuntimeError: CUDA out of memory; sleep 600", "--job-name=train-1")
         other = slurm.submit("echo CUDA out of memory; sleep 600", "--job-name=eval")
         await eventually(lambda: slurm.state(doomed) == "CANCELLED", timeout=30)
-
-        async def completed() -> bool:
-            return any(w.state == "completed" for w in await all_watchers(engine))
-
-        await eventually(completed, timeout=20)
+        await eventually(lambda: completed(engine, doomed), timeout=20)
         assert slurm.state(other) == "RUNNING"
         events = await engine.parts.state.run(lambda state: state.events(EventFilter(job_id=doomed)))
     kinds = [(event.type.split(".")[2], event.action_type) for event in events]
@@ -125,11 +126,7 @@ async def test_a_daemon_and_a_series_of_single_passes_come_to_the_same(
         job = slurm.submit("for i in $(seq 40); do echo loss: $i; sleep 0.05; done")
         while slurm.state(job) not in ("COMPLETED", "FAILED"):
             await one_pass(settings_in(theirs), watchers)
-
-        async def completed() -> bool:
-            return any(w.state == "completed" for w in await all_watchers(engine))
-
-        await eventually(completed, timeout=20)
+        await eventually(lambda: completed(engine, job), timeout=20)
     await one_pass(settings_in(theirs), watchers)
     expected = [float(number) for number in range(1, 41)]
     assert await values(settings_in(ours), watchers, job) == expected

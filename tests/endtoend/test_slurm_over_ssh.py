@@ -73,8 +73,9 @@ async def values(settings: Settings, watchers: Path, job: str, host: HostName = 
         return await values_of(engine, job, host=host)
 
 
-async def completed(engine: Engine) -> bool:
-    found = await watchers_of(engine)
+async def completed(engine: Engine, job: str) -> bool:
+    """Tell whether the watchers of a job are completed: those of jobs that the cluster remembers from before may be."""
+    found = [watcher for watcher in await watchers_of(engine) if watcher.job.id == job]
     return bool(found) and all(watcher.state == "completed" for watcher in found)
 
 
@@ -87,7 +88,7 @@ async def test_a_far_job_that_runs_out_of_memory_is_cancelled_by_its_watcher(
         doomed = slurm.submit("echo step 1; echo RuntimeError: CUDA out of memory; sleep 600", "--job-name=train-1")
         other = slurm.submit("echo CUDA out of memory; sleep 600", "--job-name=eval")
         await eventually(lambda: slurm.state(doomed) == "CANCELLED", timeout=60)
-        await eventually(lambda: completed(engine), timeout=60)
+        await eventually(lambda: completed(engine, doomed), timeout=60)
         assert slurm.state(other) == "RUNNING"
         events = await engine.parts.state.run(lambda state: state.events(EventFilter(job_id=doomed)))
     kinds = [(event.type.split(".")[2], event.action_type) for event in events if event.hostname == HOST]
@@ -103,7 +104,7 @@ async def test_metrics_of_a_far_job_hold_every_value_the_last_line_without_a_new
     (watchers / "loss.yaml").write_text(LOSS)
     async with running(far_slurm.settings(tmp_path / "daemon"), watchers) as engine:
         job = far_slurm.slurm.submit("for i in $(seq 40); do echo loss: $i; sleep 0.05; done; printf 'loss: 99.25'")
-        await eventually(lambda: completed(engine), timeout=60)
+        await eventually(lambda: completed(engine, job), timeout=60)
         expected = [*map(float, range(1, 41)), 99.25]
         assert await values_of(engine, job) == expected
     once = far_slurm.settings(tmp_path / "once")  # it began and ended before anybody looked: all is read all the same

@@ -217,3 +217,35 @@ async def test_work_that_gives_no_sign_of_life_is_begun_again(house: House, jobs
         worker.offer(seen)
         await eventually(lambda: len(ready) == 2)
     assert house.matched() == ["n=1"]
+
+
+async def test_work_that_stalls_in_its_commit_is_not_begun_again_and_done_twice(house: House, jobs: Jobs) -> None:
+    """A disk that hung for minutes has written it all the same."""
+    house.write(**NUMBER)
+    jobs.add().write_text("n=1\n")
+    assert house.clock is not None
+    async with house.engine() as engine:
+        await engine.controller.pass_()
+        ((key, task),) = engine.controller.fleet.tasks.items()
+        ready, let, run = list[Worker](), asyncio.Event(), engine.parts.state.run
+
+        async def slow(work: Any) -> Any:
+            done = await run(work)
+            await let.wait()
+            return done
+
+        engine.parts.state.run = slow  # type: ignore[method-assign]
+        fleet = engine.controller.fleet
+        worker = Worker(engine.parts, task, fleet.dispatcher, lambda w, _: ready.append(w), lambda _: None)
+        keeping = Housekeeping(engine.parts, engine.controller, {key: worker}, {}, lambda _: None)
+        (seen,) = await look(engine.parts.hosts[LOCALHOST], [task])
+        worker.offer(seen)
+        await eventually(lambda: house.matched() == ["n=1"])
+        house.clock.at += 301
+        await keeping.check_health()
+        let.set()
+        await eventually(lambda: len(ready) == 1 and not worker.busy)
+        (seen,) = await look(engine.parts.hosts[LOCALHOST], [task])
+        worker.offer(seen)
+        await eventually(lambda: len(ready) == 2)
+    assert house.matched() == ["n=1"]

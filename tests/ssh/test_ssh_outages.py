@@ -114,6 +114,22 @@ async def test_a_program_on_a_host_that_hangs_is_not_said_to_be_too_slow(sshd: S
         end(sshd.programs)
 
 
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_program_on_a_host_that_hangs_holds_nobody_up_who_gives_it_up(sshd: Sshd, begun: bool) -> None:
+    """A daemon that is told to stop has ten seconds for everything."""
+    async with sshd.transport(answer_timeout=600.0) as transport:
+        await transport.run(["true"])
+        if not begun:
+            (sshd.home / ".bashrc").write_text("sleep 60\n")
+        run = asyncio.create_task(transport.run(["sleep", "60"]))
+        programs = await eventually(lambda: sshd.programs)
+        with sshd.paused():
+            run.cancel()
+            await asyncio.wait([run], timeout=60)
+            assert run.cancelled()
+        end(programs)
+
+
 async def test_a_slow_line_is_not_a_dead_one(sshd: Sshd, tmp_path: Path) -> None:
     want = big(tmp_path, 512 * 1024)
     async with (

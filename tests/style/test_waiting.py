@@ -1,8 +1,9 @@
-"""Waiting helpers give up at their deadline, and a missing part is a failure in CI and a skip elsewhere."""
+"""Helpers of tests: waiting ends at its deadline, a missing part is a failure in CI, a port is given to one alone."""
 
 from __future__ import annotations
 
 import pytest
+from parts.ports import FIRST, WORKERS, free_port
 from parts.presence import missing, program
 from parts.waiting import eventually, soon
 
@@ -45,3 +46,12 @@ def test_a_missing_part_skips_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_program_that_is_there_is_found() -> None:
     assert program("sh").endswith("/sh")
+
+
+def test_a_port_is_given_once_and_by_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = []
+    for worker in ("gw1", "gw2"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        ports += [free_port() for _ in range(50)]
+    assert len(set(ports)) == 100
+    assert [(port - FIRST) % WORKERS for port in ports] == [1] * 50 + [2] * 50

@@ -20,6 +20,8 @@ from reconciler.transports.over_ssh.session import Session
 DRAIN = 0.5
 #: Seconds that a program may take to vanish once it was killed.
 REAP = 5.0
+#: Seconds that killing a program may take that was given up: a daemon that is told to stop has ten for everything.
+GIVE_UP = 2.0
 
 
 class _Outputs:
@@ -79,38 +81,23 @@ class Running:
                     await self._none_begun.wait()
 
     async def _one(self, command: str, outputs: _Outputs, stdin: bytes, timeout: float) -> int:
-        session = await self._started(command, outputs)
-        self._sessions.add(session)
+        starting = asyncio.ensure_future(self._link.session(command, outputs.take))
         try:
+            session = await asyncio.shield(starting)  # broken off, its start would leave it running
+            self._sessions.add(session)
             if self._over:
                 await self._kill(session)
             _feed(session, stdin)
             return await self._ended(session, timeout)
-        finally:
-            self._sessions.discard(session)
-            session.end()
-
-    async def _started(self, command: str, outputs: _Outputs) -> Session:
-        """Start a program. Broken off, it is killed as soon as it is known what to kill, and not left running there."""
-        starting = asyncio.ensure_future(self._link.session(command, outputs.take))
-        try:
-            await asyncio.wait([starting])
         except asyncio.CancelledError:
-            try:
-                await asyncio.wait([starting], timeout=REAP)
-                if starting.done() and starting.exception() is None:
-                    await self._break_off(starting.result())
-            finally:
-                starting.cancel()
+            with contextlib.suppress(HostUnreachableError, TimeoutError):
+                async with asyncio.timeout(GIVE_UP):
+                    await self._kill(await asyncio.shield(starting))
             raise
-        return starting.result()
-
-    async def _break_off(self, session: Session) -> None:
-        try:
-            with contextlib.suppress(HostUnreachableError):
-                await self._kill(session)
         finally:
-            session.end()
+            if not starting.cancel() and starting.exception() is None:
+                self._sessions.discard(starting.result())
+                starting.result().end()
 
     def _refuse_when_over(self) -> None:
         if self._over:
@@ -122,10 +109,6 @@ class Running:
                 await session.exited.wait()
         except TimeoutError:
             await self._kill(session)  # raises where nobody answers: then it is not known what became of the program
-            raise
-        except asyncio.CancelledError:
-            with contextlib.suppress(HostUnreachableError):
-                await self._kill(session)
             raise
         if session.status is None:
             fault = session.fault or asyncssh.ConnectionLost("the connection broke while a program ran")
