@@ -10,9 +10,9 @@ from reconciler.api.callers import Caller
 from reconciler.api.desk import Desk
 from reconciler.api.refusals import ConflictError, RequestRefusedError
 from reconciler.api.shapes import BulkResult, Done, Triggered
-from reconciler.api.shaping import watcher_shape
+from reconciler.api.shaping import spec_of, watcher_shape
 from reconciler.events import Event, EventType
-from reconciler.model import Watcher, WatcherState
+from reconciler.model import StoredSpec, Watcher, WatcherState
 from reconciler.protocols import EventFilter, StateReading
 from reconciler.state import add_request
 
@@ -83,7 +83,7 @@ async def _now(desk: Desk, watcher_id: int, message: str) -> Done:
 async def trigger(desk: Desk, caller: Caller, watcher_id: int) -> Triggered:
     """Let a watcher act once, on its newest match; a refusal is told in the answer."""
     watcher, spec = await desk.watcher(watcher_id)
-    _check_actions(caller, [action["type"] for action in _actions(spec)])
+    _check_actions(caller, spec)
     refused = (await ask(desk, caller, "trigger", [watcher]))[watcher_id]
     found = watcher.memory.newest is not None
     timer = watcher.timer_active
@@ -93,39 +93,40 @@ async def trigger(desk: Desk, caller: Caller, watcher_id: int) -> Triggered:
     return Triggered(timer_mode=timer, success=True, message=f"its actions run, {on_what}", matches=int(found))
 
 
-def _actions(spec: Any) -> list[dict[str, Any]]:
-    from reconciler.api.shaping import spec_of
-
-    found: list[dict[str, Any]] = spec_of(spec).get("actions", [])
-    return found
-
-
-def _check_actions(caller: Caller, types: Sequence[str]) -> None:
+def _check_actions(caller: Caller, spec: StoredSpec | None) -> None:
     """A key that may write only some action types may let only those run."""
+    types = {action["type"] for action in spec_of(spec).get("actions", ())}
     allowed = caller.key.actions if caller.key else ()
-    over = sorted(set(types) - set(allowed)) if allowed is not None else []
+    over = sorted(types - set(allowed)) if allowed is not None else []
     if over:
         raise ConflictError("actions", f"the key may not use {', '.join(over)}", remedy="use a key that may")
 
 
-async def each(
-    desk: Desk, caller: Caller, verb: str, watchers: Sequence[Watcher], body: Mapping[str, Any]
-) -> list[BulkResult]:
-    """Do one thing to many watchers, with one request. Raises ConflictError where the key may not trigger them,
-    RequestRefusedError where a pause would be over already."""
+async def each(desk: Desk, caller: Caller, verb: str, ids: Sequence[int], body: Mapping[str, Any]) -> list[BulkResult]:
+    """Do one thing to many watchers, in this order, with one request. Ids that have none are passed over.
+
+    Raises RequestRefusedError where a pause would be over already.
+    """
     _check_until(desk, body.get("until"))
-    if verb == "trigger":
-        for watcher in watchers:
-            _check_actions(caller, [action["type"] for action in _actions((await desk.watcher(watcher.id))[1])])
-    able = [watcher for watcher in watchers if verb == "trigger" or watcher.phase not in _OVER]
+    page = await desk.these(ids)
+    watchers = sorted(page.watchers, key=lambda watcher: ids.index(watcher.id))
+    barred = {watcher.id: _barred(caller, verb, watcher, page.specs.get(watcher.name)) for watcher in watchers}
+    able = [watcher for watcher in watchers if not barred[watcher.id]]
     refused = await ask(desk, caller, verb, able, **body) if able else {}
-    return [_result(watcher, verb, refused) for watcher in watchers]
+    return [_result(watcher, verb, barred[watcher.id], refused.get(watcher.id)) for watcher in watchers]
 
 
-def _result(watcher: Watcher, verb: str, refused: Mapping[int, Event | None]) -> BulkResult:
-    if watcher.id not in refused:
-        return BulkResult(id=watcher.id, success=False, message=f"it is {watcher.state}: its job has ended")
-    event = refused[watcher.id]
-    return BulkResult(
-        id=watcher.id, success=event is None, message=event.action_result if event is not None else _DONE[verb]
-    )
+def _barred(caller: Caller, verb: str, watcher: Watcher, spec: StoredSpec | None) -> str:
+    """Say why it need not be asked for (empty: it is)."""
+    if verb != "trigger":
+        return f"it is {watcher.state}: its job has ended" if watcher.phase in _OVER else ""
+    try:
+        _check_actions(caller, spec)
+    except ConflictError as error:
+        return error.message
+    return ""
+
+
+def _result(watcher: Watcher, verb: str, barred: str, refused: Event | None) -> BulkResult:
+    why = barred or (refused.action_result if refused is not None else "")
+    return BulkResult(id=watcher.id, success=not (barred or refused), message=why or _DONE[verb])

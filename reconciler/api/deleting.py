@@ -24,7 +24,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.events import EventType
 from reconciler.logic.telling import watcher_event
 from reconciler.model import StoredSpec, Watcher, WatcherState
-from reconciler.protocols import Advance, Batch, StateWriting, WatcherFilter, WatcherPage
+from reconciler.protocols import Advance, Batch, StateWriting
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ async def delete_each(desk: Desk, caller: Caller, ids: Collection[int]) -> list[
     """Delete many; a spec of several watchers goes where all of them are meant. Ids that have none are passed over."""
     desk.started()
     async with desk.writing:
-        page = await _page(desk, ids)
+        page = await desk.these(ids)
         found: dict[int, Watcher] = {watcher.id: watcher for watcher in page.watchers}
         specs: dict[str, _Leaving] = {}
         for watcher in (found[each] for each in ids if each in found):
@@ -101,11 +101,6 @@ def _result(watcher_id: int, spec: _Leaving) -> BulkResult:
     if spec.refused is None and watcher_id != spec.watcher.id:
         return BulkResult(id=watcher_id, success=not spec.left, message="it went with another one")
     return BulkResult(id=watcher_id, success=spec.refused is None and not spec.left, message=spec.message)
-
-
-async def _page(desk: Desk, ids: Collection[int]) -> WatcherPage:
-    wanted = WatcherFilter(ids=list(ids), limit=len(ids))
-    return await desk.reading.ask(lambda state: state.page(wanted))
 
 
 async def _ids(desk: Desk, watcher: Watcher) -> Sequence[int]:
@@ -126,8 +121,8 @@ async def _remove(desk: Desk, caller: Caller, specs: Sequence[_Leaving], asked: 
         await asyncio.to_thread(desk.dropins.thin_out)
     ids = [each for spec in gone for each in spec.ids]
     if ids:
-        await _bury(desk, (await _page(desk, ids)).watchers, caller)
-        left = {watcher.id for watcher in (await _page(desk, ids)).watchers}
+        await _bury(desk, (await desk.these(ids)).watchers, caller)
+        left = {watcher.id for watcher in (await desk.these(ids)).watchers}
         for spec in gone:
             spec.left = not left.isdisjoint(spec.ids)
 

@@ -6,7 +6,7 @@ Made once by `make_app`. It finds watchers and jobs, or says that they are not t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.api.audit import AuditLog
@@ -24,7 +24,7 @@ from reconciler.errors import Problem
 from reconciler.logic.desired import Desired
 from reconciler.logic.plan import Plan
 from reconciler.model import HostName, JobId, JobKey, StoredSpec, Watcher, WatcherName, WatcherState
-from reconciler.protocols import KnownJob, StateReading, WatcherFilter
+from reconciler.protocols import KnownJob, StateReading, WatcherFilter, WatcherPage
 from reconciler.registry import Plugin
 from reconciler.spec.load import Loaded, LocatedSpec
 
@@ -77,6 +77,11 @@ class Desk:
         if found is None:
             raise NotThereError(f"there is no watcher {watcher_id}", remedy="`GET /api/watchers` lists them")
         return found
+
+    async def these(self, ids: Collection[int]) -> WatcherPage:
+        """Return the watchers of these ids that are alive, and the specs in force under their names."""
+        wanted = WatcherFilter(ids=list(ids), limit=len(ids))
+        return await self.reading.ask(lambda state: state.page(wanted))
 
     async def of_spec(self, name: str) -> tuple[Watcher, ...]:
         """Return the watchers that a spec has now, the newest first."""

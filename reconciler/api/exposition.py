@@ -76,7 +76,7 @@ class _WebSockets(Collector):
 async def exposition(desk: Desk, registry: CollectorRegistry) -> bytes:
     """Return everything in Prometheus' text format. Raises StateError."""
     once = CollectorRegistry()
-    once.register(Snapshot(desk.parts, desk.controller, await counted(desk.parts)))
+    once.register(Snapshot(desk.parts, desk.controller, await counted(desk.parts, desk.reading.ask)))
     once.register(_WebSockets(desk.feed))
     return generate_latest(registry) + generate_latest(once)
 

@@ -37,8 +37,7 @@ from reconciler.api.shapes import (
 )
 from reconciler.api.shaping import outline_text, page_shapes, spec_of, watcher_fields
 from reconciler.api.standing import tag_of
-from reconciler.model import Watcher, WatcherState
-from reconciler.protocols import StateReading, WatcherFilter
+from reconciler.protocols import WatcherFilter
 from reconciler.spec.moments import epoch
 
 #: Watchers in one outline.
@@ -145,13 +144,15 @@ def _add_asking(router: APIRouter, desk: Desk) -> None:
     async def act_on_many(request: Request, body: BulkBody) -> BulkDone:
         """Pause, resume, trigger or delete many watchers; what cannot be done to one does not stop the others."""
         caller = caller_from(request)
-        found, missing = await _all(desk, body.ids)
+        ids = list(dict.fromkeys(body.ids))
         if body.action is BulkVerb.DELETE:
-            results = await deleting.delete_each(desk, caller, [watcher.id for watcher in found])
+            done = await deleting.delete_each(desk, caller, ids)
         else:
             verb = "suspend" if body.action is BulkVerb.PAUSE else body.action.value
-            results = await asking.each(desk, caller, verb, found, _body(body))
-        results += [BulkResult(id=each, success=False, message="there is no such watcher") for each in missing]
+            done = await asking.each(desk, caller, verb, ids, _body(body))
+        told = {result.id: result for result in done}
+        missing = "there is no such watcher"
+        results = [told.get(each) or BulkResult(id=each, success=False, message=missing) for each in ids]
         good = sum(result.success for result in results)
         return BulkDone(results=results, succeeded=good, failed=len(results) - good)
 
@@ -180,17 +181,6 @@ def _labels(pairs: list[str]) -> dict[str, str]:
         if "=" not in pair:
             raise RequestRefusedError(422, "bad-label", f"{pair!r} is no label", remedy="write label=key=value")
     return dict(pair.split("=", 1) for pair in pairs)
-
-
-async def _all(desk: Desk, ids: list[int]) -> tuple[list[Watcher], list[int]]:
-    """Return the watchers of these ids, each once, and the ids that have none."""
-
-    def look_up(state: StateReading) -> dict[int, Watcher]:
-        found = {each: state.watcher(each) for each in dict.fromkeys(ids)}
-        return {each: w for each, w in found.items() if w is not None and w.phase is not WatcherState.STOPPED}
-
-    found = await desk.reading.ask(look_up)
-    return list(found.values()), [each for each in dict.fromkeys(ids) if each not in found]
 
 
 def _body(asked: BulkBody) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from reconciler.api.shapes import NewWatcher, WatcherEdit, WatcherWritten
 from reconciler.api.shaping import watcher_shape
 from reconciler.api.standing import Standing, altered, check_match, file_changed, standing, tag_of
 from reconciler.engine.controller import PassReport
-from reconciler.errors import Problem
+from reconciler.errors import Problem, StateError
 from reconciler.model import Watcher
 
 
@@ -125,23 +125,27 @@ async def _others(desk: Desk, old: str, new: str, but: Collection[str], scope: s
 # --- afterwards ------------------------------------------------------------------------------------------------------
 
 
-async def _look(desk: Desk, path: Path, written: str, undo: str | None) -> PassReport | None:
-    """Let the engine take the file up; where it finds it bad after all, put back what was there before (None: no
-    file). What somebody else wrote there meanwhile stays."""
+async def _look(desk: Desk, path: Path, written: str, undo: str | None) -> PassReport:
+    """Let the engine take the file up; where it cannot, or finds it bad after all, put back what was there before
+    (None: no file). What somebody else wrote there meanwhile stays."""
     report = await desk.daemon.look_again()
     problems: list[Problem] = [
         p for p in (report.problems if report else ()) if p.file == str(path) and p.severity == "error"
     ]
-    if not problems:
+    if report is not None and not problems:
         return report
     await asyncio.to_thread(desk.dropins.exchange, path, written, undo)
     await desk.daemon.look_again()
+    if report is None:
+        raise StateError(
+            "nothing was changed, since the state cannot be written now", remedy="the server's log says why"
+        )
     raise flawed(problems)
 
 
-async def _answer(desk: Desk, name: str, path: Path, report: PassReport | None, done: str) -> WatcherWritten:
+async def _answer(desk: Desk, name: str, path: Path, report: PassReport, done: str) -> WatcherWritten:
     watchers = await desk.of_spec(name)
-    held = next((c.withheld for c in report.plan.withheld if c.name == name), "") if report and report.plan else ""
+    held = next((c.withheld for c in report.plan.withheld if c.name == name), "") if report.plan else ""
     message = f"the watcher is {done}"
     if held:
         message = f"{path.name} is written; it waits for approval: {held}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from reconciler.engine.controller import Controller
+from reconciler.engine.counting import counted
 from reconciler.engine.expiry import expire
 from reconciler.engine.parts import Parts
 from reconciler.protocols import Batch, KnownJob, StateReading, StateWriting
@@ -26,6 +27,7 @@ async def purge(parts: Parts, controller: Controller) -> int:
         state.commit(Batch(facts={PURGED_AT: repr(now)}))
         return state.jobs()
 
+    await counted(parts, parts.state.run, again=0)
     total = 0
     while gone := await parts.state.run(work):  # each piece is short, so that ticks come in between
         total += gone

@@ -43,7 +43,7 @@ class TextFile:
         from reconciler.engine.measures import Snapshot
 
         registry = CollectorRegistry()
-        registry.register(Snapshot(self._parts, self._controller, await counted(self._parts)))
+        registry.register(Snapshot(self._parts, self._controller, await counted(self._parts, self._parts.state.run)))
         try:
             await asyncio.to_thread(write_to_textfile, str(self._path), registry)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from parts.served import Served
 from parts.waiting import eventually
 
+from reconciler.api.desk import Desk
+from reconciler.api.keys import Scope
 from reconciler.engine import dropins
 
 
@@ -150,3 +153,40 @@ async def test_an_old_file_is_deleted_at_once_though_very_many_newer_copies_are_
     for name in ("new", "old"):
         gone = (await job.http.delete(f"/api/watchers/{ids[name]}")).json()
         assert (gone["success"], job.house.row(name).phase) == (True, "stopped")
+
+
+async def test_one_that_somebody_else_deletes_meanwhile_is_told_too(
+    job: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await written(job, {f"{name}.yaml": text_of(name) for name in "ab"})
+    look, started, turns = job.engine.daemon.look_again, Desk.started, [asyncio.Event(), asyncio.Event()]
+    go_on = asyncio.Event()
+
+    def noted(self: Desk) -> object:
+        next(turn for turn in turns if not turn.is_set()).set()
+        return started(self)
+
+    async def late() -> object:
+        await go_on.wait()
+        return await look()
+
+    monkeypatch.setattr(Desk, "started", noted)
+    monkeypatch.setattr(job.engine.daemon, "look_again", late)
+    first = asyncio.create_task(job.http.delete(f"/api/watchers/{ids['a']}"))
+    await turns[0].wait()
+    second = asyncio.create_task(deleted(job, [ids["a"], ids["b"]]))
+    await turns[1].wait()
+    go_on.set()
+    assert (await first).status_code == 200
+    assert await second == {ids["a"]: (False, "there is no such watcher"), ids["b"]: (True, "the watcher is deleted")}
+
+
+async def test_a_key_that_may_not_trigger_one_triggers_the_others(job: Served) -> None:
+    strong = text_of("b").replace("log_event, params: {message", "cancel_job, params: {reason")
+    ids = await written(job, {"a.yaml": text_of("a"), "b.yaml": strong})
+    _, token = job.keyring.create("bot", Scope.WRITE, 0.0, actions=("log_event",))
+    async with job.client(token) as bot:
+        done = (await bot.post("/api/watchers/bulk", json={"action": "trigger", "ids": [ids["b"], ids["a"]]})).json()
+    assert [result["success"] for result in done["results"]] == [False, True]
+    assert "may not use cancel_job" in done["results"][0]["message"]
+    assert job.jobs.cancelled == []

@@ -13,7 +13,9 @@ from parts.served import LOG, Served
 from parts.waiting import eventually
 
 from reconciler.engine.dropins import Dropins
-from reconciler.errors import Problem
+from reconciler.errors import Problem, StateError
+from reconciler.protocols import Batch, Committed
+from reconciler.state.write import StateWriter
 
 
 @pytest.fixture
@@ -76,6 +78,29 @@ async def test_what_the_engine_finds_bad_is_taken_back_unless_somebody_wrote_the
     edits.append("# by hand\n")
     assert (await job.http.post("/api/watchers", json=body)).status_code == 422
     assert [path.read_text() for path in folder(job).glob("*.yaml")] == edits
+
+
+async def test_what_the_engine_could_not_take_up_is_taken_back_so_that_it_can_be_tried_again(
+    job: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await job.create("w")
+    before = contents(job)
+    body = {"job_id": "1", "hostname": "localhost", "name": "new", "pattern": "hit", "actions": [LOG]}
+
+    def full(self: StateWriter, batch: Batch) -> Committed:
+        raise StateError("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StateWriter, "commit", full)
+        for _ in range(2):
+            answer = await job.http.post("/api/watchers", json=body)
+            assert (answer.status_code, answer.json()["code"]) == (503, "state-unavailable")
+        answer = await job.http.put(f"/api/watchers/{made['id']}", json={"interval_seconds": 5})
+        assert (answer.status_code, answer.json()["code"]) == (503, "state-unavailable")
+        assert contents(job) == before
+    assert (await job.post("/api/watchers", body))["id"]
+    assert (await job.get("/api/plan"))["problems"] == []
+    assert (await job.get(f"/api/watchers/{made['id']}"))["interval_seconds"] == 60
 
 
 # --- files edited by hand meanwhile ----------------------------------------------------------------------------------

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from parts.house import House, Jobs
+from parts.house import House, Jobs, SteppedClock
 from parts.served import Served, serving
 from parts.waiting import eventually
 from prometheus_client.parser import text_string_to_metric_families
 
+from reconciler.engine.retention import purge
 from reconciler.errors import SchedulerUnavailableError, StateError
 from reconciler.model import LOCALHOST, JobId, JobKey
 from reconciler.protocols import Batch, Committed
@@ -330,9 +331,9 @@ async def test_what_prometheus_counts_does_not_go_back_where_retention_takes_eve
     async with serving(house) as served:
         await eventually(lambda: len(house.done()) == 3)
         assert f"{counted}3.0" in (await served.http.get("/metrics")).text
-    with closing(sqlite3.connect(house.home / "state.db")) as raw:
-        raw.execute("DELETE FROM watcher_events WHERE id < (SELECT max(id) FROM watcher_events)")
-        raw.commit()
+        later = SteppedClock(time.time() + house.settings.state.retain_events + 1)
+        await purge(replace(served.engine.parts, clock=later), served.engine.controller)
+        assert f"{counted}3.0" in (await served.http.get("/metrics")).text
     async with serving(house) as served:
         assert f"{counted}3.0" in (await served.http.get("/metrics")).text
         assert (await served.get("/api/watchers/stats"))["total_events"] < 3
