@@ -12,6 +12,7 @@ import click
 
 from reconciler.cli.output import note
 from reconciler.cli.text import safe
+from reconciler.cli.yaml_files import write_atomically
 from reconciler.errors import UsageError
 
 _EPILOG = """\
@@ -54,17 +55,15 @@ def _write(directory: Path) -> None:
 
     first = directory / FIRST
     template = (Path(__file__).parent / "init_files" / FIRST).read_text(encoding="utf-8")
+    if os.path.lexists(first):
+        raise UsageError(f"{first} is there already", remedy="name another directory, or edit that file")
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with first.open("x", encoding="utf-8") as file:
-            file.write(template)
-        (directory / SCHEMA).write_text(makers()["watcher"](), encoding="utf-8")
-    except FileExistsError as error:
-        raise UsageError(f"{first} is there already", remedy="name another directory, or edit that file") from error
+        write_atomically(first, template)
+        write_atomically(directory / SCHEMA, makers()["watcher"]())
     except OSError as error:
-        raise UsageError(
-            f"{error.filename} cannot be written: {error.strerror}", remedy="name another directory"
-        ) from error
+        where = error.filename or first
+        raise UsageError(f"{where} cannot be written: {error.strerror}", remedy="name another directory") from error
     shown = shlex.quote(str(directory))
     click.echo(f"{safe(str(first))} written")
     note(safe(f"now: reconcile validate {shown}, then: reconcile plan {shown}, then: reconcile {shown}"))

@@ -77,8 +77,15 @@ def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, 
     if output == "table":
         _tell(paths, results, failed)
     if junit is not None:
-        junit.write_bytes(_junit(results))
+        _save(junit, _junit(results))
     raise SystemExit(ExitCode.ERROR if failed else ExitCode.OK)
+
+
+def _save(path: Path, report: bytes) -> None:
+    try:
+        path.write_bytes(report)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", remedy="name another file") from error
 
 
 def _test_files(paths: Sequence[Path]) -> list[Path]:

@@ -8,7 +8,7 @@ an error.
 from __future__ import annotations
 
 import dataclasses
-import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -56,16 +56,36 @@ _QUOTING: Mapping[str, tuple[str, str]] = {
 def find_settings(config: Path | None, env: Mapping[str, str]) -> Path | None:
     """Return the settings file: the one named, else $RECONCILER_CONFIG, XDG's, /etc's; None where there is none.
 
-    Raises ConfigurationError where one was named that is not there.
+    Raises ConfigurationError where one was named that is not there, or one is there that cannot be read: its policy
+    would be forgotten.
     """
     named = config or (Path(env["RECONCILER_CONFIG"]) if env.get("RECONCILER_CONFIG") else None)
     if named is not None:
-        if not named.is_file():
-            raise ConfigurationError(f"there is no settings file {named}", remedy="name one that exists, or name none")
-        return named
-    home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME", "~"), ".config")
-    usual = (Path(home) / "reconciler" / FILE, Path("/etc/reconciler") / FILE)
-    return next((path for path in usual if path.is_file()), None)
+        return _regular(named, "name one that exists, or name none")
+    xdg, home = env.get("XDG_CONFIG_HOME", ""), env.get("HOME")
+    config_home = Path(xdg) if xdg.startswith("/") else (Path(home) if home else Path.home()) / ".config"
+    usual = (config_home / "reconciler" / FILE, Path("/etc/reconciler") / FILE)
+    there = next((path for path in usual if not _is_missing(path)), None)
+    return there and _regular(there, "make it readable for this account, or take it away")
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return False
+
+
+def _regular(path: Path, remedy: str) -> Path:
+    """Return `path` where it is a regular file: others, such as a pipe, cannot be read again and again."""
+    try:
+        why = "" if stat.S_ISREG(path.stat().st_mode) else "it is no regular file"
+    except OSError as error:
+        why = error.strerror or str(error)
+    if why:
+        raise ConfigurationError(f"the settings file {path} cannot be read: {why}", remedy=remedy)
+    return path
 
 
 def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:

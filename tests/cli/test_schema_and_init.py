@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_init_says_where_it_cannot_write(here: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("here")
+def test_a_full_disk_is_told_with_the_file_and_leaves_nothing_in_the_way(here: Path) -> None:
+    full = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (0, 0)); from reconciler.cli import program; program()"
+    done = subprocess.run([sys.executable, "-c", full, "init", "w"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "error: w/first.yaml cannot be written: File too large" in done.stderr) == (64, True)
+    assert list((here / "w").iterdir()) == []
+    assert main(["init", "w"]) == 0
+
+
 def test_the_unit_and_the_scrontab_line_name_the_program_and_the_directory_in_full(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -208,6 +208,13 @@ def test_what_is_not_there_is_said(
 # --- reports ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_report_that_cannot_be_written_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(folder, a_test())
+    report = folder / "nowhere" / "report.xml"
+    assert main(["test", str(folder), "--junit", str(report)]) == 64
+    assert f"error: {report} cannot be written: No such file or directory" in capsys.readouterr().err
+
+
 def test_a_junit_report_says_the_same(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = {**a_test("loss: \x07\n", variables={"loss": "\x1b<&>"}), "name": "odd \x1b ]]>"}
     add(folder, a_test(triggers=1), odd)

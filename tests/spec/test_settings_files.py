@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,35 @@ def test_the_usual_place_is_below_the_home_where_xdg_says_nothing(tmp_path: Path
     usual = file(tmp_path / ".config" / "reconciler", "")
     assert find_settings(None, {"HOME": str(tmp_path)}) == usual
     assert find_settings(None, {"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}) == usual
+
+
+def test_without_a_home_in_the_environment_it_is_the_account_s_as_for_the_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    usual = file(tmp_path / ".config" / "reconciler", "")
+    assert find_settings(None, {}) == usual
+    assert find_settings(None, {"XDG_CONFIG_HOME": "relative"}) == usual
+
+
+@pytest.mark.parametrize("kind", ["a dangling link", "a loop", "a directory", "a pipe"])
+@pytest.mark.parametrize("named", [False, True], ids=["usual", "named"])
+def test_a_file_that_is_there_and_cannot_be_read_is_no_missing_one(named: bool, kind: str, tmp_path: Path) -> None:
+    """Going on with the defaults would forget the policy, and perhaps where the state is."""
+    path = tmp_path / ".config" / "reconciler" / "reconciler.yaml"
+    path.parent.mkdir(parents=True)
+    match kind:
+        case "a dangling link":
+            path.symlink_to("/nowhere/reconciler.yaml")
+        case "a loop":
+            path.symlink_to(path.name)
+        case "a directory":
+            path.mkdir()
+        case _:
+            os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match=re.escape(f"the settings file {path} cannot be read: ")) as caught:
+        find_settings(path if named else None, {"HOME": str(tmp_path)})
+    assert caught.value.remedy
 
 
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
