@@ -36,6 +36,8 @@ from reconciler.protocols import ActionContext, Digested
 
 #: Notifications of one watcher that are handed on together; a message holds about as many.
 MOST_COMPANIONS = 1000
+#: Characters that are told of what an action would have run with.
+MOST_TOLD = 10_000
 
 
 @dataclass(slots=True)
@@ -113,7 +115,7 @@ class Dispatcher:
             await self._run_in_state(action, compiled)
         elif self._judge.observes(action):
             params = render_params(action.params, self._judge.values(action))
-            outcome = Outcome(OutcomeKind.WOULD_RUN, f"would have run with {dict(params)}")
+            outcome = Outcome(OutcomeKind.WOULD_RUN, f"would have run with {dict(params)}"[:MOST_TOLD])
             await self._ledger.finish(action.watcher_id, [(action, outcome)])
         elif (address := self._address(action, compiled)) and action.id not in walk.alone:
             return await self._post(action, compiled, address, walk)

@@ -23,6 +23,8 @@ _TOKEN = re.compile(
     rf"\$(?:(?P<dollar>\$)|(?P<plain>{_NAME})|\{{(?P<braced>{_NAME})(?P<tail>\}}|:[-+]))|(?P<close>\}})"
 )
 _MAX_DEPTH = 8
+#: Characters that the params of an action may come to: far more than a program or a message can take.
+MAX_RENDERED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,30 +130,49 @@ def _expanded(parsed: tuple[Piece, ...], values: Mapping[str, str | None]) -> It
             yield Span(piece.source)
 
 
-def render(template: str, values: Mapping[str, str | None]) -> str:
-    """Return the template with its variables replaced, in one pass.
+def render(template: str, values: Mapping[str, str | None], most: int = MAX_RENDERED) -> str:
+    """Return the template with its variables replaced, in one pass, cut at `most` characters.
 
     `${name:-word}` is `word` where name is unknown, None or empty; `${name:+word}` is `word` where it is not, else
     nothing.
     """
     if "$" not in template:
         return template
-    return "".join([span.text for span in expand(template, values)])
+    texts: list[str] = []
+    for span in _expanded(pieces(template), values):
+        texts.append(span.text[:most])
+        most -= len(texts[-1])
+    return "".join(texts)
 
 
 def render_params(params: Mapping[str, Any], values: Mapping[str, str | None]) -> dict[str, Any]:
-    """Return `params` with every string value rendered, inside lists and mappings too; keys and other values stay."""
-    return {key: _rendered(value, values) for key, value in params.items()}
+    """Return `params` with every string value rendered, inside lists and mappings too; keys and other values stay.
+
+    All of it together is cut at MAX_RENDERED characters.
+    """
+    return _Rendering(values).mapping(params)
 
 
-def _rendered(value: Any, values: Mapping[str, str | None]) -> Any:
-    if isinstance(value, str):
-        return render(value, values)
-    if isinstance(value, Mapping):
-        return {key: _rendered(member, values) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_rendered(member, values) for member in value)
-    return value
+@dataclass(slots=True)
+class _Rendering:
+    """One rendering of params. `left`: how many characters it may still make."""
+
+    values: Mapping[str, str | None]
+    left: int = MAX_RENDERED
+
+    def mapping(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: self._member(value) for key, value in params.items()}
+
+    def _member(self, value: Any) -> Any:
+        if isinstance(value, str) and "$" in value:
+            text = render(value, self.values, self.left)
+            self.left -= len(text)
+            return text
+        if isinstance(value, Mapping):
+            return self.mapping(value)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._member(member) for member in value)
+        return value
 
 
 def names_in(template: str) -> frozenset[str]:

@@ -289,6 +289,14 @@ async def test_what_is_put_off_keeps_its_place_where_an_edit_moves_its_action(
     assert [context.params["reason"] for context in doing.given] == ["a"] * 11
 
 
+async def test_what_is_told_of_an_action_that_would_have_run_is_bounded(house: House, jobs: Jobs) -> None:
+    house.write(pattern="hit.*", mode="observe", actions=[{**CANCEL, "params": {"reason": "$0" * 3000}}])
+    jobs.add().write_text(f"hit{'x' * 60_000}\n")
+    await house.once()
+    (told,) = house.events("action.would_run")
+    assert len(told.action_result) == 10_000
+
+
 async def test_each_watcher_has_a_limit_of_its_own(house: House, jobs: Jobs, doing: Doing) -> None:
     house.write("a", **NUMBER, actions=[REQUEUE])
     house.write("b", **NUMBER, actions=[REQUEUE])

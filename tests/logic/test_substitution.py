@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.logic.substitution import (
     BUILTINS,
+    MAX_RENDERED,
     Span,
     Variable,
     builtin_values,
@@ -119,6 +120,16 @@ def test_params_are_rendered_inside_lists_and_mappings_and_other_values_stay() -
         "more": {"k$loss": ["5.73", 2, None, True]},
         "pair": ("Loss: 5.73", 1.5),
     }
+
+
+def test_what_a_template_makes_of_long_values_is_bounded_over_all_of_its_params() -> None:
+    values = {"0": "x" * 65_536}
+    assert len(render("$0" * 3000, values)) == MAX_RENDERED
+    params = {"a": "$0" * 10, "b": ["$0"] * 2000, "c": "written"}
+    rendered = render_params(params, values)
+    assert len(rendered["a"]) == 655_360
+    assert sum(map(len, rendered["b"])) == MAX_RENDERED - 655_360
+    assert rendered["c"] == "written"
 
 
 def test_a_match_gives_its_text_its_groups_by_number_and_its_names() -> None:
