@@ -16,10 +16,11 @@ from reconciler.sources.commits import TIMEOUT, damage, git
 
 
 class Mirror:
-    """The copy of `url` at `path`."""
+    """The copy of `url` at `path`. An outage that has been found to be one is not looked into again."""
 
     def __init__(self, path: Path, url: str) -> None:
         self._path, self._url = path, url
+        self._outage = ""
 
     async def fetch(self, branch: str, *, unreadable: bool) -> str:
         """Bring a branch up to date; return why the mirror had to be made anew ("": it had not).
@@ -34,9 +35,13 @@ class Mirror:
             failed = error
         except OSError as error:
             failed = UnavailableError(f"{self._path} cannot be written: {error.strerror}")
-        if failed is None and not unreadable:
-            return ""
+        if not unreadable:
+            if failed is None:
+                return ""
+            if failed.message == self._outage:
+                raise failed
         why = (await damage(self._path) or self._closed()) if self._there() else ""
+        self._outage = failed.message if failed is not None and not why else ""
         if why:
             await self._make_anew(branch, why)
         elif failed is not None:

@@ -59,6 +59,7 @@ class GitSource:
         self._remote = bool(_REMOTE.match(settings.git))
         self._repository = self._mirror() if self._remote else Path(settings.git).expanduser().absolute()
         self._path = "/".join(step for step in settings.path.split("/") if step not in ("", "."))
+        self._copy = Mirror(self._repository, settings.git)
         self._asked: float | None = None
         self._unfetched = ""
         self._made_anew = ""
@@ -205,10 +206,9 @@ class GitSource:
 
     async def _fetch(self) -> None:
         """Bring the mirror of a URL up to date; what failed is remembered."""
-        mirror, unreadable = Mirror(self._repository, self._settings.git), self._unreadable
-        self._unreadable = False
+        unreadable, self._unreadable = self._unreadable, False
         try:
-            self._made_anew = await mirror.fetch(self._settings.branch, unreadable=unreadable)
+            self._made_anew = await self._copy.fetch(self._settings.branch, unreadable=unreadable)
             self._unfetched = ""
         except UnavailableError as error:
             self._unfetched = error.message

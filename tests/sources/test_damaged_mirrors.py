@@ -198,6 +198,31 @@ async def test_a_server_that_is_away_does_not_make_a_sound_mirror_damaged(
     assert mirror.stat().st_ino == before
 
 
+async def test_an_outage_costs_one_look_at_the_mirror_and_damage_in_it_another(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, log = shutil.which("git"), tmp_path / "log"
+    wrapper = tmp_path / "bin" / "git"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", str(wrapper.parent), prepend=os.pathsep)
+    repository.commit({"a.yaml": a_file("a")})
+    reader = source(repository, tmp_path / "cache")
+    await reader.snapshot()
+    (mirror,) = (tmp_path / "cache").iterdir()
+    with away(repository):
+        for _ in range(3):
+            assert (await reader.snapshot()).stale
+        assert log.read_text().count(" fsck ") == 1
+        (mirror / "config").write_text("[[[")
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="is damaged"):
+                await reader.snapshot()
+    repository.commit({"b.yaml": a_file("b")})
+    assert names(await reader.snapshot()) == ["a.yaml", "b.yaml"]
+
+
 async def test_a_repository_on_disk_is_never_one_that_it_lies_in(home: Repository) -> None:
     """A damaged one in a home directory under git would be read as the home's: all its watchers deleted by a commit."""
     repository = Repository(home.path / "watchers")
