@@ -317,6 +317,7 @@ async def test_what_was_read_while_another_edit_was_on_its_way_is_not_what_the_n
         await go_on.wait()
         return await look()
 
+    await job.look()  # no pass is on its way now
     monkeypatch.setattr(job.engine.daemon, "look_again", late)
     monkeypatch.setattr(job.engine.controller, "pass_", partial(held, job.engine.controller.pass_, go_on))
     first = asyncio.create_task(job.http.put(place, json={"labels": {"first": "x"}}))
