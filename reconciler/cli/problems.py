@@ -143,7 +143,10 @@ def _sarif(problems: Sequence[Problem]) -> dict[str, Any]:
 
 def _sarif_result(problem: Problem, codes: Sequence[str]) -> dict[str, Any]:
     region = {"startLine": problem.line, "startColumn": problem.column} if problem.line and problem.column else {}
-    place = {"artifactLocation": {"uri": quote(problem.file)}, **({"region": region} if region else {})}
+    place = {
+        "artifactLocation": {"uri": quote(problem.file, errors="surrogateescape")},
+        **({"region": region} if region else {}),
+    }
     return {
         "ruleId": problem.code,
         "ruleIndex": codes.index(problem.code),

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -29,9 +31,27 @@ def cache_key(content_digest: str, readers: Iterable[str] = ()) -> str:
     return f"{SCHEMA_VERSION}:{__version__}:{','.join(readers)}:{content_digest}"
 
 
+def to_entry(body: Mapping[str, Any]) -> str:
+    """Return an entry's JSON; a path's bytes that are not UTF-8 (surrogates) become `\\udcXX`, which orjson refuses."""
+    try:
+        return orjson.dumps(body).decode()
+    except TypeError:
+        return json.dumps(body)
+
+
+def from_entry(text: str) -> Mapping[str, Any]:
+    """Return what `to_entry` wrote."""
+    entry: Mapping[str, Any]
+    try:
+        entry = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        entry = json.loads(text)
+    return entry
+
+
 def outline(text: str) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
     """Return what `load.dump_loaded` wrote, the specs as they would be stored."""
-    entry = orjson.loads(text)
+    entry = from_entry(text)
     specs = tuple(
         Outline(
             orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode(),

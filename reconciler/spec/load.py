@@ -14,6 +14,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import Problem
+from reconciler.spec.cached import from_entry, to_entry
 from reconciler.spec.canonical import from_json, to_plain
 from reconciler.spec.explain import explain, misled
 from reconciler.spec.faults import Fault, Path, Places, RawPlace
@@ -204,12 +205,12 @@ def dump_loaded(loaded: Loaded) -> str:
         "specs": [[to_plain(located.spec), located.line, located.raw_places] for located in loaded.specs],
         "problems": [asdict(problem) for problem in loaded.problems],
     }
-    return orjson.dumps(body).decode()
+    return to_entry(body)
 
 
 def load_loaded(text: str, model: type[WatcherSpec]) -> Loaded:
     """Return what `dump_loaded` wrote; raises ConfigurationError where `model` does not know its specs any more."""
-    body = orjson.loads(text)
+    body = from_entry(text)
     specs = [LocatedSpec(from_json(orjson.dumps(plain), model), line, places) for plain, line, places in body["specs"]]
     return Loaded(tuple(specs), tuple(Problem(**problem) for problem in body["problems"]))
 

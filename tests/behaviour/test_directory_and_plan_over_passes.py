@@ -85,6 +85,20 @@ async def test_each_change_of_the_directory_is_exactly_one_change_of_the_watcher
     assert report.plan.pending == ()
 
 
+async def test_files_in_a_directory_whose_name_is_no_utf_8_are_told_as_any_other(house: House) -> None:
+    house.watchers = house.home / "w\udcff.d"
+    house.watchers.mkdir()
+    house.write("good")
+    house.write("bad", surely_unknown=1)
+    for _ in range(2):  # as read, and as remembered
+        report = await house.once()
+        assert [problem.code for problem in report.problems] == ["unknown-key"]
+    with house.state() as state:
+        assert [spec.name for spec in state.specs()] == ["good"]
+    (bad,) = {event.data["file"] for event in house.events("source.rejected")}
+    assert bad.endswith("bad.yaml")
+
+
 async def test_a_bad_file_keeps_its_last_good_version_over_restarts_and_harms_no_other(
     house: House, jobs: Jobs
 ) -> None:

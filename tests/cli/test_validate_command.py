@@ -144,6 +144,18 @@ def test_a_problem_of_a_whole_file_has_no_region(folder: Path, capsys: pytest.Ca
     assert "w/b.yml: error[file-too-large]" in capsys.readouterr().out
 
 
+def test_a_directory_whose_name_is_no_utf_8_is_told_in_every_form(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.rename(folder.parent / "w\udcff")
+    for form in ("table", "json", "github", "junit"):
+        assert run("w\udcff", "-o", form) == 4
+    capsys.readouterr()
+    assert run("w\udcff", "-o", "sarif") == 4
+    result = json.loads(capsys.readouterr().out)["runs"][0]["results"][0]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "w%FF/b.yml"
+
+
 def test_one_name_in_two_files_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "b.yml").write_text(GOOD.format(name="good"))
     assert run("w", "-o", "json") == 4

@@ -394,8 +394,9 @@ def test_one_name_in_two_files_is_told_at_the_later_one() -> None:
 
 @pytest.mark.parametrize("text", [EVERYTHING, GOOD + "---\n" + GOOD.replace("x", "y", 1), GOOD + "nope: 1", ""])
 def test_a_cached_parse_is_the_parse(text: str) -> None:
-    loaded = load(text)
-    assert load_loaded(dump_loaded(loaded), MODEL) == loaded
+    for path in ("w.yaml", "w\udcff.d/w.yaml"):  # a directory's name may be no UTF-8
+        loaded = load(text, path)
+        assert load_loaded(dump_loaded(loaded), MODEL) == loaded
 
 
 def test_a_cached_parse_of_actions_that_are_gone_is_an_error_and_no_surprise() -> None:
