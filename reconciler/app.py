@@ -150,8 +150,7 @@ def job_of(test: SampleJob) -> Job:
     """Return the job that a watcher's test speaks of."""
     from reconciler.schedulers.slurm_states import job_state  # one table of the words for states
 
-    raw = (test.state or "running").upper()
-    who = (HostName(test.host), JobId(test.id), test.name, test.user)
+    who, raw = (HostName(test.host), JobId(test.id), test.name, test.user), (test.state or "running").upper()
     return Job(*who, job_state(raw), raw, started=0.0, time_limit=test.time_limit)
 
 
@@ -252,8 +251,9 @@ def make_sources(settings: Settings, named: Sequence[Path] = ()) -> list[Source]
 
     sources: list[Source] = [DirectorySource(path) for path in directories(settings, named)]
     for number, raw in enumerate(() if named else settings.sources):
-        plugin = _chosen(settings, "sources", ("sources", number), str(raw.get("type", "")))
-        sources.append(plugin.factory(_section(settings, ("sources", number), raw, plugin.spec)))
+        where, kind = ("sources", number), str(raw.get("type", "git" if "git" in raw else "directory"))
+        plugin = _chosen(settings, "sources", where, kind)
+        sources.append(plugin.factory(_section(settings, where, raw, plugin.spec)))
     if (writable := api_directory(settings)).is_dir():
         sources.append(DirectorySource(writable, "api"))
     return sources

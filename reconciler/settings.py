@@ -211,7 +211,7 @@ class Settings(Section):
     _written: Written = PrivateAttr(default_factory=Written)
 
     directories: tuple[Path, ...] = Field((), description="watchers.d directories; later ones layer over earlier ones")
-    sources: tuple[Mapping[str, Any], ...] = Field((), description="further sources, each with its `type`")
+    sources: tuple[Mapping[str, Any], ...] = Field((), description="further ones: `git: URL`, `path: DIR`, or a `type`")
     hosts: Mapping[HostNameText, HostSettings] = Field(
         default_factory=lambda: {"localhost": HostSettings()}, description="default: this machine alone"
     )

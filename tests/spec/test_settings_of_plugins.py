@@ -54,6 +54,16 @@ def test_a_fault_of_a_section_names_its_place(text: str, line: int, column: int,
     assert words in problem.message
 
 
+def test_a_source_that_names_a_repository_or_a_path_needs_no_type(tmp_path: Path) -> None:
+    sources: list[dict[str, str]] = [{"git": "https://example.org/w.git"}, {"path": str(tmp_path)}]
+    made = app.make_sources(Settings.model_validate({"sources": sources}))
+    typed = [{"type": "git", **sources[0]}, {"type": "directory", **sources[1]}]
+    wanted = app.make_sources(Settings.model_validate({"sources": typed}))
+    assert [source.name for source in made] == [source.name for source in wanted]
+    assert [type(source) for source in made] == [type(source) for source in wanted]
+    assert len(made) == 2
+
+
 def test_all_that_is_wrong_with_a_section_is_told_at_once(tmp_path: Path) -> None:
     found = told("hosts:\n  a:\n    scheduler:\n      type: slurm\n      timeout: x\n      programs: [1]\n", tmp_path)
     assert [problem.line for problem in found] == [5, 6]
