@@ -15,6 +15,7 @@ from reconciler.engine.turns import Turns
 from reconciler.errors import HostUnreachableError, UnavailableError
 from reconciler.model import HostName, Job, JobKey, JobState
 from reconciler.protocols import Batch, Committed, KnownJob, StateReading, StateWriting
+from reconciler.schedulers.auto import AutoScheduler
 
 #: The longest sleep (seconds) between two looks at whose turn it is: the clock may run otherwise than the event loop's.
 NAP = 0.5
@@ -55,6 +56,7 @@ class Discovery:
         def look_up(state: StateReading) -> tuple[tuple[KnownJob, ...], dict[HostName, str | None]]:
             self.answering.load(state)
             self._turns.load(state)
+            recall_schedulers(self._parts.hosts.values(), state)
             return state.jobs(), {host: state.fact(f"listed:{host}") for host in self._parts.hosts}
 
         jobs, listed = await self._parts.state.run(look_up)
@@ -184,7 +186,9 @@ class Discovery:
                 changed[job.key] = merged
         facts, events = self.answering.listed(host, now)
         pace = self._turns.to_tell(host)
-        facts = {f"listed:{host}": repr(now), **facts, **pace}
+        auto = self._parts.hosts[host].scheduler
+        kind = {f"scheduler:{host}": auto.kind} if isinstance(auto, AutoScheduler) and auto.kind else {}
+        facts = {f"listed:{host}": repr(now), **kind, **facts, **pace}
         if changed or events or self._listed.get(host) is None or abs(now - (self._listed[host] or 0)) > 1:
             anew = frozenset(key for key, job in changed.items() if key in self.known and job.first is job.now)
             seen = tuple(job.now for job in changed.values())
@@ -230,6 +234,13 @@ class Discovery:
         """After retention: drop what the state no longer has."""
         self.known = {key: job for key, job in self.known.items() if key in present}
         self.turn += 1
+
+
+def recall_schedulers(hosts: Iterable[Host], state: StateReading) -> None:
+    """Tell the schedulers that nobody named what an earlier process found them to be."""
+    for host in hosts:
+        if isinstance(host.scheduler, AutoScheduler):
+            host.scheduler.before = state.fact(f"scheduler:{host.name}")
 
 
 def _same(known: Job, job: Job) -> bool:
