@@ -87,7 +87,8 @@ class Problem:
     field: str = dataclasses.field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.severity}[{self.code}] {self.message} ({self.remedy})"
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part)
+        return f"{place}: {self.severity}[{self.code}] {self.message} ({self.remedy})"
 
 
 class ReconcilerError(Exception):

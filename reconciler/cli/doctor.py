@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 
 from reconciler.cli.options import GlobalOptions
 from reconciler.cli.output import Column, Form, emit, output_option
-from reconciler.errors import ExitCode, UsageError
+from reconciler.errors import ExitCode, StateError, UsageError
 from reconciler.model import HostName
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ async def _findings(settings: Settings, names: tuple[str, ...]) -> list[Finding]
     """Look at everything; the hosts are let go of whatever happens."""
     from reconciler import app
     from reconciler.engine.checkup import check_hosts, check_machine
+    from reconciler.engine.discovery import recall_schedulers
+    from reconciler.state import open_readonly
     from reconciler.transports.local import LocalTransport
 
     if strangers := [name for name in names if name not in settings.hosts]:
@@ -63,6 +66,8 @@ async def _findings(settings: Settings, names: tuple[str, ...]) -> list[Finding]
     app.make_actions(settings)  # raises where a channel or an action's settings cannot be used
     findings = list(check_machine(app.state_path(settings), app.events_path(settings), tuple(settings.channels)))
     hosts = {name: app.make_host(HostName(name), settings) for name in names or settings.hosts}
+    with suppress(StateError), closing(open_readonly(app.state_path(settings))) as state:  # `check_machine` tells of it
+        recall_schedulers(hosts.values(), state)
     far = [name for name, host in hosts.items() if not isinstance(host.transport, LocalTransport)]
     try:
         return findings + await check_hosts(hosts, far, engine=settings.engine)

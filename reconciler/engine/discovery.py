@@ -15,6 +15,7 @@ from reconciler.engine.turns import Turns
 from reconciler.errors import AccountingUnavailableError, HostUnreachableError, UnavailableError
 from reconciler.model import HostName, Job, JobKey, JobState
 from reconciler.protocols import Batch, Committed, KnownJob, StateReading, StateWriting
+from reconciler.schedulers.auto import AutoScheduler
 
 #: The longest sleep (seconds) between two looks at whose turn it is: the clock may run otherwise than the event loop's.
 NAP = 0.5
@@ -69,6 +70,7 @@ class Discovery:
         def look_up(state: StateReading) -> tuple[tuple[KnownJob, ...], dict[HostName, str | None]]:
             self.answering.load(state)
             self._turns.load(state)
+            recall_schedulers(self._parts.hosts.values(), state)
             return state.jobs(), {host: state.fact(f"listed:{host}") for host in self._parts.hosts}
 
         jobs, listed = await self._parts.state.run(look_up)
@@ -220,9 +222,10 @@ class Discovery:
                 changed[job.key] = merged
         facts, events = self.answering.listed(host, now, told.lacking)
         pace = self._turns.to_tell(host)
-        before = self._listed.get(host)
+        before, auto = self._listed.get(host), self._parts.hosts[host].scheduler
         whole = {} if told.lacking else {f"listed:{host}": repr(now)}  # what is lacking is asked for again
-        facts = {**whole, **facts, **pace}
+        kind = {f"scheduler:{host}": auto.kind} if isinstance(auto, AutoScheduler) and auto.kind else {}
+        facts = {**whole, **kind, **facts, **pace}
         if changed or events or before is None or abs(now - before) > 1:
             anew = frozenset(key for key, job in changed.items() if key in self.known and job.first is job.now)
             seen = tuple(job.now for job in changed.values())
@@ -269,6 +272,13 @@ class Discovery:
         """After retention: drop what the state no longer has."""
         self.known = {key: job for key, job in self.known.items() if key in present}
         self.turn += 1
+
+
+def recall_schedulers(hosts: Iterable[Host], state: StateReading) -> None:
+    """Tell the schedulers that nobody named what an earlier process found them to be."""
+    for host in hosts:
+        if isinstance(host.scheduler, AutoScheduler):
+            host.scheduler.before = state.fact(f"scheduler:{host.name}")
 
 
 def _same(known: Job, job: Job) -> bool:

@@ -1,6 +1,7 @@
 """The default scheduler of a host: SLURM where it is there, else local jobs, found out at the first call.
 
-A host that is down when the reconciler starts is found out when it is up again.
+A host that is down when the reconciler starts is found out when it is up again. Where SLURM was found before and is
+not any more (another PATH under cron, a cluster that gives out no configuration), nobody knows what became of its jobs.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from reconciler.errors import SchedulerUnavailableError
 from reconciler.model import HostName, Job, JobId
 from reconciler.protocols import Scheduler, Submission, Transport
 from reconciler.registry import Plugin
@@ -30,6 +32,9 @@ class AutoScheduler:
         self.host = host
         self._transport, self._users = transport, users
         self._found: Scheduler | None = None
+        #: What an earlier process found: `slurm`, `local`, or None. The engine sets it, and remembers `kind`.
+        self.before: str | None = None
+        self.kind: str | None = None
 
     @property
     def found(self) -> Scheduler | None:
@@ -38,7 +43,13 @@ class AutoScheduler:
 
     async def _scheduler(self) -> Scheduler:
         if self._found is None:
-            self._found = self._make(await detect(self._transport))
+            kind = await detect(self._transport)
+            if (kind, self.before) == ("local", "slurm"):
+                raise SchedulerUnavailableError(
+                    "SLURM was here, and now its programs are not on the PATH or find no configuration",
+                    remedy="put them on the PATH, or say `scheduler: {type: local}` for this host in the settings",
+                )
+            self._found, self.kind = self._make(kind), kind
         return self._found
 
     def _make(self, kind: str) -> Scheduler:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
+from shutil import which
 
 import pytest
 from parts.sshd import Sshd
 
 from reconciler.cli import main
+from reconciler.engine.clock import SystemClock
 from reconciler.errors import ExitCode
+from reconciler.protocols import Batch
+from reconciler.settings import StateSettings
+from reconciler.state import open_state
 
 
 def settings(place: Path, text: str) -> str:
@@ -28,6 +34,23 @@ def test_this_machine_is_checked_and_nothing_is_changed(
     assert {"state directory", "open files", "reachable", "scheduler"} <= {each["check"] for each in told["findings"]}
     assert {each["verdict"] for each in told["findings"]} <= {"ok", "warn"}
     assert sorted(home.rglob("*")) == before
+
+
+def test_slurm_that_was_found_before_and_is_not_on_the_path_is_no_machine_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings(tmp_path, f"state: {{path: {tmp_path}/state.db}}\n")
+    with closing(open_state(tmp_path / "state.db", StateSettings(), clock=SystemClock())) as state:
+        state.commit(Batch(facts={"scheduler:localhost": "slurm"}))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("sh", "date", "id"):
+        (tools / name).symlink_to(str(which(name)))
+    monkeypatch.setenv("PATH", str(tools))
+    assert main(["doctor", "--config", file]) == ExitCode.PARTIAL
+    told = capsys.readouterr().out
+    assert "SLURM was here, and now its programs are not on the PATH" in told
+    assert "scheduler: {type: local}" in told
 
 
 @pytest.mark.ssh

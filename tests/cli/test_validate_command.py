@@ -109,6 +109,12 @@ def test_no_file_can_write_a_workflow_command(folder: Path, capsys: pytest.Captu
     assert any("%0A" in line and "%0D" in line and "%25" in line for line in lines)
 
 
+def test_junit_gives_a_whole_file_no_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "b.yml").write_text("")
+    assert run("w", "-o", "junit") == 4
+    assert "w/b.yml: error[empty]" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("folder")
 def test_junit_has_a_case_for_each_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("w", "-o", "junit") == 4

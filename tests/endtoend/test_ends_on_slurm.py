@@ -4,6 +4,7 @@ told twice."""
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,17 @@ def holds(file: Path, text: str) -> bool:
     return file.exists() and text in file.read_text()
 
 
+def _programs_but(name: str, directory: Path) -> Path:
+    """Return a directory for the PATH that has all programs of ours but one."""
+    directory.mkdir()
+    for place in map(Path, reversed(os.environ["PATH"].split(":"))):
+        for program in place.iterdir() if place.is_dir() else ():
+            if program.name != name:
+                (directory / program.name).unlink(missing_ok=True)
+                (directory / program.name).symlink_to(program)
+    return directory
+
+
 @pytest.fixture
 def cron(tmp_path: Path) -> Cron:
     return Cron(tmp_path)
@@ -84,6 +96,29 @@ async def test_a_job_that_began_and_ended_between_two_passes_is_read_and_told_on
     assert await cron.texts() == ["hit 1", "hit 2", "job_end"]
     ((watcher,), _) = await cron.told()
     assert (watcher.job.id, watcher.state) == (job, WatcherState.COMPLETED)
+
+
+async def test_a_pass_that_does_not_find_slurm_any_more_ends_no_watcher_and_the_next_one_that_does_goes_on(
+    cron: Cron, slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under cron, whose PATH is another."""
+    cron.settings = cron.settings.model_copy(update={"hosts": Settings().hosts})  # found out, as nobody says it
+    cron.write("lost")
+    job = slurm.submit("echo hit 1; while [ ! -e go ]; do sleep 0.1; done; echo hit 2", "--job-name=lost", cwd=tmp_path)
+    await eventually(partial(holds, tmp_path / f"slurm-{job}.out", "hit 1"), timeout=30)
+    await cron.once()
+    with monkeypatch.context() as lost:
+        lost.setenv("PATH", str(_programs_but("sbatch", tmp_path / "bin")))
+        await cron.once()
+        ((watcher,), _) = await cron.told()
+        assert watcher.state is WatcherState.ACTIVE
+        async with app.engine(cron.settings, [cron.watchers]) as engine:
+            why = await engine.parts.state.run(lambda state: state.fact("unreachable:localhost"))
+        assert "SLURM" in (why or "")
+    (tmp_path / "go").touch()
+    slurm.wait_for(job, "COMPLETED")
+    await cron.once()
+    assert await cron.texts() == ["hit 1", "hit 2"]
 
 
 async def test_an_output_with_a_name_of_its_own_is_read_to_its_end_though_accounting_does_not_keep_it(
