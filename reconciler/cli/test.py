@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.cli.output import Column, Form, emit, output_option
+from reconciler.cli.output import Column, Form, emit, output_option, report
 from reconciler.cli.text import safe
 from reconciler.cli.yaml_files import content_of
-from reconciler.errors import ExitCode, Problem, SpecError, UsageError
+from reconciler.errors import ExitCode, Problem, ReconcilerError, SpecError, UsageError, worst
 
 if TYPE_CHECKING:
     from reconciler.logic.simulate import Simulation
@@ -34,13 +35,14 @@ Examples:
 
 @dataclass(slots=True)
 class Result:
-    """One test: `differences` empty where it passed."""
+    """One test: `differences` empty where it passed. With an `error`, a file: `test` and `watcher` are empty."""
 
     file: str
     test: str
     watcher: str
     differences: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    error: ReconcilerError | None = None  # why no test of the file can be run
 
 
 @click.command(epilog=_EPILOG)
@@ -52,17 +54,12 @@ class Result:
     help="Print a first test of the watchers in PATH from this output.",
 )
 @output_option()
-def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, output: str) -> None:
+def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, output: str) -> ExitCode:
     """Run `*.test.yaml` files (all of a directory, or those named): an output, and what watchers must make of it."""
     if from_log is not None:
         click.echo(_first_test(paths[0], from_log), nl=False)
-        return
-    files = _test_files(paths)
-    if not files:
-        raise UsageError(
-            "there is no *.test.yaml here", remedy="`reconcile test FILE --from-log OUTPUT` writes a first one"
-        )
-    results = [result for file in files for result in _run_file(file)]
+        return ExitCode.OK
+    results = _results(paths)
     failed = [result for result in results if result.differences]
     rows = [_row(result) for result in results]
     if output == "table":  # all of them stand below it
@@ -78,7 +75,40 @@ def command(paths: tuple[Path, ...], junit: Path | None, from_log: Path | None, 
         _tell(paths, results, failed)
     if junit is not None:
         _save(junit, _junit(results))
-    raise SystemExit(ExitCode.ERROR if failed else ExitCode.OK)
+    for result in failed:
+        if result.error is not None:
+            report(result.error)
+    return worst([result.error.exit_code if result.error else ExitCode.ERROR for result in failed])
+
+
+def _results(paths: Sequence[Path]) -> list[Result]:
+    """Run all tests; a file that cannot be used, of tests or of watchers, is a result of its own and stops no other."""
+    files = _test_files(paths)
+    if not files:
+        none = UsageError(
+            "there is no *.test.yaml here", remedy="`reconcile test FILE --from-log OUTPUT` writes a first one"
+        )
+        if not all(path.is_dir() for path in paths):
+            raise none
+        report(none)
+    results: list[Result] = []
+    for file in files:
+        try:
+            results.extend(_run_file(file))
+        except (SpecError, UsageError) as error:
+            results.append(_unusable(file, error))
+    known = {difference for result in results for difference in result.differences}
+    for file in _watcher_files(paths):
+        try:
+            _specs(file)
+        except SpecError as error:
+            results += [bad for bad in [_unusable(file, error)] if known.isdisjoint(bad.differences)]
+    return results
+
+
+def _unusable(file: Path, error: ReconcilerError) -> Result:
+    differences = [str(problem) for problem in error.problems] if isinstance(error, SpecError) else [error.message]
+    return Result(str(file), "", "", differences, error=error)
 
 
 def _save(path: Path, report: bytes) -> None:
@@ -243,20 +273,27 @@ def _counted(differences: Sequence[str]) -> str:
 
 def _untested(paths: Sequence[Path], results: Sequence[Result]) -> list[str]:
     """Return the watchers of these files and directories that no test runs."""
+    tested = {result.watcher for result in results}
+    found: list[str] = []
+    for file in _watcher_files(paths):
+        with suppress(SpecError):  # which is a result of its own
+            found += [name for name in _specs(file) if name not in tested]
+    return found
+
+
+def _watcher_files(paths: Sequence[Path]) -> list[Path]:
     from reconciler.sources.files import accepted
 
-    tested = {result.watcher for result in results}
     files = [path for path in paths if path.is_file() and accepted(path.name)]
-    files += [each for path in paths if path.is_dir() for each in sorted(path.iterdir()) if accepted(each.name)]
-    return [name for file in files for name in _specs(file) if name not in tested]
+    return files + [each for path in paths if path.is_dir() for each in sorted(path.iterdir()) if accepted(each.name)]
 
 
 def _tell(paths: Sequence[Path], results: Sequence[Result], failed: Sequence[Result]) -> None:
     for result in failed:
-        for difference in result.differences:
+        for difference in result.differences if result.error is None else ():
             click.echo(safe(f"  {result.test}: {difference}"), err=True)
     untested = _untested(paths, results)
-    tested = len({result.watcher for result in results})
+    tested = len({result.watcher for result in results if result.watcher})
     click.echo(
         f"{len(results) - len(failed)} passed, {len(failed)} failed; {tested} of {tested + len(untested)} watchers"
     )

@@ -189,7 +189,6 @@ def test_a_watcher_that_does_not_load_is_said_with_its_place(folder: Path, capsy
 @pytest.mark.parametrize(
     ("tests", "more", "said"),
     [
-        (None, {}, "there is no *.test.yaml here"),
         ({"name": "a", "file": "gone.out", "expect": {}}, {}, "there is no gone.out"),
         ({"name": "a", "file": "../outside.out", "expect": {}}, {}, "outside of its directory"),
         ({"name": "a", "file": "/etc/hostname", "expect": {}}, {}, "outside of its directory"),
@@ -197,12 +196,40 @@ def test_a_watcher_that_does_not_load_is_said_with_its_place(folder: Path, capsy
     ],
 )
 def test_what_is_not_there_is_said(
-    folder: Path, capsys: pytest.CaptureFixture[str], tests: dict[str, Any] | None, more: dict[str, Any], said: str
+    folder: Path, capsys: pytest.CaptureFixture[str], tests: dict[str, Any], more: dict[str, Any], said: str
 ) -> None:
-    if tests is not None:
-        add(folder, tests, **more)
+    add(folder, tests, **more)
     assert main(["test", str(folder)]) == 64
     assert said in capsys.readouterr().err
+
+
+def test_a_directory_without_tests_is_told_and_no_failure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(folder)]) == 0
+    shown = capsys.readouterr()
+    assert "there is no *.test.yaml here" in shown.err
+    assert "0 passed, 0 failed; 0 of 1 watchers" in shown.out
+    assert main(["test", str(folder / "loss.yaml")]) == 64  # named, and nothing stands beside it
+
+
+def test_a_file_that_cannot_be_used_stops_no_other(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(folder, a_test())
+    (folder / "a.test.yaml").write_text("tests: [\n")
+    (folder / "b.test.yaml").write_text(json.dumps({"watchers": "gone.yaml", "tests": [a_test()]}))
+    (folder / "bad.yaml").write_text("name: bad\npatern: x\n")
+    report = folder / "report.xml"
+    assert main(["test", str(folder), "--junit", str(report)]) == 64
+    shown = capsys.readouterr()
+    assert "1 passed, 3 failed; 1 of 1 watchers" in shown.out
+    for said in ("a.test.yaml:2:", "gone.yaml to test", "bad.yaml:2:1: error[unknown-key]"):
+        assert said in shown.err
+    (suite,) = xml.fromstring(report.read_bytes())
+    assert (suite.get("tests"), suite.get("failures")) == ("4", "3")
+    (folder / "b.test.yaml").unlink()
+    assert main(["test", str(folder), "-o", "json"]) == 4
+    told = json.loads(capsys.readouterr().out)
+    assert [(Path(row["file"]).name, row["result"]) for row in told["tests"]] == [
+        ("a.test.yaml", "failed"), ("loss.test.yaml", "ok"), ("bad.yaml", "failed"),
+    ]  # fmt: skip
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
