@@ -20,12 +20,12 @@ from reconciler.api.reports import (
     Stats,
 )
 from reconciler.api.shapes import HostText, JobIdText, Number
-from reconciler.api.shaping import clean, event_shape, finite, moment, stats_shape
+from reconciler.api.shaping import clean, event_shape, finite, from_then, moment, stats_shape
 from reconciler.events import EventType
 from reconciler.model import MetricPoint, OutcomeKind
 from reconciler.protocols import EventFilter, StateReading
 from reconciler.protocols.questions import MetricTotals
-from reconciler.spec.moments import Since, epoch
+from reconciler.spec.moments import Since
 
 #: What the table of events held in the system this API comes from.
 ACTIONS = tuple(EventType.of_outcome(kind).value for kind in OutcomeKind)
@@ -48,7 +48,7 @@ def _add_events(router: APIRouter, desk: Desk) -> None:
             after_seq=asked.after or 0, before_seq=int(asked.cursor) if asked.cursor else None, job_id=asked.job_id,
             hostname=asked.hostname, watcher_id=asked.watcher_id, watcher=asked.watcher,
             types=tuple(asked.type) or (() if asked.all else ACTIONS),
-            since=None if asked.since is None else epoch(asked.since),
+            since=None if asked.since is None else from_then(asked.since),
             newest=asked.after is None, limit=asked.limit,
         )  # fmt: skip
         found = await desk.reading.ask(lambda state: state.events(wanted))
@@ -108,7 +108,7 @@ def _add_metrics(router: APIRouter, desk: Desk) -> None:
         def look_up(state: StateReading) -> tuple[tuple[MetricTotals, ...], tuple[MetricPoint, ...]]:
             totals = state.metric_totals(key, name)
             return totals, state.metrics(
-                key, name, since=epoch(since) if since else 0.0, newest=limit
+                key, name, since=from_then(since) if since else 0.0, newest=limit
             ) if totals else ()
 
         totals, found = await desk.reading.ask(look_up)

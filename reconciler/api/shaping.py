@@ -16,7 +16,7 @@ from reconciler.events import Event
 from reconciler.model import JobKey, Origin, StoredSpec, StreamName, Watcher, WatcherState
 from reconciler.protocols import KnownJob, Statistics, WatcherPage
 from reconciler.protocols.questions import OUTLINED, Outline
-from reconciler.spec.moments import as_moment
+from reconciler.spec.moments import as_moment, epoch
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: When a job is looked at next (seconds since the epoch); None: not before something happens.
@@ -26,6 +26,11 @@ NextLook = Callable[[JobKey], float | None]
 def moment(at: float) -> datetime:
     """Return a time as the API shows it."""
     return as_moment(at)
+
+
+def from_then(shown: datetime) -> float:
+    """Return from when on everything is that is shown at this moment or later: `moment` rounds to microseconds."""
+    return epoch(shown) - 1e-6
 
 
 def maybe(at: float | None) -> datetime | None:

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from reconciler.engine.retention import purge
 from reconciler.errors import SchedulerUnavailableError, StateError
-from reconciler.model import LOCALHOST, JobId, JobKey
-from reconciler.protocols import Batch, Committed
+from reconciler.model import LOCALHOST, JobId, JobKey, MetricPoint
+from reconciler.protocols import Advance, Batch, Committed, StateWriting
 from reconciler.state.write import StateWriter
 
 METRIC = {"type": "store_metric", "params": {"name": "loss", "value": "$1"}}
@@ -80,6 +80,26 @@ async def test_counts_tell_states_actions_and_who_is_busiest(busy: Served) -> No
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_shown_at_a_moment_is_among_what_is_asked_for_from_then_on(busy: Served) -> None:
+    row = busy.house.row("Loss")
+    begin = 1_795_000_000.5
+    times = [begin + number / 2**22 for number in range(1, 12)]  # finer than what is shown: some are rounded up
+
+    def work(state: StateWriting) -> None:
+        fine = tuple(MetricPoint(row.id, row.job, "fine", 1.0, at) for at in times)
+        state.commit(Batch(advances=(Advance(row, row, metrics=fine),)))
+
+    await busy.engine.parts.state.run(work)
+    shown = [point["at"] for point in (await busy.get("/api/metrics/1/fine"))["points"]]
+    assert len(shown) == len(times)
+    for at in shown:
+        later = (await busy.get("/api/metrics/1/fine", since=at))["points"]
+        assert [point["at"] for point in later if point["at"] >= at] == [each for each in shown if each >= at]
+    for event in (await busy.get("/api/watchers/events", all=True))["events"]:
+        later = (await busy.get("/api/watchers/events", all=True, since=event["timestamp"]))["events"]
+        assert event["id"] in {each["id"] for each in later}
 
 
 async def test_metrics_come_with_their_times(busy: Served) -> None:

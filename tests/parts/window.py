@@ -37,7 +37,7 @@ QUIET = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 #: Milliseconds that an expectation may take to come true, on a slow machine.
-PATIENCE = 30_000
+PATIENCE = 60_000
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 _VIOLATIONS = """
 window.__violations = [];

@@ -30,6 +30,22 @@ async ([points, axis, log]) => {
   return [told, ticks];
 }
 """
+#: Draws to zoom while another value comes; says how many ranges are marked then.
+GROWN = """
+async () => {
+  const { Chart } = await import("/parts/chart.js");
+  const chart = new Chart({ label: "x", axis: "step", zoomed: () => {} });
+  document.querySelector("main").append(chart.element);
+  const points = [{ x: 1, y: 1 }, { x: 2, y: 2 }];
+  chart.set([{ name: "n", color: 0, points }]);
+  chart.frame.setPointerCapture = () => {};
+  for (const [kind, clientX] of [["pointerdown", 150], ["pointermove", 300]]) {
+    chart.frame.dispatchEvent(new PointerEvent(kind, { clientX, clientY: 50, button: 0 }));
+  }
+  chart.set([{ name: "n", color: 0, points: [...points, { x: 3, y: 3 }] }]);
+  return chart.element.querySelectorAll(".chosen").length;
+}
+"""
 DAYS = """
 async ([low, high]) => {
   const { timeTicks, timeLabel } = await import("/parts/scale.js");
@@ -72,3 +88,8 @@ async def test_days_are_told_at_their_beginning_where_clocks_are_set_between_the
         found = await window.page.evaluate(DAYS, [change - 5 * day, change + 5 * day])
         assert len(set(found)) == len(found) >= 9
         assert {each.split()[-1] for each in found} == {"0"}
+
+
+async def test_the_range_that_is_being_drawn_stays_marked_when_numbers_come(window: Window) -> None:
+    await window.go("/hosts")
+    assert await window.page.evaluate(GROWN) == 1

@@ -68,6 +68,7 @@ async def test_what_is_made_for_the_running_job_acts_on_its_output_and_is_the_fi
     await expect(message).to_have_value("loss is $loss${JOB_ID}")
     await real.assert_accessible()
     await real.assert_fits_a_phone()
+    await expect(page.get_by_role("region", name="The file that will be written")).to_contain_text("$loss${JOB_ID}")
     shown = await file_shown(page)
     assert "name: Loss\n" in shown
     await page.get_by_role("button", name="Create watcher").click()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 from parts.served import LOG, Served
 from parts.waiting import eventually
 from parts.window import PATIENCE, Window
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 expect.set_options(timeout=PATIENCE)
 BROKEN = {"type": "store_metric", "params": {"name": "bad", "value": "x"}}
@@ -109,3 +112,28 @@ async def test_events_that_cannot_be_loaded_are_tried_again(eventful: Served, wi
     await page.unroute("**/api/watchers/events?*")
     await alert.get_by_role("button", name="Try again").click()
     await expect(page.get_by_role("main").get_by_role("listitem").first).to_be_visible()
+
+
+async def test_of_events_that_wait_no_more_are_kept_than_the_page_shows(eventful: Served, window: Window) -> None:
+    page = window.page
+    sockets: list[WebSocketRoute] = []
+
+    def relay(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+        socket.connect_to_server()
+
+    await page.route_web_socket(re.compile("/ws/watchers"), relay)
+    (event,) = (await eventful.get("/api/watchers/events", limit=1))["events"]
+    await window.go("/events")
+    rows = page.get_by_role("main").get_by_role("listitem")
+    await expect(rows.first).to_be_visible()
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    await page.mouse.move(700, 600)
+    await page.mouse.wheel(0, 2500)
+    await expect(rows.get_by_text("saw hit 149", exact=True)).to_have_count(0)
+    for number in range(1, 2101):
+        told = {**event, "id": event["id"] + number}
+        sockets[-1].send(json.dumps({"type": "watcher_event", "seq": told["id"], "event": told}))
+    show = page.get_by_role("button", name="Show 2,000 new events")
+    await show.click()
+    await expect(rows.first).to_have_attribute("aria-setsize", "2000")

@@ -7,7 +7,7 @@ import time
 import pytest
 from parts.served import Served
 from parts.window import PATIENCE, Window
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from reconciler.model import HostName, JobId, JobKey, Origin, Watcher, WatcherId, WatcherName, WatcherState
 from reconciler.protocols import Batch, StateWriting
@@ -83,3 +83,27 @@ async def test_what_is_new_waits_while_somebody_reads_further_down_and_scrolling
     await expect(page.get_by_role("article", name=name, exact=True)).to_be_in_viewport()
     await page.keyboard.press("Home")
     await expect(page.get_by_role("article", name="Fresh", exact=True)).to_be_visible()
+
+
+async def test_what_was_done_to_many_is_told_though_the_rest_could_not_be_done(many: Served, window: Window) -> None:
+    page = window.page
+    await page.goto(many.url)
+    await page.get_by_role("checkbox").first.check()
+    bar = page.get_by_role("region", name="Selection")
+    await bar.get_by_role("button", name="Select all 3000 shown").click()
+    sent = 0
+
+    async def once(route: Route) -> None:
+        nonlocal sent
+        sent += 1
+        if sent > 1:
+            await route.abort()
+            return
+        done = [{"id": each, "success": True, "message": ""} for each in (route.request.post_data_json or {})["ids"]]
+        await route.fulfill(json={"results": done, "succeeded": len(done), "failed": 0})
+
+    await page.route("**/api/watchers/bulk", once)
+    await bar.get_by_role("button", name="Resume").click()
+    await expect(page.get_by_role("alert").filter(has_text="no answer came from the server")).to_be_visible()
+    await expect(page.get_by_text("1,000 watchers resumed")).to_be_visible()
+    await expect(bar).to_contain_text("2,000 watchers selected")

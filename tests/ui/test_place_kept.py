@@ -8,7 +8,7 @@ from typing import Any
 from parts.served import Served
 from parts.waiting import eventually
 from parts.window import PATIENCE, Window
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 expect.set_options(timeout=PATIENCE)
 
@@ -145,3 +145,30 @@ async def test_a_dialog_stays_when_text_in_it_is_selected_beyond_its_edge(served
     await expect(field).to_have_value("maintenance", timeout=1)
     await page.mouse.click(5, 5)
     await expect(dialog).to_have_count(0)
+
+
+async def test_lines_of_an_output_do_not_lie_over_each_other_where_letters_are_larger(
+    served: Served, window: Window
+) -> None:
+    page = window.page
+    served.jobs.add("1").write_text("".join(f"line {number}\n" for number in range(3000)))
+    await served.look()
+
+    async def larger(route: Route) -> None:
+        answer = await route.fetch()
+        await route.fulfill(response=answer, body=f"{await answer.text()} html {{ font-size: 32px; }}")
+
+    await page.route("**/css/base.css", larger)
+    await page.set_viewport_size({"width": 1280, "height": 1600})
+    await window.go("/jobs/localhost/1")
+    output = page.get_by_role("region", name="Output, stdout")
+    await expect(output.get_by_text("line 2999", exact=True)).to_be_in_viewport()
+    lines = output.locator(".line")
+    above, below = await lines.nth(-2).bounding_box(), await lines.last.bounding_box()
+    assert above is not None
+    assert below is not None
+    high = float(await output.evaluate("(frame) => parseFloat(getComputedStyle(frame).fontSize)"))
+    assert below["y"] - above["y"] >= 1.2 * high
+    await page.get_by_label("Go to line").fill("1500")
+    await page.keyboard.press("Enter")
+    await expect(output.get_by_text("line 1499", exact=True)).to_be_in_viewport()

@@ -31,6 +31,8 @@ export class Chart {
   #cursor = null;
   /** @type {number | null} where a zoom was begun, px */
   #begun = null;
+  /** Where the pointer is, px. */
+  #px = 0;
   /** @type {import("./chart-drawing.js").Vertical | null} */
   #scale = null;
   #picture = svg("svg", { class: "chart-svg", "aria-hidden": "true", focusable: "false" });
@@ -141,6 +143,7 @@ export class Chart {
     replace(this.#marks,
       where === null ? null : svg("line", { class: "cursor", x1: this.#toPx(where), x2: this.#toPx(where), y1: TOP, y2: this.height - BOTTOM }),
       seen.map(({ each, point }) => dot(each.color, this.#toPx(point.x), point.y, this.#scale)));
+    this.#choose();
     const head = where === null ? "Newest" : AXES[this.options.axis](where);
     replace(this.#readout, h("span", { class: "nowrap" }, `${head}: `), parts.flatMap(({ each, at }) => [
       h("span", { class: `key series-${each.color % 8}` }, h("span", { class: "swatch", "aria-hidden": "true" }), foreign(cut(each.name, 40)[0]), " ", h("strong", null, each.points[at].y === null ? "no number" : exact(/** @type {number} */ (each.points[at].y)))), " "]));
@@ -159,21 +162,26 @@ export class Chart {
   }
 
   /** @param {PointerEvent} event */
-  #px(event) {
+  #place(event) {
     return event.clientX - this.frame.getBoundingClientRect().left;
   }
 
   /** @param {PointerEvent} event */
   #down(event) {
     if (event.button !== 0 || event.pointerType === "touch") return;
-    this.#begun = this.#px(event);
+    this.#begun = this.#px = this.#place(event);
     this.frame.setPointerCapture(event.pointerId);
   }
 
   /** @param {PointerEvent} event */
   #pointer(event) {
-    const px = this.#px(event);
-    this.#point(this.#toX(px));
+    this.#px = this.#place(event);
+    this.#point(this.#toX(this.#px));
+  }
+
+  /** Mark what a zoom that is being drawn would show. */
+  #choose() {
+    const px = this.#px;
     if (this.#begun === null || Math.abs(px - this.#begun) < DRAWN) return;
     const [left, right] = [Math.max(LEFT, Math.min(px, this.#begun)), Math.min(this.#width - RIGHT, Math.max(px, this.#begun))];
     this.#marks.append(svg("rect", { class: "chosen", x: left, y: TOP, width: Math.max(0, right - left), height: this.height - TOP - BOTTOM }));
@@ -181,7 +189,7 @@ export class Chart {
 
   /** @param {PointerEvent} event */
   #up(event) {
-    const [begun, px] = [this.#begun, this.#px(event)];
+    const [begun, px] = [this.#begun, this.#place(event)];
     this.#drop();
     if (begun === null || Math.abs(px - begun) < DRAWN) return;
     const [a, b] = [this.#toX(begun), this.#toX(px)];

@@ -6,8 +6,8 @@ import { marked } from "./visible.js";
 
 /** @typedef {import("./lines.js").Row} Row */
 
-/** Px of a row that is not wrapped. */
-export const ROW = 20;
+/** Px of a row that is not wrapped; as css/output.css has it, in proportion to the letters that somebody chose. */
+export const ROW = 1.25 * parseFloat(getComputedStyle(document.documentElement).fontSize);
 /** Characters that a row shows; the server cuts at 4,096 bytes. */
 const SHOWN = 4096;
 

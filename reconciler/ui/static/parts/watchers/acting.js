@@ -98,28 +98,28 @@ function owned(watcher, error) {
  * Do one thing to many; what could not be done is listed.
  * @param {"pause" | "resume" | "delete"} action
  * @param {number[]} ids
- * @returns {Promise<boolean>} false: it was not done
+ * @returns {Promise<number[]>} those that were asked for, all but where a person or the server broke it off
  */
 export async function many(action, ids) {
   const body = action === "pause" ? await pauseQuestion(ids.length) : {};
-  if (!body) return false;
+  if (!body) return [];
   const text = "They stop at once, and their files go. Those whose files lie elsewhere, for instance in git, stay.";
   const title = `Delete ${plural(ids.length, "watcher")}?`;
-  if (action === "delete" && !(await confirmDialog({ title, text, confirm: "Delete", danger: true }))) return false;
+  if (action === "delete" && !(await confirmDialog({ title, text, confirm: "Delete", danger: true }))) return [];
+  /** @type {import("../../types").BulkDone["results"]} */
+  const results = [];
   try {
-    /** @type {import("../../types").BulkDone["results"]} */
-    const results = [];
     for (let at = 0; at < ids.length; at += MOST) {
       const done = await post("/api/watchers/bulk", { action, ids: ids.slice(at, at + MOST), ...body });
       results.push(...done.results);
     }
-    store.touch(ids);
-    report(action, results);
-    return true;
   } catch (error) {
     toast(errorText(error), "bad");
-    return false;
   }
+  const done = results.map((each) => each.id);
+  store.touch(done);
+  if (done.length) report(action, results);
+  return done;
 }
 
 /**

@@ -85,7 +85,8 @@ export class Selection {
 
   /** @param {"pause" | "resume" | "delete"} action */
   async #do(action) {
-    if (await many(action, [...this.#ids])) this.clear();
+    for (const id of await many(action, [...this.#ids])) this.#ids.delete(id);
+    this.changed();
   }
 
   /**
