@@ -639,8 +639,9 @@ async def test_an_action_that_runs_is_recorded_though_its_watcher_is_deleted(hou
     jobs.add().write_text(numbers(1, 3))
     async with house.daemon() as engine:
         await eventually(lambda: len(doing.given) == 1)
-        house.remove()
-        await engine.controller.pass_(approve="yes", list_jobs=False)
+        async with engine.daemon._passing:  # a pass of the daemon that had read the file before would put it back
+            house.remove()
+            await engine.controller.pass_(approve="yes", list_jobs=False)
         assert house.row("w").state is WatcherState.STOPPED
         doing.open.set()
         await eventually(lambda: len(house.events("action.succeeded")) == 1)
