@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
@@ -24,6 +25,8 @@ MAX_DEPTH = 40  # levels of syntax; simpleeval recurses over them
 MAX_BITS = 4096  # of a whole number
 MAX_TEXT = 65_536  # characters of a string that a condition makes
 
+#: CPython 3.11 counts the depth of its parser, and `warnings` keeps its filters, for all threads together.
+_PARSING = Lock()
 _CONSTANTS = {"True": True, "False": False, "None": None}
 _SYNTAX = (
     ast.Expression,
@@ -157,7 +160,7 @@ def compile_condition(text: str) -> Condition:
     if len(text) > MAX_LENGTH:
         raise _wrong(text, f"longer than {MAX_LENGTH} characters")
     try:
-        with warnings.catch_warnings():
+        with _PARSING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unknown escape in a user's string is theirs, and no news for our log
             tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:

@@ -219,7 +219,7 @@ async def test_requeue_gives_the_job_another_run(slurm: SlurmCluster, here: Loca
     async def again() -> bool:
         return (await look(scheduler, job.id)).restarts == 1
 
-    await eventually(again, timeout=30)
+    await eventually(again)
     with pytest.raises(PermanentActionError, match="max_restarts"):
         await act(requeue, {"max_restarts": 1}, job, scheduler, here)
 
@@ -247,7 +247,7 @@ async def test_arguments_with_blanks_stay_whole_over_a_chain(
         more = {**params, "cancel_previous": True}
         told = await act(resubmit, more, job, scheduler, here, mark=f"m.{count}")
         job = await job_in(scheduler, JobId(told.split()[4]), JobState.RUNNING)
-    await eventually(lambda: (tmp_path / "log").read_text().count("end") == 4, 30)
+    await eventually(lambda: (tmp_path / "log").read_text().count("end") == 4)
     assert (tmp_path / "log").read_text() == "end\n" + "<a b>\n<>\n<it's $HOME *>\nend\n" * 3
     await scheduler.cancel(job, "")
     await job_in(scheduler, job.id, JobState.CANCELLED)

@@ -49,7 +49,7 @@ async def written(served: Served, texts: dict[str, str]) -> dict[str, int]:
     for file, text in texts.items():
         (folder(served) / file).write_text(text)
     names = [line.removeprefix("name: ") for text in texts.values() for line in text.splitlines() if "name: " in line]
-    await eventually(lambda: {row.name for row in served.house.rows()} >= {*names}, timeout=60)
+    await eventually(lambda: {row.name for row in served.house.rows()} >= {*names})
     return {row.name: row.id for row in served.house.rows()}
 
 

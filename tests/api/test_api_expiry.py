@@ -32,7 +32,7 @@ async def test_the_file_of_a_job_that_is_forgotten_goes(tmp_path: Path) -> None:
         served.jobs.finish("1")
         await served.look()
         served.jobs.forget("1")
-        await eventually(lambda: not Path(over["file"]).exists(), 30)
+        await eventually(lambda: not Path(over["file"]).exists())
         for path in (lives["file"], broad["file"], kept["file"]):
             assert Path(path).exists()
         assert {w["name"] for w in (await served.get("/api/watchers"))["watchers"]} <= {"lives", "kept"}

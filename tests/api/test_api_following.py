@@ -70,11 +70,11 @@ async def test_a_restart_of_the_server_loses_nothing_and_repeats_nothing(
         await served.create("one", "1")
         listening = asyncio.create_task(listen(served.url, served.keys["read"]))
         hit(served)
-        await eventually(lambda: len(seen) == 1, 30)
+        await eventually(lambda: len(seen) == 1)
     assert not listening.done()
     async with serving(house, port=port) as served:
         hit(served, "hit\nhit\n")
-        await eventually(lambda: len(seen) == 3, 60)
+        await eventually(lambda: len(seen) == 3)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     assert len(set(seen)) == 3

@@ -39,7 +39,7 @@ async def test_drift_bad_files_and_what_was_applied_are_told(served: Served) -> 
         bad = sum(each["bad_files"] for each in found["sources"])
         return found if found["problems"] and found["drift"] and bad else None
 
-    told = await eventually(plan, 20)
+    told = await eventually(plan)
     assert [(d["watcher"], d["job_id"], d["reason"]) for d in told["drift"]] == [("good", "1", "looking at it")]
     problem = next(p for p in told["problems"] if "log_evnt" in p["excerpt"])
     assert (problem["file"], problem["line"], problem["severity"]) == (str(bad), 4, "error")
@@ -73,8 +73,8 @@ async def test_an_edit_that_waits_for_a_yes_says_which_fields_it_changes(tmp_pat
     async with serving(house) as served:
         await eventually(lambda: len(house.rows("w")) == 2)
         house.write("w", pattern="gone", actions=[CANCEL])
-        plan = await eventually(lambda: _pending(served), 20)
-        summary = await eventually(lambda: _waiting(served), 20)
+        plan = await eventually(lambda: _pending(served))
+        summary = await eventually(lambda: _waiting(served))
         assert summary == {"declared": 1, "invalid_files": 0, "waiting": 2, "alarms": 0}
     assert plan["summary"] == {"update": 2}
     first = plan["changes"][0]

@@ -40,7 +40,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        found = soon(lambda: re.search(r"listening on (\S+)", self.stderr), 30)
+        found = soon(lambda: re.search(r"listening on (\S+)", self.stderr))
         assert found is not None
         return found[1]
 
@@ -118,7 +118,7 @@ def test_a_unix_socket_is_its_owners_alone_and_is_taken_away(house: House) -> No
     path = house.home / "reconcile.sock"
     token = key(house, "ci")
     with serve(house, "--socket", str(path)) as running:
-        soon(lambda: "listening" in running.stderr, 30)
+        soon(lambda: "listening" in running.stderr)
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://localhost") as client:
             assert client.get("/api/watchers").status_code == 401
@@ -133,7 +133,7 @@ def test_a_socket_left_by_a_dead_process_is_replaced_and_a_living_one_is_not(hou
     left.bind(str(path))
     left.close()
     with serve(house, "--socket", str(path)) as running:
-        soon(lambda: "listening" in running.stderr, 30)
+        soon(lambda: "listening" in running.stderr)
         other = House(house.home / "other")
         refused = other.run("serve", str(other.watchers), "--socket", str(path))
         assert (refused.returncode, "somebody listens" in refused.stderr) == (5, True)

@@ -83,7 +83,7 @@ async def test_a_local_change_is_seen_long_before_the_regular_look(house: House)
         await house.submit(f"echo n=1; while [ ! -e {go} ]; do sleep 0.02; done; echo n=2; sleep 60", wait=False)
         await eventually(lambda: house.matched() == ["n=1"])
         go.touch()
-        await eventually(lambda: house.matched() == ["n=1", "n=2"], timeout=30)
+        await eventually(lambda: house.matched() == ["n=1", "n=2"])
     await house.cancel_all()
 
 
@@ -91,7 +91,7 @@ async def test_a_timer_ticks_in_a_daemon_and_ends_with_its_job(house: House) -> 
     house.write("w", **NUMBER, timer_mode_enabled=True, timer_interval_seconds=1, interval_seconds=60)
     async with house.daemon():
         await house.submit("echo n=1; sleep 60", wait=False)
-        await eventually(lambda: len(house.matched()) >= 3, timeout=20)
+        await eventually(lambda: len(house.matched()) >= 3)
         await house.cancel_all()
         await eventually(lambda: house.row().state is WatcherState.COMPLETED)
         count = len(house.matched())
@@ -300,7 +300,7 @@ async def test_a_locked_state_is_waited_for_by_a_daemon_and_nothing_is_lost(tmp_
         await eventually(lambda: time.time_ns() - before > 1_000_000_000)
         other.execute("ROLLBACK")
         other.close()
-        await eventually(lambda: house.row().state is WatcherState.COMPLETED, timeout=30)
+        await eventually(lambda: house.row().state is WatcherState.COMPLETED)
     assert [point.value for point in house.metrics(job)] == [float(n) for n in range(1, 51)]
 
 
@@ -401,7 +401,7 @@ async def test_a_job_that_reconcile_run_starts_is_seen_before_its_host_is_asked_
         asked.clear()
         started = await asyncio.to_thread(house.run, "run", "--", "sh", "-c", "echo hit; sleep 60")
         assert started.returncode == 0
-        await eventually(lambda: house.events("action.succeeded"), 15)
+        await eventually(lambda: house.events("action.succeeded"))
         assert asked == ["localhost"]
         with house.state() as state:
             assert state.requests() == ()

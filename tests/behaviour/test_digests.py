@@ -319,10 +319,10 @@ async def test_a_channel_that_hangs_blocks_nobody_else(tmp_path: Path, webhook: 
     jobs.add().write_text(numbers(1, 30))
     with silent:
         async with house.daemon():
-            await eventually(lambda: told(posts(webhook)) == list(range(1, 31)), 30)
-            await eventually(lambda: len(house.done("logs")) == 30, 30)
+            await eventually(lambda: told(posts(webhook)) == list(range(1, 31)))
+            await eventually(lambda: len(house.done("logs")) == 30)
             assert house.events("action.succeeded", watcher="slow") == ()
-            await eventually(lambda: len(house.events("action.failed", watcher="slow")) >= 30, 30)
+            await eventually(lambda: len(house.events("action.failed", watcher="slow")) >= 30)
     assert {event.data["retry_in"] for event in house.events("action.failed", watcher="slow")} >= {5.0}
 
 
@@ -403,10 +403,10 @@ async def test_a_daemon_that_is_stopped_while_notifications_gather_loses_none(
     house.scheduler = jobs
     jobs.add().write_text(numbers(1, 12))
     async with house.daemon() as engine:
-        await eventually(lambda: len(house.matched()) == 12, 30)
+        await eventually(lambda: len(house.matched()) == 12)
         (task,) = engine.controller.fleet.tasks.values()
         dispatcher = engine.controller.fleet.dispatcher(task)
-        await eventually(lambda: dispatcher.waiting(house.row().id) == (), 30)  # all are with the courier
+        await eventually(lambda: dispatcher.waiting(house.row().id) == ())  # all are with the courier
     assert webhook.got == []
     house.settings = house.settings.model_copy(update={"digest": House(tmp_path).settings.digest})
     await house.once()

@@ -62,7 +62,7 @@ def sleepers(seconds: str) -> list[psutil.Process]:
 
 
 async def began(seconds: str) -> None:
-    await eventually(lambda: bool(sleepers(seconds)), 20)
+    await eventually(lambda: bool(sleepers(seconds)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -112,7 +112,7 @@ async def test_a_terminal_that_closes_ends_nothing_under_nohup(acting: House, st
     process = start(str(acting.watchers), ignored=signal.SIGHUP)
     await began("1.53")
     process.send_signal(signal.SIGHUP)
-    await eventually(lambda: len(acting.events("action.succeeded")) == 1, 20)
+    await eventually(lambda: len(acting.events("action.succeeded")) == 1)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 15) == 0

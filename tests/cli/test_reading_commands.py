@@ -330,7 +330,7 @@ async def test_clean_deletes_what_is_past_its_retention(tmp_path: Path) -> None:
         assert got.stdout.startswith("0 watchers still have work; ")
         return not house.rows()
 
-    await eventually(cleaned, 20)
+    await eventually(cleaned)
     assert house.metrics(str(job_id)) == ()
     assert house.matched() == []
 

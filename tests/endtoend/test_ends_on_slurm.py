@@ -105,7 +105,7 @@ async def test_a_pass_that_does_not_find_slurm_any_more_ends_no_watcher_and_the_
     cron.settings = cron.settings.model_copy(update={"hosts": Settings().hosts})  # found out, as nobody says it
     cron.write("lost")
     job = slurm.submit("echo hit 1; while [ ! -e go ]; do sleep 0.1; done; echo hit 2", "--job-name=lost", cwd=tmp_path)
-    await eventually(partial(holds, tmp_path / f"slurm-{job}.out", "hit 1"), timeout=30)
+    await eventually(partial(holds, tmp_path / f"slurm-{job}.out", "hit 1"))
     await cron.once()
     with monkeypatch.context() as lost:
         lost.setenv("PATH", str(_programs_but("sbatch", tmp_path / "bin")))
@@ -128,17 +128,17 @@ async def test_an_output_with_a_name_of_its_own_is_read_to_its_end_though_accoun
     cron.write("own-name")
     script = "echo hit 1; while [ ! -e go ]; do sleep 0.1; done; echo hit 2"
     job = slurm.submit(script, "--job-name=own-name", "--output=own.out", cwd=tmp_path)
-    await eventually(partial(holds, tmp_path / "own.out", "hit 1"), timeout=30)
+    await eventually(partial(holds, tmp_path / "own.out", "hit 1"))
     await cron.once()
     (tmp_path / f"slurm-{job}.out").write_text("hit of something else\n")
     (tmp_path / "go").touch()
-    await eventually(lambda: not slurm.state(job), timeout=60)
+    await eventually(lambda: not slurm.state(job))
 
     async def ended() -> bool:
         await cron.once()
         return (await cron.told())[0][0].state is WatcherState.COMPLETED
 
-    await eventually(ended, timeout=60)
+    await eventually(ended)
     assert await cron.texts() == ["hit 1", "hit 2"]
 
 
@@ -173,14 +173,14 @@ async def test_a_requeued_job_is_the_same_watcher_and_each_run_is_told_once(
     cron.write(f"again-{mode}")
     script = "echo hit run $SLURM_RESTART_COUNT; touch ran.$SLURM_RESTART_COUNT; sleep 600"
     job = slurm.submit(script, f"--job-name=again-{mode}", f"--open-mode={mode}", "--requeue", cwd=tmp_path)
-    await eventually((tmp_path / "ran.").exists, timeout=30)
+    await eventually((tmp_path / "ran.").exists)
     await cron.once()
     slurm.command("scontrol", "requeue", job)
     slurm.wait_for(job, "PENDING")
     await cron.once()
     # SLURM would let it wait for two minutes, until nobody can hold its revoked credential for the new one
     slurm.command("scontrol", "update", f"JobId={job}", "StartTime=now+3")
-    await eventually((tmp_path / "ran.1").exists, timeout=60)
+    await eventually((tmp_path / "ran.1").exists)
     for _ in range(2):
         await cron.once()
     assert await cron.texts() == ["hit run", "hit run 1"]
@@ -196,7 +196,7 @@ async def test_a_watcher_that_was_deleted_and_put_back_goes_on_where_it_was(
                        "--job-name=back", cwd=tmp_path)  # fmt: skip
     for number in (1, 2, 3):
         (tmp_path / str(number)).touch()
-        await eventually(partial(holds, tmp_path / f"slurm-{job}.out", f"hit {number}\n"), timeout=30)
+        await eventually(partial(holds, tmp_path / f"slurm-{job}.out", f"hit {number}\n"))
         if number == 2:
             (cron.watchers / "w.yaml").unlink()
         else:
@@ -218,7 +218,7 @@ async def test_local_jobs_are_watched_next_to_those_of_slurm_under_a_host_of_the
     host = app.make_host(HostName("own"), cron.settings)
     options = {"job-name": "both"}
     local = await host.scheduler.submit(Submission(script=b"#!/bin/sh\necho hit local\n", options=options, held=False))
-    await eventually(partial(ended, host, local), timeout=30)
+    await eventually(partial(ended, host, local))
     await host.transport.close()
     slurm.wait_for(job, "COMPLETED")
     for _ in range(2):

@@ -91,7 +91,7 @@ class Campaign:
             printing = any(self._file(job).exists() and not self._over(job) for job in self.jobs)
             return self.printed() >= wanted or not printing
 
-        await eventually(enough, timeout=60)
+        await eventually(enough)
 
     def all_printed(self) -> bool:
         """Tell whether every job has printed all it has."""

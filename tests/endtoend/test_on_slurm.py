@@ -94,8 +94,8 @@ async def test_a_job_that_runs_out_of_memory_is_cancelled_by_its_watcher(
     async with running(settings_in(tmp_path), watchers) as engine:
         doomed = slurm.submit("echo step 1; echo RuntimeError: CUDA out of memory; sleep 600", "--job-name=train-1")
         other = slurm.submit("echo CUDA out of memory; sleep 600", "--job-name=eval")
-        await eventually(lambda: slurm.state(doomed) == "CANCELLED", timeout=30)
-        await eventually(lambda: completed(engine, doomed), timeout=20)
+        await eventually(lambda: slurm.state(doomed) == "CANCELLED")
+        await eventually(lambda: completed(engine, doomed))
         assert slurm.state(other) == "RUNNING"
         events = await engine.parts.state.run(lambda state: state.events(EventFilter(job_id=doomed)))
     kinds = [(event.type.split(".")[2], event.action_type) for event in events]
@@ -126,7 +126,7 @@ async def test_a_daemon_and_a_series_of_single_passes_come_to_the_same(
         job = slurm.submit("for i in $(seq 40); do echo loss: $i; sleep 0.05; done")
         while slurm.state(job) not in ("COMPLETED", "FAILED"):
             await one_pass(settings_in(theirs), watchers)
-        await eventually(lambda: completed(engine, job), timeout=20)
+        await eventually(lambda: completed(engine, job))
     await one_pass(settings_in(theirs), watchers)
     expected = [float(number) for number in range(1, 41)]
     assert await values(settings_in(ours), watchers, job) == expected
@@ -158,9 +158,7 @@ async def test_each_running_task_of_an_array_has_a_watcher_of_its_own(
     (watchers / "loss.yaml").write_text(LOSS)
     settings = settings_in(tmp_path)
     job = slurm.submit("echo loss: $SLURM_ARRAY_TASK_ID; sleep 600", "--array=0-5%3", cwd=tmp_path)
-    await eventually(
-        lambda: slurm.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").split().__len__() == 3, timeout=30
-    )
+    await eventually(lambda: slurm.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").split().__len__() == 3)
     await eventually(lambda: len([f for f in tmp_path.glob("slurm-*_?.out") if f.stat().st_size]) == 3)
     await one_pass(settings, watchers)
     async with app.engine(settings, [watchers]) as engine:

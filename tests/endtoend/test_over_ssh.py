@@ -90,11 +90,11 @@ async def test_every_line_is_dealt_with_once_over_lines_that_drop(
     job = await submitted(sshd, tmp_path, JOB.replace("GO", str(go)))
     async with running(settings_of(sshd, tmp_path, lookouts=(lookout,)), watchers) as engine:
         for wanted, outage in ((10, sshd.drop), (60, kill_programs), (120, sshd.restart), (HALF, sshd.drop)):
-            await eventually(lambda wanted=wanted: reached(engine, job, wanted), timeout=30)  # type: ignore[misc]
+            await eventually(lambda wanted=wanted: reached(engine, job, wanted))  # type: ignore[misc]
             outage(sshd) if outage is kill_programs else outage()  # type: ignore[call-arg]
             assert [watcher.phase for watcher in await watched(engine)] == ["active"]
         go.touch()
-        await eventually(lambda: completed(engine), timeout=60)
+        await eventually(lambda: completed(engine))
         assert await values(engine, job) == [float(number) for number in range(1, LINES + 1)]
 
 
@@ -116,16 +116,16 @@ async def test_a_host_that_is_away_ends_no_watcher_and_is_caught_up_with(
     settings, go = settings_of(sshd, tmp_path), tmp_path / "go"
     job = await submitted(sshd, tmp_path, JOB.replace("GO", str(go)))
     async with running(settings, watchers) as engine:
-        await eventually(lambda: reached(engine, job, 20), timeout=30)
+        await eventually(lambda: reached(engine, job, 20))
         sshd.stop()
         go.touch()
         await eventually(
-            lambda: f"loss: {LINES}\n" in (tmp_path / "jobs" / job / "output").read_text(), timeout=60
+            lambda: f"loss: {LINES}\n" in (tmp_path / "jobs" / job / "output").read_text()
         )  # it ends while we cannot see it
         assert len(await values(engine, job)) < LINES
         assert [watcher.phase for watcher in await watched(engine)] == ["active"]
         sshd.start()
-        await eventually(lambda: completed(engine), timeout=60)
+        await eventually(lambda: completed(engine))
         assert await values(engine, job) == [float(number) for number in range(1, LINES + 1)]
 
 

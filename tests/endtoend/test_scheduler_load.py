@@ -84,7 +84,7 @@ async def calls_of_intervals(far: FarSlurm, engine: Engine, job: str) -> Mapping
     seen, before = len(await values_of(engine, job, "step0")), far.slurm.rpcs()
     for _ in range(PASSES):
         assert await engine.daemon.look_again(list_jobs=True) is not None
-    await eventually(lambda: printed(engine, job, seen), timeout=30)
+    await eventually(lambda: printed(engine, job, seen))
     after = far.slurm.rpcs()
     changed = {kind: count - before.get(kind, 0) for kind, count in after.items() if not kind.startswith(NOT_OURS)}
     return {kind: count for kind, count in changed.items() if count}
@@ -102,8 +102,8 @@ async def counted(far: FarSlurm, home: Path, jobs: int, watchers: int, job: str)
         (directory / f"{number}.yaml").write_text(METRIC.format(number=number))
     settings = far.settings(home, engine={"discovery_interval": 3600, "source_interval": 3600})
     async with running(settings, directory) as engine:
-        await eventually(lambda: engine.controller.fleet.live() == jobs * watchers, timeout=60)
-        await eventually(lambda: printed(engine, job, 0), timeout=30)
+        await eventually(lambda: engine.controller.fleet.live() == jobs * watchers)
+        await eventually(lambda: printed(engine, job, 0))
         return await calls_of_intervals(far, engine, job)
 
 

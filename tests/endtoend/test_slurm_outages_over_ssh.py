@@ -83,14 +83,14 @@ async def test_an_outage_is_shown_ends_nothing_and_is_caught_up_with(
     settings = far_slurm.settings(tmp_path, port=line.port, **slow)  # type: ignore[arg-type]
     job = far_slurm.slurm.submit(JOB, f"--job-name={tmp_path.name}", cwd=tmp_path)
     async with running(settings, watchers) as engine:
-        await eventually(lambda: got(engine, job, 1), timeout=60)
+        await eventually(lambda: got(engine, job, 1))
         async with OUTAGES[name](far_slurm, line):
-            await eventually(lambda: is_shown(engine), timeout=60)
+            await eventually(lambda: is_shown(engine))
             for number in (1, 2, 3):  # it goes on, and ends, while nobody can ask SLURM
                 (tmp_path / f"go{number}").touch()
-            await eventually(lambda: (tmp_path / f"slurm-{job}.out").read_text().endswith("loss: 4"), timeout=30)
+            await eventually(lambda: (tmp_path / f"slurm-{job}.out").read_text().endswith("loss: 4"))
             assert [watcher.state for watcher in await watchers_of(engine)] == ["active"] * 2
-        await eventually(lambda: completed(engine), timeout=60)
+        await eventually(lambda: completed(engine))
         assert await got(engine, job, 1, 2, 3, 4)
         events = await engine.parts.state.run(lambda state: state.events(EventFilter(limit=1000)))
     triggers = [event.data["trigger"] for event in events if event.type is EventType.WATCHER_TRIGGERED]

@@ -87,8 +87,8 @@ async def test_a_far_job_that_runs_out_of_memory_is_cancelled_by_its_watcher(
     async with running(far_slurm.settings(tmp_path), watchers) as engine:
         doomed = slurm.submit("echo step 1; echo RuntimeError: CUDA out of memory; sleep 600", "--job-name=train-1")
         other = slurm.submit("echo CUDA out of memory; sleep 600", "--job-name=eval")
-        await eventually(lambda: slurm.state(doomed) == "CANCELLED", timeout=60)
-        await eventually(lambda: completed(engine, doomed), timeout=60)
+        await eventually(lambda: slurm.state(doomed) == "CANCELLED")
+        await eventually(lambda: completed(engine, doomed))
         assert slurm.state(other) == "RUNNING"
         events = await engine.parts.state.run(lambda state: state.events(EventFilter(job_id=doomed)))
     kinds = [(event.type.split(".")[2], event.action_type) for event in events if event.hostname == HOST]
@@ -104,7 +104,7 @@ async def test_metrics_of_a_far_job_hold_every_value_the_last_line_without_a_new
     (watchers / "loss.yaml").write_text(LOSS)
     async with running(far_slurm.settings(tmp_path / "daemon"), watchers) as engine:
         job = far_slurm.slurm.submit("for i in $(seq 40); do echo loss: $i; sleep 0.05; done; printf 'loss: 99.25'")
-        await eventually(lambda: completed(engine, job), timeout=60)
+        await eventually(lambda: completed(engine, job))
         expected = [*map(float, range(1, 41)), 99.25]
         assert await values_of(engine, job) == expected
     once = far_slurm.settings(tmp_path / "once")  # it began and ended before anybody looked: all is read all the same
@@ -120,11 +120,11 @@ async def test_a_far_job_that_ended_while_nothing_ran_is_read_to_its_end_and_com
     job = far_slurm.slurm.submit(
         "echo loss: 1; while [ ! -e go ]; do sleep 0.1; done; echo loss: 2; printf 'loss: 3'; exit 1", cwd=tmp_path
     )
-    await eventually(lambda: far_slurm.slurm.state(job) == "RUNNING", timeout=30)
-    await eventually((tmp_path / f"slurm-{job}.out").exists, timeout=30)
+    await eventually(lambda: far_slurm.slurm.state(job) == "RUNNING")
+    await eventually((tmp_path / f"slurm-{job}.out").exists)
     await one_pass(settings, watchers)
     (tmp_path / "go").touch()
-    await eventually(lambda: far_slurm.slurm.state(job) == "FAILED", timeout=30)
+    await eventually(lambda: far_slurm.slurm.state(job) == "FAILED")
     for _ in range(2):
         assert await one_pass(settings, watchers) == [ExitCode.OK]
     async with app.engine(settings, [watchers]) as engine:
@@ -140,8 +140,8 @@ async def test_each_running_task_of_a_far_array_has_a_watcher_and_the_waiting_re
     (watchers / "loss.yaml").write_text(LOSS)
     slurm = far_slurm.slurm
     job = slurm.submit("echo loss: $SLURM_ARRAY_TASK_ID; sleep 600", "--array=1-2,7-9%3", cwd=tmp_path)
-    await eventually(lambda: len(slurm.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").split()) == 3, timeout=30)
-    await eventually(lambda: len([f for f in tmp_path.glob("slurm-*_?.out") if f.stat().st_size]) == 3, timeout=30)
+    await eventually(lambda: len(slurm.command("squeue", "-h", "-r", "-t", "R", "-o", "%i").split()) == 3)
+    await eventually(lambda: len([f for f in tmp_path.glob("slurm-*_?.out") if f.stat().st_size]) == 3)
     settings = far_slurm.settings(tmp_path)
     await one_pass(settings, watchers)
     async with app.engine(settings, [watchers]) as engine:
@@ -155,11 +155,11 @@ async def test_a_far_job_is_submitted_again_with_what_its_watcher_changes(
     (watchers / "more.yaml").write_text(MORE_MEMORY)
     slurm = far_slurm.slurm
     old = slurm.submit("echo needs 123 MB; sleep 600", "--job-name=hungry", "--mem=50M", "--time=20", cwd=tmp_path)
-    await eventually(lambda: "needs" in output(tmp_path, old), timeout=30)
+    await eventually(lambda: "needs" in output(tmp_path, old))
     assert await one_pass(far_slurm.settings(tmp_path), watchers) == [ExitCode.OK]
-    await eventually(lambda: slurm.state(old) == "CANCELLED", timeout=30)
+    await eventually(lambda: slurm.state(old) == "CANCELLED")
     (new,) = slurm.command("squeue", "-h", "-n", "fed", "-o", "%i").split()
-    await eventually(lambda: slurm.state(new) == "RUNNING", timeout=30)
+    await eventually(lambda: slurm.state(new) == "RUNNING")
     shown = dict(
         word.split("=", 1) for word in slurm.command("scontrol", "-o", "show", "job", new).split() if "=" in word
     )
@@ -173,7 +173,7 @@ async def test_a_name_that_looks_like_commands_is_the_name_of_the_right_far_job(
     (watchers / "loss.yaml").write_text(LOSS)
     options = [f"--job-name={HOSTILE}", "--output=%x-%j-%u.log"]
     job = far_slurm.slurm.submit("echo loss: 4.5", *options, cwd=tmp_path)
-    await eventually(lambda: far_slurm.slurm.state(job) == "COMPLETED", timeout=30)
+    await eventually(lambda: far_slurm.slurm.state(job) == "COMPLETED")
     settings = far_slurm.settings(tmp_path)
     assert await one_pass(settings, watchers) == [ExitCode.OK]
     assert await values(settings, watchers, job) == [4.5]
@@ -184,7 +184,7 @@ async def test_a_name_that_looks_like_commands_is_the_name_of_the_right_far_job(
 async def test_the_same_job_id_on_two_hosts_is_two_jobs(far_slurm: FarSlurm, watchers: Path, tmp_path: Path) -> None:
     (watchers / "loss.yaml").write_text(LOSS)
     job = far_slurm.slurm.submit("echo loss: 4.5", cwd=tmp_path)
-    await eventually(lambda: far_slurm.slurm.state(job) == "COMPLETED", timeout=30)
+    await eventually(lambda: far_slurm.slurm.state(job) == "COMPLETED")
     settings = far_slurm.settings(tmp_path, "one", "two")
     assert await one_pass(settings, watchers) == [ExitCode.OK]
     for host in ("one", "two"):

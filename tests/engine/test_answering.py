@@ -107,7 +107,7 @@ async def test_a_host_that_is_being_asked_is_asked_once_more_for_what_it_may_hav
 async def test_without_a_limit_every_host_is_waited_for(house: House) -> None:
     async with two(house) as here:
         look = asyncio.create_task(here.discovery.look())
-        await eventually(lambda: here.far.asked, timeout=30)
+        await eventually(lambda: here.far.asked)
         assert not look.done()
         here.far.let.set()
         assert {key.host for key in (await look).changed} == {NEAR, FAR}
@@ -116,7 +116,7 @@ async def test_without_a_limit_every_host_is_waited_for(house: House) -> None:
 async def test_a_look_that_is_broken_off_leaves_nobody_asking(house: House) -> None:
     async with two(house) as here:
         look = asyncio.create_task(here.discovery.look())
-        await eventually(lambda: here.far.asked, timeout=30)
+        await eventually(lambda: here.far.asked)
         look.cancel()
         with pytest.raises(asyncio.CancelledError):
             await look

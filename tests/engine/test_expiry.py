@@ -54,7 +54,7 @@ async def test_one_pass_deletes_it_and_the_next_drops_its_spec(house: House) -> 
 
 async def test_a_daemon_without_http_deletes_it(house: House) -> None:
     async with house.daemon():
-        await eventually(lambda: "over.yaml" not in left(house), 30)
+        await eventually(lambda: "over.yaml" not in left(house))
     assert left(house) == {"lives.yaml", "parts.yaml", "two.yaml", "bad.yaml"}
 
 

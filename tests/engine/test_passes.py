@@ -65,7 +65,7 @@ async def test_two_who_record_the_same_ended_job_at_once_do_not_end_the_daemon(
     house.write()
     await house.submit("echo hit; sleep 60", wait=False)
     async with house.daemon() as engine:
-        await eventually(lambda: house.matched() == ["hit"], 30)
+        await eventually(lambda: house.matched() == ["hit"])
         gate, asked = asyncio.Event(), 0
         finished = engine.controller.finished
 
@@ -77,12 +77,12 @@ async def test_two_who_record_the_same_ended_job_at_once_do_not_end_the_daemon(
 
         monkeypatch.setattr(engine.controller, "finished", slow)
         await house.cancel_all()
-        await eventually(lambda: asked > 0, 30)  # the daemon's own turn has begun
+        await eventually(lambda: asked > 0)  # the daemon's own turn has begun
         asking = asyncio.create_task(engine.daemon.carry_out())
-        await eventually(lambda: asked > 1, 30)
+        await eventually(lambda: asked > 1)
         gate.set()
         await asking
-        await eventually(lambda: not engine.controller.fleet.tasks, 30)
+        await eventually(lambda: not engine.controller.fleet.tasks)
         await engine.daemon.carry_out()
         assert not engine.daemon._stopping.is_set()
 

@@ -146,7 +146,7 @@ async def test_what_is_wanted_of_an_idle_job_is_the_same_until_something_happens
     async with stand(house, jobs) as here:
         (worker,) = here.workers.values()
         here.reader.follow(worker)
-        await eventually(lambda: house.matched() == ["hit 1"] and not worker.busy, timeout=20)
+        await eventually(lambda: house.matched() == ["hit 1"] and not worker.busy)
         task = worker.task
         (idle,) = task.wants(65_536).values()
         assert idle.known is not None
@@ -155,7 +155,7 @@ async def test_what_is_wanted_of_an_idle_job_is_the_same_until_something_happens
         with out.open("a") as file:
             file.write("hit 2\n")
         here.reader.arm(task.job.key, here.parts.clock.now())
-        await eventually(lambda: house.matched() == ["hit 1", "hit 2"] and not worker.busy, timeout=20)
+        await eventually(lambda: house.matched() == ["hit 1", "hit 2"] and not worker.busy)
         assert next(iter(task.wants(65_536).values())).offset == out.stat().st_size
         jobs.finish()
         task.meet(jobs.listed[task.job.id])
@@ -201,13 +201,13 @@ async def test_a_host_that_cannot_be_looked_at_is_marked_at_the_second_failure_a
         (worker,) = here.workers.values()
         here.transport.failing = True
         here.reader.follow(worker)
-        await eventually(lambda: here.reader.due(worker.task.job.key) and len(here.transport.looks) == 1, timeout=20)
+        await eventually(lambda: here.reader.due(worker.task.job.key) and len(here.transport.looks) == 1)
         assert house.events("host.unreachable") == ()
         here.reader.arm(worker.task.job.key, here.parts.clock.now())
-        await eventually(lambda: house.events("host.unreachable"), timeout=20)
+        await eventually(lambda: house.events("host.unreachable"))
         here.transport.failing = False
         here.reader.arm(worker.task.job.key, here.parts.clock.now())
-        await eventually(lambda: house.matched() == ["hit 1"], timeout=20)
+        await eventually(lambda: house.matched() == ["hit 1"])
         assert len(house.events("host.reachable")) == 1
     assert "localhost: the network is down" in caplog.text
     assert "localhost: localhost" not in caplog.text
@@ -232,7 +232,7 @@ async def test_a_look_that_took_long_and_brought_little_lets_the_host_rest(
         assert len(here.transport.looks) == 1
         monkeypatch.setattr(here.parts.clock, "now", later(here))
         here.reader.arm(next(iter(here.workers.values())).task.job.key, 0.0)
-        await eventually(lambda: len(here.transport.looks) == 2, timeout=20)
+        await eventually(lambda: len(here.transport.looks) == 2)
 
 
 def later(here: Stand) -> Callable[[], float]:
@@ -269,19 +269,19 @@ async def test_a_look_that_was_on_its_way_when_the_job_ended_is_not_the_last(
     async with stand(house, jobs) as here:
         (worker,) = here.workers.values()
         here.reader.follow(worker)
-        await eventually(lambda: "n=1" in house.matched() and not worker.busy, timeout=20)
+        await eventually(lambda: "n=1" in house.matched() and not worker.busy)
         gate = asyncio.Event()
         here.transport.late = gate  # it has looked, and its answer is on the way
         here.reader.arm(worker.task.job.key, here.parts.clock.now())
-        await eventually(lambda: len(here.transport.looks) == 2, timeout=20)
-        await eventually(lambda: here.transport.answered == 2, timeout=20)
+        await eventually(lambda: len(here.transport.looks) == 2)
+        await eventually(lambda: here.transport.answered == 2)
         with out.open("a") as file:
             file.write(after)
         jobs.finish()
         worker.task.meet(jobs.listed[worker.task.job.id])
         here.transport.late = None
         gate.set()
-        await eventually(lambda: house.row().state is WatcherState.COMPLETED, timeout=20)
+        await eventually(lambda: house.row().state is WatcherState.COMPLETED)
     assert house.matched() == ["n=1", "n=2", *after.split()]
 
 

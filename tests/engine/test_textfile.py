@@ -131,10 +131,10 @@ async def test_a_file_that_cannot_be_written_is_said_and_stops_nothing(
 async def test_a_daemon_writes_it_again_and_again(house: House) -> None:
     house.clock = None  # the chore runs by the real one
     async with house.daemon():
-        await eventually(lambda: path(house).exists(), timeout=20)
+        await eventually(lambda: path(house).exists())
         first = path(house).stat().st_ino, path(house).stat().st_mtime_ns
-        await eventually(lambda: (path(house).stat().st_ino, path(house).stat().st_mtime_ns) != first, timeout=20)
-        await eventually(lambda: value(house, "reconciler_watchers", state="active") == 1, timeout=20)
+        await eventually(lambda: (path(house).stat().st_ino, path(house).stat().st_mtime_ns) != first)
+        await eventually(lambda: value(house, "reconciler_watchers", state="active") == 1)
 
 
 async def test_without_the_setting_no_file_is_written(tmp_path: Path) -> None:

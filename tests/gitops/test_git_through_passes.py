@@ -169,12 +169,12 @@ async def test_a_storm_of_checkouts_stops_nothing_that_no_commit_deleted(tmp_pat
     repository.git("checkout", "-q", "main")
     repository.commit({f"{n}.yaml": a_file(f"w{n}") for n in range(100, 200)})
     async with house.daemon():
-        await eventually(lambda: len(live(house)) == 200, 30)
+        await eventually(lambda: len(live(house)) == 200)
         ends = time.monotonic() + 4
         while time.monotonic() < ends:
             for branch in ("dev", "main"):
                 await asyncio.to_thread(repository.git, "checkout", "-q", branch)
-        await eventually(lambda: _as_declared(house), 30)
+        await eventually(lambda: _as_declared(house))
     assert {event.watcher for event in house.events("watcher.stopped")} <= {"w0"}
     assert house.events("source.rejected") == ()
 

@@ -41,7 +41,7 @@ async def test_it_stays_until_the_jobs_have_ended_and_were_read(house: House) ->
     await eventually(lambda: house.matched() == ["n=1"])
     assert process.poll() is None
     go.touch()
-    await eventually(lambda: process.poll() is not None, 20)
+    await eventually(lambda: process.poll() is not None)
     assert process.communicate()[1] == ""
     assert process.returncode == 0
     assert (house.matched(), house.row().state) == (["n=1", "n=2", "None"], WatcherState.COMPLETED)
@@ -55,7 +55,7 @@ async def test_a_failed_action_shows_in_the_exit_status(house: House) -> None:
     await house.submit(f"while [ ! -e {go} ]; do sleep 0.05; done; echo hit", wait=False)
     process = await begin(house)
     go.touch()
-    await eventually(lambda: process.poll() is not None, 20)
+    await eventually(lambda: process.poll() is not None)
     process.communicate()
     assert process.returncode == 7
 
@@ -69,7 +69,7 @@ async def test_told_to_stop_it_leaves_at_once_and_says_that_it_is_not_done(
     await house.submit("sleep 60", wait=False)
     process = await begin(house)
     process.send_signal(number)
-    await eventually(lambda: process.poll() is not None, 10)
+    await eventually(lambda: process.poll() is not None)
     assert process.returncode == status
     assert "before the jobs have ended" in process.communicate()[1]
     assert house.row().state is WatcherState.ACTIVE

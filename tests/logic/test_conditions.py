@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -181,3 +185,21 @@ def test_the_same_text_is_compiled_once() -> None:
 def test_no_text_does_more_than_tell_or_be_refused(text: str) -> None:
     with contextlib.suppress(ConditionError):
         assert compile_condition(text).holds({"a": "1", "b": None}) in (True, False)
+
+
+def test_threads_parse_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    # CPython 3.11 fails otherwise: "SystemError: AST constructor recursion depth mismatch", now and then
+    inside, real = threading.Semaphore(1), ast.parse
+    alone, both = [], threading.Barrier(2)
+
+    def parse(*args: Any, **kwargs: Any) -> ast.AST:
+        alone.append(inside.acquire(blocking=False))
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.1)  # for the other one, which must not come as far
+        inside.release()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(ast, "parse", parse)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(compile_condition, ["loss == '41'", "loss == '42'"]))
+    assert alone == [True, True]

@@ -95,7 +95,7 @@ class SlurmCluster:
         self.conf.write_text(CONF.format(**facts, ctld_port=free_port(), d_port=free_port()))
         self.start_controller()
         self._serve("slurmd", "-D", "-f", str(self.conf), "-N", self.host)
-        soon(lambda: self.command("sinfo", "-h", "-o", "%T").strip() == "idle", timeout=30)
+        soon(lambda: self.command("sinfo", "-h", "-o", "%T").strip() == "idle")
 
     def _before(self) -> None:
         """Start what slurmctld wants to be there."""
@@ -108,7 +108,7 @@ class SlurmCluster:
     def start_controller(self) -> None:
         """Start slurmctld and return when it answers."""
         self._serve("slurmctld", "-D", "-f", str(self.conf))
-        soon(lambda: self._run("scontrol", "ping").returncode == 0, timeout=30)
+        soon(lambda: self._run("scontrol", "ping").returncode == 0)
 
     def stop_controller(self) -> None:
         """End slurmctld; its jobs run on."""
@@ -169,7 +169,7 @@ class SlurmCluster:
             self._run("scancel", "--user", getpass.getuser())  # again: a task may start meanwhile
             return not self.command("squeue", "-h", "-o", "%i")
 
-        soon(lambda: empty() and empty(), timeout=30)
+        soon(lambda: empty() and empty())
 
     def _munge(self) -> None:
         files = {"socket": "munge.socket", "key-file": "munge.key", "pid-file": "munge.pid"}

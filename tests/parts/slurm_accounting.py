@@ -52,7 +52,7 @@ class AccountingCluster(SlurmCluster):
     def start_database(self) -> None:
         """Start slurmdbd and return when it answers."""
         self._serve("slurmdbd", "-D")
-        soon(lambda: self._run("sacctmgr", "-n", "list", "cluster").returncode == 0, timeout=30)
+        soon(lambda: self._run("sacctmgr", "-n", "list", "cluster").returncode == 0)
 
     def stop_database(self) -> None:
         """End slurmdbd."""
@@ -76,7 +76,7 @@ class AccountingCluster(SlurmCluster):
         small = [plain, "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve"]
         self._serve("mariadbd", "--no-defaults", f"--user={user}", *place, *small)
         client = [program("mariadb", "mariadb-client"), "--no-defaults", f"--socket={socket}", "--user=root"]
-        soon(lambda: subprocess.run([*client, "-e", "SELECT 1"], capture_output=True).returncode == 0, timeout=60)
+        soon(lambda: subprocess.run([*client, "-e", "SELECT 1"], capture_output=True).returncode == 0)
         subprocess.run([*client, "-e", GRANT], check=True, capture_output=True)
         conf = self.home / "slurmdbd.conf"
         conf.write_text(

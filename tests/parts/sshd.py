@@ -73,7 +73,7 @@ class Sshd:
         (self.home / "sshd_config").write_text(text)
         self._starts += 1
         self._spawn()
-        soon(self._listens, timeout=30)
+        soon(self._listens)
 
     def _spawn(self) -> None:
         with (self.home / "sshd.out").open("ab") as out:

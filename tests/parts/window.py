@@ -223,7 +223,7 @@ def chromium_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     command = [program("chromium"), *QUIET, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         try:
-            soon(lambda: told.exists() and told.read_text().count("\n"), timeout=60)
+            soon(lambda: told.exists() and told.read_text().count("\n"))
             yield int(told.read_text().split()[0])
         finally:
             running.terminate()

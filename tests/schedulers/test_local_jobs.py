@@ -113,7 +113,7 @@ async def test_a_checkpoint_signal_reaches_the_script_and_ends_no_job(
 ) -> None:
     script = f"#!/bin/sh\ntrap 'echo saved; exit 7' USR1\ntouch {tmp_path}/ready\nwhile :; do sleep 0.05; done\n"
     job_id = await submitted(scheduler, script.encode(), **limit)
-    await eventually((tmp_path / "ready").exists, 30)
+    await eventually((tmp_path / "ready").exists)
     assert "USR1" in await scheduler.signal(await look(scheduler, job_id), "USR1")
     job = await job_in(scheduler, job_id, JobState.FAILED)
     assert job.exit_code == 7
@@ -132,7 +132,7 @@ async def test_nothing_stays_behind_to_watch_the_limit_of_a_job_that_has_ended(
     scheduler: LocalScheduler, directory: Path
 ) -> None:
     await job_in(scheduler, await submitted(scheduler, b"#!/bin/sh\nexit 0\n", time="7:11:17"), JobState.COMPLETED)
-    await eventually(lambda: [line for line in _command_lines() if "25877" in line] == [], 30)
+    await eventually(lambda: [line for line in _command_lines() if "25877" in line] == [])
 
 
 def _command_lines() -> list[str]:

@@ -34,7 +34,7 @@ async def forgotten(scheduler: SlurmScheduler, slurm: AccountingCluster, number:
         job = (await scheduler.lookup([JobId(number)])).get(JobId(number))
         return job if job is not None and job.state.ended else None
 
-    job = await eventually(found, timeout=60)
+    job = await eventually(found)
     assert job is not None
     return job
 

@@ -59,7 +59,7 @@ async def test_each_running_task_of_an_array_is_a_job_and_what_waits_is_none(
     async def started() -> bool:
         return expected <= {job.id for job in (await listed(scheduler)).values() if job.state is JobState.RUNNING}
 
-    await eventually(started, timeout=30)
+    await eventually(started)
     jobs = await listed(scheduler)
     assert set(jobs) == expected
     for task in running:
@@ -115,7 +115,7 @@ async def test_the_path_is_the_file_that_the_job_writes(
     (place / "a b").mkdir(parents=True)
     options = [f"--output={out}", *([f"--error={err}"] if err else []), "--job-name=n 'j%j|é", *(["--array=3"] * array)]
     number = slurm.submit(TELL, *options, cwd=place)
-    told = await eventually(lambda: lines_of(place / f"told.{number}", 2), timeout=30)
+    told = await eventually(lambda: lines_of(place / f"told.{number}", 2))
     job = (await listed(scheduler))[f"{number}_3" if array else number]
     assert [job.stdout, job.stderr] == [None if path == "/dev/null" else path for path in told]
 
@@ -125,7 +125,7 @@ async def test_the_path_of_a_script_without_a_file_is_the_file_that_the_job_writ
     scheduler: SlurmScheduler, slurm: SlurmCluster, tmp_path: Path, named: tuple[str, ...]
 ) -> None:
     number = slurm.submit(TELL, "--output=%x.out", *named, cwd=tmp_path)
-    told = await eventually(lambda: lines_of(tmp_path / f"told.{number}", 2), timeout=30)
+    told = await eventually(lambda: lines_of(tmp_path / f"told.{number}", 2))
     job = (await listed(scheduler))[number]
     assert [job.stdout, job.stderr] == told
 
@@ -134,7 +134,7 @@ async def test_without_an_output_option_the_path_is_slurms_default(
     scheduler: SlurmScheduler, slurm: SlurmCluster, tmp_path: Path
 ) -> None:
     number = slurm.submit(TELL, cwd=tmp_path)
-    told = await eventually(lambda: lines_of(tmp_path / f"told.{number}", 2), timeout=30)
+    told = await eventually(lambda: lines_of(tmp_path / f"told.{number}", 2))
     assert [(await listed(scheduler))[number].stdout] * 2 == told
 
 
@@ -192,7 +192,7 @@ async def test_a_requeued_job_is_the_same_job_with_one_more_start(
 ) -> None:
     script = f'echo "run ${{SLURM_RESTART_COUNT:-0}}"; touch {tmp_path}/ran.${{SLURM_RESTART_COUNT:-0}}; sleep 60'
     number = JobId(slurm.submit(script, f"--open-mode={mode}", cwd=tmp_path))
-    await eventually((tmp_path / "ran.0").exists, timeout=30)
+    await eventually((tmp_path / "ran.0").exists)
     first = await look(scheduler, number)
     assert "requeued" in await scheduler.requeue(first)
     waiting = await job_in(scheduler, number, JobState.PENDING)
@@ -201,7 +201,7 @@ async def test_a_requeued_job_is_the_same_job_with_one_more_start(
     # SLURM lets a requeued job wait for two minutes, until nobody can hold its revoked credential for the new one. Some
     # seconds are enough; within the same second the new run would be killed as revoked.
     slurm.command("scontrol", "update", f"JobId={number}", "StartTime=now+3")
-    await eventually((tmp_path / "ran.1").exists, timeout=60)
+    await eventually((tmp_path / "ran.1").exists)
     second = await job_in(scheduler, number, JobState.RUNNING)
     assert (second.restarts, second.submitted is not None) == (1, True)
     assert second.stdout is not None

@@ -53,7 +53,7 @@ async def test_a_kept_list_says_what_squeue_says_and_slurmctld_is_not_asked(
     async def all_run() -> bool:
         return len(comparable({job.id: job for job in await asking.jobs(None)})) == 4
 
-    await eventually(all_run, timeout=30)
+    await eventually(all_run)
     told = comparable({job.id: job for job in await asking.jobs(None)})
     kept = tmp_path / "jobs"
     kept.write_text("\n".join(slurm.command(*program, each) for each in ids))  # not those of tests before

@@ -264,11 +264,11 @@ async def test_a_running_daemon_keeps_its_watchers_and_mends_the_mirror(reposito
     house = House(tmp_path / "house", sources=[where])
     house.with_jobs().add()
     async with house.daemon(named=[]):
-        await eventually(lambda: [row.name for row in house.rows()] == ["a"], 30)
+        await eventually(lambda: [row.name for row in house.rows()] == ["a"])
         (mirror,) = (tmp_path / "cache").iterdir()
         inode = mirror.stat().st_ino
         truncated(mirror)
         repository.commit({"b.yaml": a_file("b")})
-        await eventually(lambda: len(house.rows()) == 2, 30)
+        await eventually(lambda: len(house.rows()) == 2)
     assert not house.events("watcher.stopped")
     assert mirror.stat().st_ino != inode

@@ -57,7 +57,7 @@ async def test_the_last_commit_stays_in_force_and_is_said_to_be_old_while_the_se
     repository.git("clone", "-q", "--bare", str(repository.path), str(reader._mirror()))
     async with followed(reader, hints):
         assert (await asyncio.wait_for(reader.snapshot(), 20)).revision == commit
-        await eventually(lambda: len(hints) == 1, 20)
+        await eventually(lambda: len(hints) == 1)
         snapshot = await asyncio.wait_for(reader.snapshot(), 20)
         assert [file.name for file in snapshot.files] == ["a.yaml"]
         (problem,) = snapshot.problems
@@ -75,7 +75,7 @@ async def test_before_the_first_fetch_is_over_a_daemon_takes_nothing_for_gone(si
 async def test_a_first_fetch_that_failed_is_told(tmp_path: Path) -> None:
     reader, hints = source((tmp_path / "nothing").as_uri(), tmp_path / "cache", 60), list[int]()
     async with followed(reader, hints):
-        await eventually(lambda: hints, 20)
+        await eventually(lambda: hints)
         with pytest.raises(UnavailableError, match="cannot be read"):
             await reader.snapshot()
 
@@ -84,13 +84,13 @@ async def test_another_commit_is_a_hint_and_the_same_one_is_none(repository: Rep
     repository.commit({"a.yaml": a_file("a")})
     reader, hints = source(repository.path.as_uri(), tmp_path / "cache"), list[int]()
     async with followed(reader, hints):
-        await eventually(lambda: len(hints) == 1, 20)
+        await eventually(lambda: len(hints) == 1)
         first = await reader.snapshot()
         asked = reader._asked
-        await eventually(lambda: reader._asked != asked, 20)
+        await eventually(lambda: reader._asked != asked)
         assert len(hints) == 1
         commit = repository.commit({"b.yaml": a_file("b")})
-        await eventually(lambda: len(hints) == 2, 20)
+        await eventually(lambda: len(hints) == 2)
         assert (await reader.snapshot()).revision == commit != first.revision
 
 
@@ -101,6 +101,6 @@ async def test_a_daemon_goes_on_with_everything_else_while_a_git_server_hangs(si
     house.with_jobs().add()
     house.write("a")
     async with house.daemon(named=[]):
-        await eventually(lambda: [row.name for row in house.rows()] == ["a"], 30)
+        await eventually(lambda: [row.name for row in house.rows()] == ["a"])
         house.write("b")
-        await eventually(lambda: len(house.rows()) == 2, 30)
+        await eventually(lambda: len(house.rows()) == 2)

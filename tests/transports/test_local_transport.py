@@ -150,7 +150,7 @@ async def test_a_queue_that_ran_over_wakes_for_everything(
             other.write("\n")
     for other in others:
         other.close()
-    await eventually(lambda: set(woken) == set(map(str, names)), timeout=20)
+    await eventually(lambda: set(woken) == set(map(str, names)))
 
 
 async def test_without_inotify_it_is_said_once_and_files_are_still_looked_at(

@@ -23,7 +23,7 @@ async def eventful(served: Served) -> Served:
     await served.look()
     await served.create("Hits", "1", pattern=r"hit (\d+)$", actions=[LOG])
     await served.create("Misses", "2", pattern="miss", actions=[BROKEN], max_failures=10)
-    await eventually(lambda: len(served.house.events("action.succeeded", "action.failed")) == 153, 60)
+    await eventually(lambda: len(served.house.events("action.succeeded", "action.failed")) == 153)
     return served
 
 

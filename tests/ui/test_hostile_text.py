@@ -32,7 +32,7 @@ async def test_hostile_texts_show_as_texts_on_cards_details_and_events(served: S
         labels={"a": SCRIPT},
         description=f"{MARKS}{SCRIPT}",
     )
-    await eventually(lambda: len(served.house.events("action.succeeded")) == 2, 30)
+    await eventually(lambda: len(served.house.events("action.succeeded")) == 2)
     await page.goto(served.url)
     card = page.get_by_role("article")
     await expect(card).to_contain_text(pattern)

@@ -22,7 +22,7 @@ async def test_a_host_that_goes_away_and_comes_back_is_shown_as_it_happens(serve
     served.jobs.finish("3")
     await served.look()
     await served.create("w", "1")
-    await eventually(lambda: served.engine.daemon.looks(), 30)
+    await eventually(lambda: served.engine.daemon.looks())
     await window.go("/hosts")
     host = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="localhost"))
     await expect(page.get_by_text("1 host, all answer")).to_be_visible()

@@ -248,7 +248,7 @@ async def test_an_event_leads_to_the_very_line_that_matched(served: Served, wind
     page = window.page
     await printed(served, b"".join(b"line %d\n" % number for number in range(1, 5001)) + b"a hit\nlast\n")
     await served.create("w", "1")
-    await eventually(lambda: served.house.events("action.succeeded"), 30)
+    await eventually(lambda: served.house.events("action.succeeded"))
     await window.go("/events")
     await page.get_by_role("link", name=re.compile("^job 1")).first.click()
     await window.heading("Job 1@localhost")

@@ -138,7 +138,7 @@ async def test_what_a_watcher_does_shows_on_the_page_of_its_job(served: Served, 
     await expect(page.get_by_text("quiet")).to_be_visible()
     with path.open("a") as file:
         file.write("a hit\n")
-    await eventually(lambda: served.jobs.cancelled, 30)
+    await eventually(lambda: served.jobs.cancelled)
     await expect(page.get_by_text("a hit")).to_be_visible()
     await served.look()
     await expect(page.get_by_text("cancelled", exact=True)).to_be_visible()

@@ -32,7 +32,7 @@ async def output(served: Served) -> Path:
     path.write_text(text(1, 50))
     await served.look()
     await served.create("numbers", "1", pattern=PATTERN, actions=ACTIONS, interval_seconds=1)
-    await eventually(lambda: len(served.house.metrics("1")) == 100, 60)
+    await eventually(lambda: len(served.house.metrics("1")) == 100)
     return path
 
 

@@ -26,7 +26,7 @@ async def measured(served: Served) -> None:
     served.jobs.add("1").write_text("loss 5\n")
     await served.look()
     await served.create("w", "1", pattern=r"loss (\d+)", actions=[METRIC])
-    await eventually(lambda: served.house.metrics("1"), 30)
+    await eventually(lambda: served.house.metrics("1"))
 
 
 async def test_jobs_with_metrics_are_shown_again_once_the_server_answers(served: Served, window: Window) -> None:
@@ -65,7 +65,7 @@ async def test_metrics_of_a_job_say_once_that_the_server_is_away_and_no_more_whe
     told = page.get_by_text("no answer came from the server")
     for times in (1, 2):
         await page.clock.fast_forward(16_000)
-        await eventually(lambda: lost == times, 30)  # noqa: B023
+        await eventually(lambda: lost == times)  # noqa: B023
         await expect(told).to_have_count(1)
     await page.unroute("**/api/metrics/**")
     await page.clock.fast_forward(16_000)
@@ -154,7 +154,7 @@ async def test_a_session_that_ended_during_an_outage_leads_to_signing_in(served:
     await page.route_web_socket(re.compile("/ws/watchers"), refuse)
     await window.go("/events")
     await page.route("**/api/session", lose)
-    await eventually(lambda: len(refused) > 3, 60)
+    await eventually(lambda: len(refused) > 3)
     served.keyring.revoke("browser")
     await page.unroute("**/api/session")
     await window.heading("Sign in")
@@ -175,7 +175,7 @@ async def test_a_server_that_takes_no_more_listeners_is_asked_less_and_less_ofte
         while len(opened) < 7:
             await page.clock.fast_forward(19_000)
             await window.settled()
-        await eventually(lambda: opened[-1].is_closed(), 30)
+        await eventually(lambda: opened[-1].is_closed())
         await expect(page.get_by_text("Reconnecting", exact=True)).to_be_visible()
         before = len(opened)
         await page.clock.fast_forward(1000)

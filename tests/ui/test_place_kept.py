@@ -67,7 +67,7 @@ async def test_the_plan_keeps_open_what_was_opened_and_the_focus_when_it_changes
     for number in range(5):
         served.jobs.add(str(number))
     await served.look()
-    await eventually(lambda: len(house.rows("w")) == 5, 30)
+    await eventually(lambda: len(house.rows("w")) == 5)
     await window.go("/plan")
     await expect(page.get_by_text("All is as declared.")).to_be_visible()
     body = await served.get("/api/plan")
@@ -108,7 +108,7 @@ async def test_going_forward_leads_to_where_one_was_as_going_back_does(served: S
     served.jobs.add("1").write_text("".join(f"hit {number}\n" for number in range(60)))
     await served.look()
     await served.create("w", "1")
-    await eventually(lambda: len(served.house.events("action.succeeded")) == 60, 60)
+    await eventually(lambda: len(served.house.events("action.succeeded")) == 60)
     await window.go("/plan")
     await page.get_by_role("navigation", name="Pages").get_by_role("link", name="Watchers").click()
     await page.get_by_role("link", name="Events", exact=True).click()

@@ -29,7 +29,7 @@ async def test_an_edit_that_waits_is_shown_with_its_fields_and_what_to_do(tmp_pa
     house.write("w", pattern="lost")
     async with serving(house) as served, window_on(served, chromium) as window:
         page = window.page
-        await eventually(lambda: len(house.rows("w")) == 5, 30)
+        await eventually(lambda: len(house.rows("w")) == 5)
         await window.sign_in(to="/plan")
         await expect(page.get_by_text("All is as declared.")).to_be_visible()
         await expect(page.get_by_text("no changes")).to_be_visible()
@@ -86,7 +86,7 @@ async def test_drift_is_shown_and_ended_by_who_may(served: Served, window: Windo
     served.jobs.add("1")
     await served.look()
     house.write("held")
-    await eventually(lambda: house.rows("held"), 30)
+    await eventually(lambda: house.rows("held"))
     await window.go("/plan")
     await expect(page.get_by_text("Nothing was changed by hand.")).to_be_visible()
     await served.post(f"/api/watchers/{house.row('held').id}/pause", {"reason": "until <i>Monday</i>"})
@@ -121,7 +121,7 @@ async def test_the_commit_that_was_applied_last_is_named(tmp_path: Path, chromiu
     house.scheduler = Jobs(house.outputs)
     house.scheduler.add("1")
     async with serving(house) as served, window_on(served, chromium) as window:
-        await eventually(lambda: house.rows("w"), 60)
+        await eventually(lambda: house.rows("w"))
         await window.sign_in(to="/plan")
         row = window.page.get_by_role("region", name="Sources").last.get_by_role("row", name=re.compile("git"))
         await expect(row).to_contain_text(first[:12])

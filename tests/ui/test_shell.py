@@ -159,11 +159,11 @@ async def test_a_lost_connection_is_told_and_comes_back_from_where_it_was(served
     await page.reload()
     await expect(page.get_by_role("article", name="First", exact=True)).to_contain_text("1")
     await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    await eventually(lambda: len(told) > 0, 30)
+    await eventually(lambda: len(told) > 0)
     refusing = True
     await lose(sockets[0])
     await served.create("Missed", "1")
-    await eventually(lambda: len(sockets) > 1, 30)
+    await eventually(lambda: len(sockets) > 1)
     refusing = False
     await lose(sockets[1])
     await expect(page.get_by_role("article", name="Missed", exact=True)).to_be_visible()

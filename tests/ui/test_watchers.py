@@ -36,7 +36,7 @@ async def busy(served: Served) -> Served:
     await served.create("Waiting", "4712", pattern="never there")
     held = await served.create("Held", "4712", pattern="held back")
     await served.post(f"/api/watchers/{held['id']}/pause", {"reason": "until Monday"})
-    await eventually(lambda: len(served.house.events("action.succeeded", "action.failed")) == 6, 30)
+    await eventually(lambda: len(served.house.events("action.succeeded", "action.failed")) == 6)
     return served
 
 
@@ -59,7 +59,7 @@ async def test_a_person_sees_what_is_watched_what_fired_and_whether_all_is_well(
     await expect(card(page, "Held")).to_contain_text("Paused")
     asked = len([each for each in window.asked if each.endswith("/api/watchers/outline")])
     await page.get_by_role("button", name="Refresh").click()
-    await eventually(lambda: len([e for e in window.asked if e.endswith("/api/watchers/outline")]) > asked, 30)
+    await eventually(lambda: len([e for e in window.asked if e.endswith("/api/watchers/outline")]) > asked)
     await window.assert_accessible()
     await window.assert_fits_a_phone()
 
@@ -330,7 +330,7 @@ async def test_watchers_that_no_job_fits_are_told_and_a_bad_file_is_not_well(ser
     bad = house.watchers / "bad.yaml"
     bad.write_text("name: bad\npattern: (unclosed\nactions: [{type: pause_watcher}]\n")
     house._settle(bad)
-    await eventually(lambda: _declared(served), 20)
+    await eventually(lambda: _declared(served))
     await page.reload()
     await expect(page.get_by_role("heading", name="No job fits yet")).to_be_visible()
     await expect(page.get_by_text("1 watcher is declared.")).to_be_visible()
