@@ -21,7 +21,7 @@ from reconciler.protocols import Snapshot, SourceFile
 from reconciler.registry import Plugin
 from reconciler.settings import Section
 from reconciler.sources._worktree import WorkTree
-from reconciler.sources.files import MAX_FILE_BYTES, TESTS, accepted, digest_of
+from reconciler.sources.files import MAX_FILE_BYTES, TESTS, accepted, as_text, digest_of
 
 if TYPE_CHECKING:
     from asyncinotify import Inotify, Mask
@@ -57,7 +57,7 @@ class DirectorySource:
 
     def __init__(self, path: Path, kind: str = "directory", *, layer: bool = True) -> None:
         self.path = Path(os.path.abspath(path))
-        self.name = f"{kind}:{self.path}"
+        self.name = f"{kind}:{as_text(self.path)}"
         self._writable = kind == "api"
         self._layer = layer
         self._said: set[str] = set()
@@ -141,7 +141,7 @@ class DirectorySource:
         """Return the paths of files here that somebody deleted on purpose: by a commit of the checked-out branch, or,
         in the writable layer, by a request."""
         gone = _removed(self.path / DELETED) if self._writable else self._tree.deleted()
-        return frozenset(str(self.path / name) for name in gone if name not in present)
+        return frozenset(f"{as_text(self.path)}/{name}" for name in gone if name not in present)
 
 
 def _removed(directory: Path) -> frozenset[str]:
@@ -152,7 +152,7 @@ class _Pile:
     """What one look gathers, file by file."""
 
     def __init__(self, directory: Path, newest: float) -> None:
-        self._directory, self.newest = str(directory), newest
+        self._directory, self._told, self.newest = str(directory), as_text(directory), newest
         self.files: list[SourceFile] = []
         self.problems: list[Problem] = []
         self.ignored: list[str] = []
@@ -173,13 +173,14 @@ class _Pile:
         except OSError as error:
             if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
                 raise InMotionError(f"{path} vanished while it was looked at") from error
-            self.problems.append(_unreadable(path, error))
+            self.problems.append(_unreadable(f"{self._told}/{name}", error))
         else:
             self.newest = max(self.newest, modified)
             if content is None:
                 self.masks.append(name)
             else:
-                self.files.append(SourceFile(name, path, content, digest_of(content), layer=self._directory))
+                file = SourceFile(name, f"{self._told}/{name}", content, digest_of(content), layer=self._told)
+                self.files.append(file)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

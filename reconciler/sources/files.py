@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 _ACCEPTED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._ -]*\.ya?ml$")
 TESTS = (".test.yaml", ".test.yml")
@@ -14,6 +15,11 @@ MAX_FILE_BYTES = 1024 * 1024 + 1
 def accepted(name: str) -> bool:
     """Tell whether a file of this name holds watchers."""
     return _ACCEPTED.match(name) is not None and not name.endswith(TESTS)
+
+
+def as_text(path: Path) -> str:
+    """Return a path as text that is UTF-8 whatever its bytes are, as the state and events have it."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def digest_of(content: bytes) -> str:

@@ -97,6 +97,11 @@ async def test_files_in_a_directory_whose_name_is_no_utf_8_are_told_as_any_other
         assert [spec.name for spec in state.specs()] == ["good"]
     (bad,) = {event.data["file"] for event in house.events("source.rejected")}
     assert bad.endswith("bad.yaml")
+    house.remove("good")
+    await house.once()
+    with house.state() as state:
+        (gone,) = state.specs()
+        assert gone.missing_since is not None
 
 
 async def test_a_bad_file_keeps_its_last_good_version_over_restarts_and_harms_no_other(
