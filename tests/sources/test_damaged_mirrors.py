@@ -135,34 +135,41 @@ from parts.repository import Repository, a_file
 from reconciler import app
 from reconciler.sources.git import GitSettings, GitSource
 
+def look(repository, cache):
+    settings = GitSettings(git=repository.path.as_uri(), cache=cache, interval=0)
+    return asyncio.run(GitSource(settings).snapshot())
+
+def begun(place):
+    os.environ["HOME"] = place
+    os.chdir(place)
+    repository = Repository(Path(place) / "repository")
+    repository.commit({"a.yaml": a_file("a")})
+    look(repository, Path(place) / "cache")
+    return repository, Path(place) / "cache"
+
+with tempfile.TemporaryDirectory() as place:
+    begun(place)  # all that is imported is read while it surely may be
+    os.chdir("/")
 if os.geteuid() == 0:
     os.setgroups([])
     os.setresgid(65534, 65534, 65534)
     os.setresuid(65534, 65534, 65534)
 with tempfile.TemporaryDirectory() as place:
-    os.environ["HOME"] = place
-    os.chdir(place)
-    repository, cache = Repository(Path(place) / "repository"), Path(place) / "cache"
-
-    def look():
-        settings = GitSettings(git=repository.path.as_uri(), cache=cache, interval=0)
-        return asyncio.run(GitSource(settings).snapshot())
-
-    repository.commit({"a.yaml": a_file("a")})
-    look()
+    repository, cache = begun(place)
     (mirror,) = cache.iterdir()
     for closed, mode in ((mirror, 0o000), (mirror, 0o500), (mirror / "refs" / "heads", 0o500)):
         closed.chmod(mode)
         commit = repository.commit({})
-        snapshot = look()
+        snapshot = look(repository, cache)
         assert (snapshot.revision, snapshot.stale) == (commit, ""), (mode, snapshot)
         assert [problem.code for problem in snapshot.problems] == ["mirror-made-anew"], (mode, snapshot)
         assert list(cache.iterdir()) == [mirror]
+    os.chdir("/")
 """
 
 
 def test_a_mirror_that_may_not_be_entered_or_written_is_made_anew() -> None:
-    env = {**os.environ, "TMPDIR": "/tmp"}
+    env = {**os.environ, "TMPDIR": "/tmp", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", UNPRIVILEGED], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
 
