@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -31,33 +29,15 @@ def cache_key(content_digest: str, readers: Iterable[str] = ()) -> str:
     return f"{SCHEMA_VERSION}:{__version__}:{','.join(readers)}:{content_digest}"
 
 
-def to_entry(body: Mapping[str, Any]) -> str:
-    """Return an entry's JSON; a path's bytes that are not UTF-8 (surrogates) become `\\udcXX`, which orjson refuses."""
-    try:
-        return orjson.dumps(body).decode()
-    except TypeError:
-        return json.dumps(body)
-
-
-def from_entry(text: str) -> Mapping[str, Any]:
-    """Return what `to_entry` wrote."""
-    entry: Mapping[str, Any]
-    try:
-        entry = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        entry = json.loads(text)
-    return entry
-
-
 def outline(text: str) -> tuple[tuple[Outline, ...], tuple[Problem, ...]]:
     """Return what `load.dump_loaded` wrote, the specs as they would be stored."""
-    entry = from_entry(text)
+    entry = orjson.loads(text)
     specs = tuple(
         Outline(
             orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode(),
             line,
             frozenset(action["type"] for action in plain["actions"]),
         )
-        for plain, line, _ in entry["specs"]
+        for plain, line, *_ in entry["specs"]  # entries that are older hold more
     )
     return specs, tuple(Problem(**problem) for problem in entry["problems"])

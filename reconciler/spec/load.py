@@ -14,8 +14,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from reconciler.errors import Problem
-from reconciler.spec.cached import from_entry, to_entry
-from reconciler.spec.canonical import from_json, to_plain
+from reconciler.spec.canonical import to_plain
 from reconciler.spec.explain import explain, misled
 from reconciler.spec.faults import Fault, Path, Places, RawPlace
 from reconciler.spec.rules import broken
@@ -35,16 +34,16 @@ Check: TypeAlias = Callable[[WatcherSpec], Iterable[Fault]]
 
 @dataclass(frozen=True, slots=True)
 class LocatedSpec:
-    """A spec, the line where it begins, and the places of its values (None where nobody kept them)."""
+    """A spec, the line where it begins, and the places of its values."""
 
     spec: WatcherSpec
     line: int
-    raw_places: RawPlace | None = None
+    raw_places: RawPlace
 
     @property
     def places(self) -> Places:
-        """Where its values stand; where that was not kept, everything stands where the spec begins."""
-        return Places(self.raw_places or [self.line, 1, self.line, 1, None])
+        """Where its values stand."""
+        return Places(self.raw_places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +201,10 @@ def name_clashes(files: Iterable[tuple[str, Iterable[LocatedSpec]]]) -> Iterator
 def dump_loaded(loaded: Loaded) -> str:
     """Return `loaded` as JSON."""
     body = {
-        "specs": [[to_plain(located.spec), located.line, located.raw_places] for located in loaded.specs],
+        "specs": [[to_plain(located.spec), located.line] for located in loaded.specs],
         "problems": [asdict(problem) for problem in loaded.problems],
     }
-    return to_entry(body)
-
-
-def load_loaded(text: str, model: type[WatcherSpec]) -> Loaded:
-    """Return what `dump_loaded` wrote; raises ConfigurationError where `model` does not know its specs any more."""
-    body = from_entry(text)
-    specs = [LocatedSpec(from_json(orjson.dumps(plain), model), line, places) for plain, line, places in body["specs"]]
-    return Loaded(tuple(specs), tuple(Problem(**problem) for problem in body["problems"]))
+    return orjson.dumps(body).decode()
 
 
 __all__ = [
@@ -221,7 +213,6 @@ __all__ = [
     "LocatedSpec",
     "dump_loaded",
     "load_file",
-    "load_loaded",
     "name_clashes",
     "validated",
 ]

@@ -15,9 +15,9 @@ from reconciler.errors import ConfigurationError
 from reconciler.spec import cached as caching
 from reconciler.spec import load as loading
 from reconciler.spec.cached import cache_key
-from reconciler.spec.canonical import SCHEMA_VERSION
+from reconciler.spec.canonical import SCHEMA_VERSION, from_json
 from reconciler.spec.faults import Fault
-from reconciler.spec.load import dump_loaded, load_document, load_file, load_loaded, name_clashes
+from reconciler.spec.load import dump_loaded, load_document, load_file, name_clashes
 from reconciler.spec.union import watcher_model
 from reconciler.spec.watcher import ActionSpec, AllPatterns, Mode, OutputType, SpecModel, Suspend, WatcherSpec
 
@@ -394,16 +394,17 @@ def test_one_name_in_two_files_is_told_at_the_later_one() -> None:
 
 @pytest.mark.parametrize("text", [EVERYTHING, GOOD + "---\n" + GOOD.replace("x", "y", 1), GOOD + "nope: 1", ""])
 def test_a_cached_parse_is_the_parse(text: str) -> None:
-    for path in ("w.yaml", "w\udcff.d/w.yaml"):  # a directory's name may be no UTF-8
-        loaded = load(text, path)
-        assert load_loaded(dump_loaded(loaded), MODEL) == loaded
+    loaded = load(text)
+    specs, told = caching.outline(dump_loaded(loaded))
+    assert [(from_json(each.body, MODEL), each.line) for each in specs] == [(e.spec, e.line) for e in loaded.specs]
+    assert told == loaded.problems
 
 
 def test_a_cached_parse_of_actions_that_are_gone_is_an_error_and_no_surprise() -> None:
-    cached = dump_loaded(load(GOOD))
+    ((cached,), _) = caching.outline(dump_loaded(load(GOOD)))
     lonely = watcher_model([next(s for s in _specs() if "cancel_job" in str(s.model_fields["type"].annotation))])
     with pytest.raises(ConfigurationError):
-        load_loaded(cached, lonely)
+        from_json(cached.body, lonely)
 
 
 def _specs() -> list[type[ActionSpec]]:
@@ -420,8 +421,9 @@ def test_the_key_of_the_cache_knows_content_version_and_actions(monkeypatch: pyt
 
 def test_a_warm_start_never_imports_ruamel() -> None:
     program = (
-        "import sys\nfrom spec_examples import MODEL\nfrom reconciler.spec.load import load_loaded\n"
-        "assert load_loaded(sys.stdin.read(), MODEL).specs\n"
+        "import sys\nfrom spec_examples import MODEL\nfrom reconciler.spec.cached import outline\n"
+        "from reconciler.spec.canonical import from_json\n"
+        "assert from_json(outline(sys.stdin.read())[0][0].body, MODEL)\n"
         "sys.exit(any(name.startswith(('ruamel', '_ruamel')) for name in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], input=dump_loaded(load(EVERYTHING)), text=True, env=_env())
